@@ -1,0 +1,193 @@
+"""The one stream that panel, log, metrics, memory, audit and replay read.
+
+An event is a fixed envelope and a JSON body. `seq` counts from 0 within a run and orders it; (run, attempt, seq) names
+the event for good. Bodies only ever gain fields. What each kind carries:
+
+    run.started     request, user, session, workspace, isolation, notebook, cell; variables: [{name, rows, columns}]
+    plan.made       plan (as data), planner, notes ("read as"), model
+    model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
+                    finish, seconds, error
+    step.intent     tool, version, effect, params_sha256: written before the tool is called
+    step.started    try (1 for the first)
+    step.progress   text
+    step.retried    try, error, wait: seconds until the next try
+    step.done       value (see core.artifacts), text (what the tool printed), seconds, sources: [{title, url}]
+    step.failed     error {kind, message, hint}, seconds
+    step.blocked    by: the ids of the steps that failed
+    step.uncertain  reason
+    step.cancelled  reason
+    tool.called     audit of one try: tool, version, status, request_sha256, response_sha256, seconds, isolation
+    artifact.made   the artifact's fields
+    memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source
+    memory.forgotten id
+    approval        step, decision, by, reason
+    cancelled       reason
+    budget          what, limit, used
+    run.done        status, error {kind, message, hint} | None, answer {text, planner}, seconds
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+VERSION = 1
+
+
+class Kind(StrEnum):
+    """The kinds of event; the module's docstring says what each body holds."""
+
+    RUN_STARTED = "run.started"
+    PLAN_MADE = "plan.made"
+    MODEL_CALLED = "model.called"
+    STEP_INTENT = "step.intent"
+    STEP_STARTED = "step.started"
+    STEP_PROGRESS = "step.progress"
+    STEP_RETRIED = "step.retried"
+    STEP_DONE = "step.done"
+    STEP_FAILED = "step.failed"
+    STEP_BLOCKED = "step.blocked"
+    STEP_UNCERTAIN = "step.uncertain"
+    STEP_CANCELLED = "step.cancelled"
+    TOOL_CALLED = "tool.called"
+    ARTIFACT_MADE = "artifact.made"
+    MEMORY_WRITTEN = "memory.written"
+    MEMORY_FORGOTTEN = "memory.forgotten"
+    APPROVAL = "approval"
+    CANCELLED = "cancelled"
+    BUDGET = "budget"
+    RUN_DONE = "run.done"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened in a run. `at`: UTC, ISO 8601 with microseconds. `body` is JSON and never changed."""
+
+    run: str
+    seq: int
+    at: str
+    kind: Kind
+    step: str | None = None
+    attempt: int = 1
+    v: int = VERSION
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """The event's name for good: the same event read twice has the same id."""
+        return f"{self.run}/{self.attempt}/{self.seq}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownEvent:
+    """An event of a kind that this version does not know: kept as it is, never dropped."""
+
+    run: str
+    seq: int
+    at: str
+    kind: str
+    step: str | None = None
+    attempt: int = 1
+    v: int = VERSION
+    body: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return f"{self.run}/{self.attempt}/{self.seq}"
+
+
+AnyEvent = Event | UnknownEvent
+
+
+def dumps(event: AnyEvent) -> bytes:
+    """The event as one line of JSON without the line end. Lone surrogates are escaped, so any text survives."""
+    return json.dumps(
+        {
+            "v": event.v,
+            "run": event.run,
+            "attempt": event.attempt,
+            "seq": event.seq,
+            "at": event.at,
+            "kind": str(event.kind),
+            "step": event.step,
+            "body": event.body,
+        },
+        separators=(",", ":"),
+        allow_nan=False,
+        default=str,
+    ).encode("ascii")
+
+
+def loads(line: bytes | str) -> AnyEvent:
+    """The event of one line. Raises ValueError when the line is not one."""
+    try:
+        raw = json.loads(line)
+        envelope = {
+            "run": str(raw["run"]),
+            "seq": int(raw["seq"]),
+            "at": str(raw["at"]),
+            "step": raw.get("step"),
+            "attempt": int(raw.get("attempt", 1)),
+            "v": int(raw.get("v", VERSION)),
+            "body": raw.get("body") or {},
+        }
+        kind = str(raw["kind"])
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"not an event: {error!r}") from error
+    try:
+        return Event(kind=Kind(kind), **envelope)
+    except ValueError:
+        return UnknownEvent(kind=kind, **envelope)
+
+
+Listener = Callable[[AnyEvent], None]
+"""Hears every event of a run, in order, on the event loop's thread. Must not block; what it raises is logged, not spread."""
+
+
+class Stream:
+    """The events of one run as they happen: numbers them, stamps them, tells every listener, in that order.
+
+    `now` gives the time as UTC ISO text. The first listener is the journal: when it raises, the event did not happen and
+    the error goes to the caller. What a later listener raises goes to `on_error` and no further.
+    """
+
+    def __init__(
+        self,
+        run: str,
+        journal: Listener,
+        listeners: tuple[Listener, ...] = (),
+        *,
+        now: Callable[[], str],
+        on_error: Callable[[Exception], None] = lambda error: None,
+        attempt: int = 1,
+    ) -> None:
+        self.run = run
+        self.attempt = attempt
+        self.events: list[Event] = []
+        self._journal = journal
+        self._listeners = listeners
+        self._now = now
+        self._on_error = on_error
+
+    def tell(self, kind: Kind, body: Mapping[str, Any] | None = None, *, step: str | None = None) -> Event:
+        """The event, after the journal has taken it and everyone has heard it."""
+        event = Event(
+            run=self.run,
+            seq=len(self.events),
+            at=self._now(),
+            kind=kind,
+            step=step,
+            attempt=self.attempt,
+            body=body or {},
+        )
+        self._journal(event)
+        self.events.append(event)
+        for listener in self._listeners:
+            try:
+                listener(event)
+            except Exception as error:  # a broken listener must not cost the run
+                self._on_error(error)
+        return event

@@ -1,0 +1,209 @@
+"""What became of a request, folded from its events: the same record live, from memory, and in a replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any, Literal
+
+from workbench.core import artifacts
+from workbench.core.artifacts import Artifact
+from workbench.core.events import AnyEvent, Event, Kind
+from workbench.core.plan import Plan, load
+from workbench.core.progress import State
+
+RunStatus = Literal["planned", "running", "done", "failed", "cancelled"]
+"""planned: shown, not run. failed: a step, the planner or the answer failed; finished steps are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An error as data: the name of its class, its line, and what to do."""
+
+    kind: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepOutcome:
+    """A step and what became of it. `value` is JSON with artifacts as leaves; `tries` counts from 1 once started."""
+
+    id: str
+    task: str
+    title: str
+    params: Mapping[str, Any]
+    state: State = State.WAITING
+    value: Any = None
+    text: str = ""
+    problem: Problem | None = None
+    blocked_by: tuple[str, ...] = ()
+    sources: tuple[Mapping[str, str], ...] = ()
+    seconds: float = 0.0
+    tries: int = 0
+    progress: str = ""
+
+    @property
+    def artifacts(self) -> tuple[Artifact, ...]:
+        return tuple(artifacts.find(self.value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """What the models of a run cost. `usd` is None when a model's price is not known; 0 when no model was used."""
+
+    usd: Decimal | None = Decimal(0)
+    tokens_in: int = 0
+    tokens_out: int = 0
+    calls: int = 0
+
+    def __str__(self) -> str:
+        if not self.calls:
+            return "$0 (no model was called)"
+        price = "price unknown" if self.usd is None else f"${self.usd.normalize():f}"
+        return f"{price}, {self.tokens_in} tokens in, {self.tokens_out} out, {self.calls} model calls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A run as a reader sees it. `planner` and `model` name who planned; `notes` say how the request was read;
+    `answered_by` who wrote the answer; `isolation` the level that the workers ran under."""
+
+    run: str
+    request: str = ""
+    status: RunStatus = "running"
+    plan: Plan | None = None
+    steps: tuple[StepOutcome, ...] = ()
+    planner: str = ""
+    model: str = ""
+    notes: tuple[str, ...] = ()
+    answer: str = ""
+    answered_by: str = ""
+    problem: Problem | None = None
+    cost: Cost = Cost()
+    isolation: str = ""
+    started_at: str = ""
+    seconds: float = 0.0
+    user: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def images(self) -> tuple[Artifact, ...]:
+        """The pictures of the run, in the order of the plan."""
+        return tuple(a for step in self.steps for a in step.artifacts if a.is_image)
+
+    @property
+    def frames(self) -> tuple[Artifact, ...]:
+        """The tables of the run, in the order of the plan."""
+        return tuple(a for step in self.steps for a in step.artifacts if a.is_frame)
+
+    @property
+    def sources(self) -> tuple[Mapping[str, str], ...]:
+        return tuple(source for step in self.steps for source in step.sources)
+
+
+def fold(events: Iterable[AnyEvent], start: Outcome | None = None) -> Outcome:
+    """The outcome that the events of one run tell, in order of seq. Unknown kinds change nothing."""
+    outcome = start or Outcome(run="")
+    for event in events:
+        if isinstance(event, Event):
+            outcome = advance(outcome, event)
+    return outcome
+
+
+def advance(outcome: Outcome, event: Event) -> Outcome:
+    """The outcome after one more event."""
+    body = event.body
+    match event.kind:
+        case Kind.RUN_STARTED:
+            return replace(
+                outcome,
+                run=event.run,
+                request=body.get("request", ""),
+                isolation=body.get("isolation", ""),
+                user=body.get("user", ""),
+                started_at=event.at,
+            )
+        case Kind.PLAN_MADE:
+            plan = load(body["plan"])
+            return replace(
+                outcome,
+                plan=plan,
+                planner=body.get("planner", ""),
+                model=body.get("model", ""),
+                notes=tuple(body.get("notes", ())),
+                steps=tuple(
+                    StepOutcome(id=s.id, task=s.task, title=s.title or s.task, params=s.params) for s in plan.steps
+                ),
+            )
+        case Kind.MODEL_CALLED:
+            return replace(outcome, cost=_add(outcome.cost, body))
+        case Kind.RUN_DONE:
+            answer = body.get("answer") or {}
+            return replace(
+                outcome,
+                status=body.get("status", "done"),
+                problem=_problem(body.get("error")),
+                answer=answer.get("text", ""),
+                answered_by=answer.get("planner", ""),
+                seconds=float(body.get("seconds", 0.0)),
+            )
+        case _ if event.step is not None:
+            return replace(
+                outcome, steps=tuple(_step(s, event) if s.id == event.step else s for s in outcome.steps)
+            )
+        case _:
+            return outcome
+
+
+def _step(step: StepOutcome, event: Event) -> StepOutcome:
+    body = event.body
+    match event.kind:
+        case Kind.STEP_INTENT:
+            return replace(step, state=State.RUNNING)
+        case Kind.STEP_STARTED:
+            return replace(step, tries=int(body.get("try", 1)))
+        case Kind.STEP_PROGRESS:
+            return replace(step, progress=str(body.get("text", "")))
+        case Kind.STEP_DONE:
+            return replace(
+                step,
+                state=State.DONE,
+                value=artifacts.from_json(body.get("value")),
+                text=body.get("text", ""),
+                seconds=float(body.get("seconds", 0.0)),
+                sources=tuple(body.get("sources", ())),
+            )
+        case Kind.STEP_FAILED:
+            return replace(
+                step,
+                state=State.FAILED,
+                problem=_problem(body.get("error")),
+                text=body.get("text", ""),
+                seconds=float(body.get("seconds", 0.0)),
+            )
+        case Kind.STEP_BLOCKED:
+            return replace(step, state=State.BLOCKED, blocked_by=tuple(body.get("by", ())))
+        case Kind.STEP_UNCERTAIN:
+            return replace(step, state=State.UNCERTAIN)
+        case Kind.STEP_CANCELLED:
+            return replace(step, state=State.CANCELLED)
+        case _:
+            return step
+
+
+def _problem(error: Mapping[str, Any] | None) -> Problem | None:
+    if not error:
+        return None
+    return Problem(kind=error.get("kind", "Error"), message=error.get("message", ""), hint=error.get("hint", ""))
+
+
+def _add(cost: Cost, body: Mapping[str, Any]) -> Cost:
+    usd = body.get("usd")
+    return Cost(
+        usd=None if cost.usd is None or usd is None else cost.usd + Decimal(usd),
+        tokens_in=cost.tokens_in + int(body.get("tokens_in") or 0),
+        tokens_out=cost.tokens_out + int(body.get("tokens_out") or 0),
+        calls=cost.calls + 1,
+    )

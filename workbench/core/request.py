@@ -1,0 +1,67 @@
+"""What a user asks and what they offer with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from workbench.core.artifacts import PREVIEW_ROWS
+
+__all__ = ["PREVIEW_ROWS", "ColumnProfile", "Request", "Scope", "Variable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColumnProfile:
+    """A column as planners see it. `type` as in `core.artifacts.Column`.
+
+    `minimum` and `maximum` are JSON scalars (ISO text for dates), None where they make no sense. `values` are the
+    distinct texts of a text column with at most 200 of them: for planners on this machine only, never sent to a remote
+    model unless the frame is named with `@`. `dates`: a text column whose every value is an ISO date.
+    """
+
+    name: str
+    type: str
+    missing: int = 0
+    distinct: int | None = None
+    minimum: Any = None
+    maximum: Any = None
+    values: tuple[str, ...] | None = None
+    dates: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A table that the user offers: name, size and columns; the rows stay where they are.
+
+    `named`: the user wrote `@name`, which also offers the rows in `head` (JSON scalars) to a remote model.
+    """
+
+    name: str
+    rows: int
+    columns: tuple[ColumnProfile, ...]
+    named: bool = False
+    head: tuple[tuple[Any, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Whose memory: every read and write says it, there is no default."""
+
+    user: str
+    workspace: str
+    session: str
+    persona: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One request. `today` is an ISO date: planners never look at the clock."""
+
+    text: str
+    scope: Scope
+    today: str
+    variables: tuple[Variable, ...] = field(default_factory=tuple)
+
+    def variable(self, name: str) -> Variable | None:
+        """The offered variable of that name."""
+        return next((variable for variable in self.variables if variable.name == name), None)

@@ -1,0 +1,43 @@
+"""The settings, declared. They are loaded once, at the edge (`workbench.configuration`), and passed down."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+
+class Settings(BaseModel):
+    """One frozen object. Each field is also an environment variable, WORKBENCH_ and the name in capitals, and a key of
+    workbench.toml, except where the field's text names another variable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Field(description="Folder for run-time data: memory, journals, artifacts, logs.")
+    project: Path = Field(description="Root of the project; files of the user are read below it.")
+    config: Path = Field(description="The user's own folder: trust and grants. Never inside a project.")
+    user: str = Field("local", description="Who is asking; scopes memory and limits.")
+    model: str = Field("", description="Model name. Empty: gpt-4o when a key alone is set, else no model.")
+    base_url: str = Field("", description="OpenAI-compatible endpoint (OPENAI_BASE_URL).")
+    api_key: SecretStr | None = Field(None, description="Key of the endpoint (OPENAI_API_KEY).")
+    tavily_api_key: SecretStr | None = Field(None, description="Key of the web search (TAVILY_API_KEY).")
+    tavily_base_url: str = Field("https://api.tavily.com", description="Where Tavily's API is served.")
+    model_timeout: Annotated[float, Field(gt=0, le=3600)] = Field(120.0, description="Seconds for one model call.")
+    model_retries: Annotated[int, Field(ge=0, le=10)] = Field(2, description="Tries after the first, when transient.")
+    parallel: Annotated[int, Field(ge=1, le=64)] = Field(4, description="Steps that run at once in one run.")
+    requests_per_minute: Annotated[int, Field(ge=1)] = Field(60, description="Requests a user may start in a minute.")
+    calls_per_minute: Annotated[int, Field(ge=1)] = Field(600, description="Tool calls a user may start in a minute.")
+    headless: bool | None = Field(None, description="Force headless (true) or live (false) display; unset: detect.")
+
+    @property
+    def artifacts(self) -> Path:
+        return self.home / "artifacts"
+
+    @property
+    def journal(self) -> Path:
+        return self.home / "journal"
+
+    @property
+    def log(self) -> Path:
+        return self.home / "logs" / "agent.log"

@@ -1,0 +1,101 @@
+"""What a tool is to the rest of the house, and what goes to and comes from one call of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from workbench.core.artifacts import Artifact, to_json
+
+Effect = Literal["read", "idempotent", "write"]
+"""read: changes nothing. idempotent: doing it twice is doing it once. write: never repeated silently."""
+
+Status = Literal["ok", "failed", "transient", "timeout", "killed", "output_limit", "cancelled", "denied"]
+"""How a call ended, said by the supervisor. Only `transient` and `timeout` are worth another try."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permissions:
+    """What a tool may touch beyond its own scratch folder. `network`: host names. `secrets`: names of secrets that the
+    host adds to the tool's requests. `read`: folders relative to the project."""
+
+    network: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSpec:
+    """A tool as planners and policy see it. `params` is a JSON Schema object; `source` the exact bytes that a worker
+    compiles; `version` their sha256; `origin` where the file came from: project, user, plug-in or shipped."""
+
+    name: str
+    summary: str
+    params: Mapping[str, Any]
+    version: str
+    source: bytes = field(repr=False)
+    description: str = ""
+    examples: tuple[str, ...] = ()
+    permissions: Permissions = Permissions()
+    uses: tuple[str, ...] = ()
+    effect: Effect = "read"
+    timeout: float = 60.0
+    origin: Literal["project", "user", "plug-in", "shipped"] = "shipped"
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """One call, all references resolved. `context`: earlier results as `(step, task, value)`, for plans that run in list
+    order. `timeout` in seconds of wall time."""
+
+    run: str
+    step: str
+    tool: ToolSpec
+    params: Mapping[str, Any]
+    timeout: float
+    attempt: int = 1
+    context: tuple[tuple[str, str, Any], ...] = ()
+
+    def request_sha256(self) -> str:
+        """What was asked, as a hash: tool, version, parameters; frames by their content."""
+        return digest({"tool": self.tool.name, "version": self.tool.version, "params": _by_content(self.params)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    """How a call ended and what it gave. `value` is JSON with artifacts as leaves; `text` what the tool printed, capped;
+    `error` and `hint` are set for every status but ok. `isolation` is the level the worker really ran under."""
+
+    status: Status
+    value: Any = None
+    text: str = ""
+    error: str = ""
+    hint: str = ""
+    retry_after: float | None = None
+    artifacts: tuple[Artifact, ...] = ()
+    sources: tuple[Mapping[str, str], ...] = ()
+    seconds: float = 0.0
+    isolation: str = "process"
+
+    def response_sha256(self) -> str:
+        return digest({"status": self.status, "value": _by_content(self.value), "error": self.error})
+
+
+def digest(value: Any) -> str:
+    """The sha256 of a value's canonical JSON: keys sorted, no spaces."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _by_content(value: Any) -> Any:
+    if isinstance(value, Artifact):
+        return {"$sha256": value.sha256}
+    if isinstance(value, Mapping):
+        return {key: _by_content(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_by_content(item) for item in value]
+    return to_json(value)

@@ -1,0 +1,63 @@
+"""The seam to the memory: events in, and what was remembered out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from workbench.core.events import AnyEvent
+from workbench.core.request import Scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A remembered text that answers a question. `score` in 0..1; `why` says in words how it was found ("lexical:
+    fiscal, year"); `source` where it came from (run and step, or the user)."""
+
+    id: str
+    text: str
+    score: float
+    why: str
+    source: str
+    at: str
+
+
+class Memory(Protocol):
+    """Takes events and answers questions about them. Shared by every process on the same WORKBENCH_HOME."""
+
+    def append(self, event: AnyEvent) -> None:
+        """Take an event; returns at once. Raises Unavailable when the memory cannot take any (read-only folder, full
+        disk, closed). The event is acknowledged once a later `barrier` returns."""
+        ...
+
+    async def barrier(self) -> None:
+        """Return when every event appended before is durable: it survives `kill -9` and a power cut.
+
+        Raises Unavailable when it cannot be made so.
+        """
+        ...
+
+    async def events(self, run: str) -> Sequence[AnyEvent]:
+        """The events of a run, in order; also those of other processes, once durable. Empty when there is no such run.
+
+        `run` may be the beginning of an id when only one run matches. Raises Refused when several do.
+        """
+        ...
+
+    async def runs(self, limit: int = 20, *, user: str | None = None) -> Sequence[Mapping[str, Any]]:
+        """The newest runs first, as rows: run, request, status, model, started_at, seconds, usd."""
+        ...
+
+    async def recall(self, question: str, scope: Scope, limit: int = 5) -> Sequence[Hit]:
+        """What was remembered in this scope (same user; same workspace or the user's own), best first."""
+        ...
+
+    async def snapshot(self, path: Path) -> None:
+        """A consistent private copy of the whole store as a DuckDB file at `path`, all own events included."""
+        ...
+
+    async def close(self) -> None:
+        """Make everything durable, merge what can be merged, let go of files. Idempotent."""
+        ...

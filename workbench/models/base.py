@@ -1,0 +1,58 @@
+"""The seam to a language model: chat completions, once, with a schema when the reply has to be data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+Finish = Literal["stop", "length", "content_filter", "refusal", "unknown"]
+"""stop: complete. length: cut by the token limit. content_filter, refusal: the model or its server declined."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One message of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens as the server counted them; 0 when it did not say."""
+
+    tokens_in: int = 0
+    tokens_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """A model's whole reply. `usd` is the price as decimal text, None when the model's price is not known."""
+
+    text: str
+    model: str
+    finish: Finish = "stop"
+    usage: Usage = Usage()
+    usd: str | None = None
+    seconds: float = 0.0
+    request_sha256: str = ""
+
+
+class Model(Protocol):
+    """A language model. `name` is what the user sees; `endpoint` the host it runs on, "" when on no network."""
+
+    name: str
+    endpoint: str
+
+    async def complete(
+        self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, max_tokens: int | None = None
+    ) -> Reply:
+        """The reply to a chat; with `schema` (a JSON Schema object) the text is meant to be JSON of that shape, which
+        the caller checks: no server is trusted to have obeyed.
+
+        Raises TransientError when another try may help (after the model's own retries are used up), Unavailable when it
+        will not (no such model, bad key, not a model server), Refused when the model or a filter declines.
+        A cut, empty or malformed reply is never returned as if it were whole.
+        """
+        ...

@@ -1,0 +1,1 @@
+"""Who turns a request into a plan, and results into an answer."""

@@ -1,0 +1,1 @@
+"""What is allowed: limits, egress, clean prompts."""

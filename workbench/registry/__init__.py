@@ -1,0 +1,1 @@
+"""Finds tools and describes them without running them."""

@@ -1,0 +1,1 @@
+"""Where tools run: never in the kernel."""

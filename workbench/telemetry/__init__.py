@@ -1,0 +1,1 @@
+"""Listeners that write down what happened, for people who operate the workbench."""

@@ -1,0 +1,90 @@
+"""All that a tool file may import from the workbench. Standard library only.
+
+A tool works without it: `run` may return text, numbers, lists, dicts and pandas DataFrames as they are. The toolkit adds
+pictures, sources, progress, host functions and the two words for failure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+if TYPE_CHECKING:
+    import pandas
+
+    Frame = pandas.DataFrame
+else:
+    Frame = Annotated[object, "x-frame"]
+"""Annotation for a parameter that takes a table: the tool gets a pandas DataFrame."""
+
+__all__ = ["Failed", "Frame", "Image", "Table", "Try", "call", "context", "progress", "source"]
+
+
+class Failed(Exception):
+    """Raise it when the call cannot succeed: `raise Failed("no such city", hint="Check the spelling.")`."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Try(Exception):
+    """Raise it when another try may succeed. `after`: seconds to wait, None when unknown."""
+
+    def __init__(self, message: str, after: float | None = None, hint: str = "") -> None:
+        super().__init__(message)
+        self.after = after
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Image:
+    """A picture to return: PNG bytes, a title, and `alt`, what it shows for who cannot see it."""
+
+    png: bytes
+    title: str = ""
+    alt: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table to return with a title; a bare DataFrame works too."""
+
+    frame: Any
+    title: str = ""
+
+
+class _Host:
+    """Set by the worker before a tool runs; outside of a worker the functions say so."""
+
+    call: Callable[[str, Mapping[str, Any]], Any] | None = None
+    tell: Callable[[str, Mapping[str, Any]], None] | None = None
+    context: list[dict[str, Any]] = []  # noqa: RUF012 - replaced as a whole by the worker
+
+
+def call(service: str, **params: Any) -> Any:
+    """The answer of a host function that the tool's USES declares: `call("memory.recall", question="…")`.
+
+    Raises Failed when the host says no, Try when it says not now.
+    """
+    if _Host.call is None:
+        raise RuntimeError("host functions exist only while the workbench runs the tool")
+    return _Host.call(service, params)
+
+
+def progress(text: str) -> None:
+    """Show a line beside the step while it runs."""
+    if _Host.tell is not None:
+        _Host.tell("progress", {"text": text})
+
+
+def source(title: str, url: str) -> None:
+    """Name a source that the result rests on; it is listed under the answer."""
+    if _Host.tell is not None:
+        _Host.tell("source", {"title": title, "url": url})
+
+
+def context() -> list[dict[str, Any]]:
+    """The earlier results in a plan that runs in list order: `[{"step": …, "task": …, "value": …}]`, frames included."""
+    return _Host.context
