@@ -14,7 +14,7 @@ Effect = Literal["read", "idempotent", "write"]
 """read: changes nothing. idempotent: doing it twice is doing it once. write: never repeated silently."""
 
 Status = Literal["ok", "failed", "transient", "timeout", "killed", "output_limit", "cancelled", "denied"]
-"""How a call ended, said by the supervisor. Only `transient` and `timeout` are worth another try."""
+"""How a call ended, said by the supervisor. Only `transient` is worth another try."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

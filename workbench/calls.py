@@ -1,0 +1,80 @@
+"""The layers around one tool call. Each is a few lines that take a `Call` and give a `Call`.
+
+    audited(limited(sandboxed(...)))
+
+The outermost hears of everything, so that also a call which a limit refused leaves its audit record.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from workbench.core.errors import BudgetExceeded, Denied
+from workbench.core.events import Event, Kind
+from workbench.core.tools import Status, ToolCall, ToolResult
+from workbench.sandbox.base import Sandbox, Service
+
+Call = Callable[[ToolCall], Awaitable[ToolResult]]
+"""One try of one tool call. Never raises for what the tool does; see `ToolResult.status`."""
+
+Tell = Callable[[Kind, Mapping[str, Any], str], Event]
+"""`tell(kind, body, step)`: reports an event of the run."""
+
+
+def sandboxed(
+    sandbox: Sandbox, services: Callable[[ToolCall], Mapping[str, Service]], artifacts: Path, tell: Tell
+) -> Call:
+    """The call itself: in a worker, with the host functions that this tool may use."""
+
+    async def call(what: ToolCall) -> ToolResult:
+        def progress(text: str) -> None:
+            tell(Kind.STEP_PROGRESS, {"text": text}, what.step)
+
+        return await sandbox.run(what, services(what), artifacts, progress)
+
+    return call
+
+
+def limited(call: Call, admit: Callable[[], None]) -> Call:
+    """Calls only as often as the user may; `admit` raises BudgetExceeded or Denied."""
+
+    async def limited_call(what: ToolCall) -> ToolResult:
+        try:
+            admit()
+        except (BudgetExceeded, Denied) as error:
+            return ToolResult(status="denied", error=error.message, hint=error.hint)
+        return await call(what)
+
+    return limited_call
+
+
+def audited(call: Call, tell: Tell) -> Call:
+    """Leaves one audit record for each try: what was asked and what came back, as hashes, and how it ended."""
+
+    async def audited_call(what: ToolCall) -> ToolResult:
+        started = time.monotonic()
+        result: ToolResult | None = None
+        try:
+            result = await call(what)
+            return result
+        finally:
+            status: Status = result.status if result is not None else "cancelled"
+            tell(
+                Kind.TOOL_CALLED,
+                {
+                    "tool": what.tool.name,
+                    "version": what.tool.version,
+                    "try": what.attempt,
+                    "status": status,
+                    "request_sha256": what.request_sha256(),
+                    "response_sha256": result.response_sha256() if result is not None else None,
+                    "seconds": round(time.monotonic() - started, 6),
+                    "isolation": result.isolation if result is not None else "",
+                },
+                what.step,
+            )
+
+    return audited_call

@@ -1,0 +1,107 @@
+"""Loads the settings, once, at the edge: nothing else in the workbench reads the environment.
+
+What wins, first to last: arguments, environment, the user's own `config.toml`, the project's `workbench.toml`. The last
+is committed with a project that may have come from anywhere, so it may only lower limits: a cloned repository never
+chooses an endpoint, a key or a folder.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from workbench.core.errors import Unavailable
+from workbench.core.settings import Settings
+
+_OTHER_NAMES = {
+    "base_url": "OPENAI_BASE_URL",
+    "api_key": "OPENAI_API_KEY",
+    "tavily_api_key": "TAVILY_API_KEY",
+    "tavily_base_url": "TAVILY_BASE_URL",
+}
+_LIMITS = frozenset({"parallel", "requests_per_minute", "calls_per_minute", "model_timeout", "model_retries"})
+_MARKS = (".workbench", ".git", "pyproject.toml")
+
+
+def load_settings(
+    env: Mapping[str, str] | None = None, folder: Path | None = None, **arguments: Any
+) -> Settings:
+    """The settings in force for a process that works in `folder` (default: the working directory).
+
+    Raises Unavailable in one line that names the file or variable and what is wrong with it.
+    """
+    env = os.environ if env is None else env
+    project = project_root(folder or Path.cwd())
+    config = _config_folder(env)
+    values: dict[str, Any] = {
+        "home": Path(env["WORKBENCH_HOME"]).expanduser() if env.get("WORKBENCH_HOME") else project / ".workbench",
+        "project": project,
+        "config": config,
+        "user": env.get("WORKBENCH_USER") or _login(),
+    }
+    values |= _read(config / "config.toml", allowed=frozenset(Settings.model_fields) - {"config", "project"})
+    values |= {name: env[key] for name in Settings.model_fields if env.get(key := _variable(name))}
+    values |= {name: value for name, value in arguments.items() if value is not None}
+    settings = _settings(values)
+    narrower = _settings(values | _read(project / "workbench.toml", allowed=_LIMITS))
+    lowered = {name: min(getattr(settings, name), getattr(narrower, name)) for name in _LIMITS}
+    return settings.model_copy(update=lowered | {"home": settings.home.absolute()})
+
+
+def project_root(folder: Path) -> Path:
+    """The nearest folder upwards that holds `.workbench`, `.git` or `pyproject.toml`, else the folder itself."""
+    folder = folder.absolute()
+    for candidate in (folder, *folder.parents):
+        if any((candidate / mark).exists() for mark in _MARKS):
+            return candidate
+    return folder
+
+
+def _variable(name: str) -> str:
+    return _OTHER_NAMES.get(name, f"WORKBENCH_{name.upper()}")
+
+
+def _config_folder(env: Mapping[str, str]) -> Path:
+    if env.get("WORKBENCH_CONFIG"):
+        return Path(env["WORKBENCH_CONFIG"]).expanduser().absolute()
+    base = env.get("XDG_CONFIG_HOME") or str(Path(env.get("HOME") or "~").expanduser() / ".config")
+    return Path(base) / "agent-workbench"
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a passwd entry
+        return "local"
+
+
+def _read(path: Path, *, allowed: frozenset[str]) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise Unavailable(f"{path.name} cannot be read: {error}", hint="Mend or remove the file.") from error
+    unknown = sorted(set(values) - allowed)
+    if unknown:
+        raise Unavailable(
+            f"{path.name} may not set {', '.join(unknown)}.", hint=f"It may set: {', '.join(sorted(allowed))}."
+        )
+    return values
+
+
+def _settings(values: Mapping[str, Any]) -> Settings:
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise Unavailable(
+            f"The setting {name} is not valid: {first['msg']}.", hint=f"See {_variable(name)}."
+        ) from error

@@ -1,0 +1,179 @@
+"""Runs a plan. `core.progress` decides what is ready; this module only calls tools, waits, and tells what happened.
+
+A failure costs a step and its descendants, never its siblings. Cancellation stops every call, keeps what is finished,
+and says so in events before it goes on upwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from workbench.calls import Call
+from workbench.core import refs, schema
+from workbench.core.artifacts import Artifact, to_json
+from workbench.core.events import Event, Kind, Stream
+from workbench.core.plan import Plan, Retry, Step
+from workbench.core.progress import Progress, State
+from workbench.core.tools import ToolCall, ToolResult, ToolSpec, digest
+
+_WORD = {"transient": "TransientError", "denied": "Denied", "cancelled": "Cancelled"}
+
+
+class Executor:
+    """Runs plans with one `call`. `parallel`: steps of one run at once. `durable`: awaited before a write tool acts.
+
+    `on_bug` hears of what no tool can cause; `sleep` and `uniform` are parameters so that tests need no time or luck.
+    """
+
+    def __init__(
+        self,
+        call: Call,
+        *,
+        durable: Callable[[], Awaitable[None]],
+        parallel: int = 4,
+        on_bug: Callable[[BaseException], None] = lambda error: None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        uniform: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._call = call
+        self._durable = durable
+        self._parallel = parallel
+        self._on_bug = on_bug
+        self._sleep = sleep
+        self._uniform = uniform
+
+    async def run(
+        self, plan: Plan, tools: Mapping[str, ToolSpec], variables: Mapping[str, Artifact], stream: Stream
+    ) -> None:
+        """Return when every step has ended; how each ended is in the stream. Raises CancelledError after the calls of
+        a cancelled run are gone and its open steps are told as cancelled."""
+        progress = Progress(plan.needs())
+        results: dict[str, Any] = {}
+        running: dict[asyncio.Task[None], str] = {}
+
+        def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
+            event = stream.tell(kind, body, step=step)
+            progress.apply(event)
+            return event
+
+        try:
+            while not progress.finished:
+                for name in progress.ready()[: self._parallel - len(running)]:
+                    step = plan.step(name)
+                    tell(Kind.STEP_INTENT, _intent(step, tools[step.task]), name)
+                    work = self._step(plan, step, tools[step.task], results, variables, tell, stream.run)
+                    running[asyncio.create_task(work, name=f"{stream.run}/{name}")] = name
+                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    name = running.pop(task)
+                    if (bug := task.exception()) is not None:
+                        raise bug
+                for name, by in progress.blocked().items():
+                    tell(Kind.STEP_BLOCKED, {"by": list(by)}, name)
+        except BaseException:
+            # Cancelled, or the journal is gone: either way no call may outlive the run.
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            for name, state in progress.states.items():
+                if state in (State.WAITING, State.RUNNING):
+                    tell(Kind.STEP_CANCELLED, {"reason": "the run was stopped"}, name)
+            raise
+
+    async def _step(
+        self,
+        plan: Plan,
+        step: Step,
+        tool: ToolSpec,
+        results: dict[str, Any],
+        variables: Mapping[str, Artifact],
+        tell: Callable[[Kind, Mapping[str, Any], str], Event],
+        run: str,
+    ) -> None:
+        started = time.monotonic()
+
+        def failed(kind: str, message: str, hint: str = "", text: str = "") -> None:
+            error = {"kind": kind, "message": message, "hint": hint}
+            tell(Kind.STEP_FAILED, {"error": error, "text": text, "seconds": _since(started)}, step.id)
+
+        try:
+            params = refs.resolve(step.params, results, variables)
+        except LookupError as error:
+            return failed("ToolFailed", str(error))
+        problems = list(schema.check(params, tool.params, resolved=True))
+        if problems:
+            return failed("ToolFailed", "; ".join(problems[:3]))
+        if tool.effect == "write":
+            await self._durable()
+        context = tuple((name, plan.step(name).task, value) for name, value in results.items())
+        call = ToolCall(
+            run=run,
+            step=step.id,
+            tool=tool,
+            params=params,
+            timeout=step.timeout or tool.timeout,
+            context=context if plan.sequential else (),
+        )
+        try:
+            result = await self._tries(call, step.retry, tell)
+        except Exception as error:  # our bug: logged whole, and it costs one step
+            self._on_bug(error)
+            return failed("InternalError", f"{type(error).__name__}: {error}", "The log has the whole traceback.")
+        if result.status != "ok":
+            return failed(_WORD.get(result.status, "ToolFailed"), result.error, result.hint, result.text)
+        for artifact in result.artifacts:
+            tell(Kind.ARTIFACT_MADE, to_json(artifact)["$artifact"], step.id)
+        results[step.id] = result.value
+        body = {
+            "value": to_json(result.value),
+            "text": result.text,
+            "seconds": _since(started),
+            "sources": list(result.sources),
+        }
+        tell(Kind.STEP_DONE, body, step.id)
+        return None
+
+    async def _tries(
+        self, call: ToolCall, retry: Retry, tell: Callable[[Kind, Mapping[str, Any], str], Event]
+    ) -> ToolResult:
+        """The last result; transient failures are tried again with full jitter, a write never is."""
+        most = 1 if call.tool.effect == "write" else retry.max + 1
+        number = 1
+        while True:
+            attempt = ToolCall(
+                run=call.run,
+                step=call.step,
+                tool=call.tool,
+                params=call.params,
+                timeout=call.timeout,
+                attempt=number,
+                context=call.context,
+            )
+            tell(Kind.STEP_STARTED, {"try": number}, call.step)
+            result = await self._call(attempt)
+            if result.status != "transient" or number >= most:
+                return result
+            wait = max(
+                self._uniform(0.0, min(retry.cap, retry.base * 2 ** (number - 1))),
+                min(result.retry_after or 0.0, 60.0),
+            )
+            tell(Kind.STEP_RETRIED, {"try": number, "error": result.error, "wait": round(wait, 3)}, call.step)
+            await self._sleep(wait)
+            number += 1
+
+
+def _intent(step: Step, tool: ToolSpec) -> dict[str, Any]:
+    return {
+        "tool": tool.name,
+        "version": tool.version,
+        "effect": tool.effect,
+        "params_sha256": digest(step.params),
+    }
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 6)

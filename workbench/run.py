@@ -1,0 +1,196 @@
+"""What the user gets: a run with real tables, pictures and texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from workbench.core.artifacts import Artifact, replace
+from workbench.core.outcome import Cost, Outcome, StepOutcome
+from workbench.core.plan import Plan
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of a run. `path` is the file, `alt` what it shows."""
+
+    path: Path
+    alt: str
+
+    @property
+    def png(self) -> bytes:
+        return self.path.read_bytes()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the picture to a file of your own; returns its path."""
+        target = Path(path)
+        target.write_bytes(self.png)
+        return target
+
+    def _repr_png_(self) -> bytes:
+        return self.png
+
+
+class StepView:
+    """One step of a run: `.state`, `.value` (tables as DataFrames), `.df`, `.images`, `.text`, `.error`, `.params`."""
+
+    def __init__(self, outcome: StepOutcome, folder: Path) -> None:
+        self.outcome = outcome
+        self._folder = folder
+
+    @property
+    def id(self) -> str:
+        return self.outcome.id
+
+    @property
+    def task(self) -> str:
+        return self.outcome.task
+
+    @property
+    def title(self) -> str:
+        return self.outcome.title
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        return self.outcome.params
+
+    @property
+    def state(self) -> str:
+        return str(self.outcome.state)
+
+    @property
+    def text(self) -> str:
+        """What the tool printed."""
+        return self.outcome.text
+
+    @property
+    def error(self) -> str:
+        return self.outcome.problem.message if self.outcome.problem else ""
+
+    @property
+    def value(self) -> Any:
+        """The step's result; tables are DataFrames, pictures `Picture`s. Reads files."""
+        return replace(self.outcome.value, lambda artifact: _open(artifact, self._folder))
+
+    @property
+    def df(self) -> pd.DataFrame | None:
+        """The step's last table, None when it has none."""
+        frames = [artifact for artifact in self.outcome.artifacts if artifact.is_frame]
+        return _frame(frames[-1], self._folder) if frames else None
+
+    @property
+    def images(self) -> list[Picture]:
+        return [_picture(artifact, self._folder) for artifact in self.outcome.artifacts if artifact.is_image]
+
+    def __repr__(self) -> str:
+        return f"<step {self.id}: {self.title}, {self.state}>"
+
+
+class Steps(Mapping[str, StepView]):
+    """The steps of a run by id or by position: `run.steps["s1"]`, `run.steps[0]`."""
+
+    def __init__(self, views: list[StepView]) -> None:
+        self._views = {view.id: view for view in views}
+
+    @overload
+    def __getitem__(self, key: str) -> StepView: ...
+    @overload
+    def __getitem__(self, key: int) -> StepView: ...
+    def __getitem__(self, key: str | int) -> StepView:
+        return list(self._views.values())[key] if isinstance(key, int) else self._views[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._views)
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __repr__(self) -> str:
+        return f"[{', '.join(map(repr, self._views.values()))}]"
+
+
+class Run:
+    """A request and what became of it. `outcome` is the record; everything else reads from it.
+
+    `artifacts_folder` is WORKBENCH_HOME/artifacts: tables and pictures are read from there when asked for.
+    """
+
+    def __init__(self, outcome: Outcome, artifacts_folder: Path) -> None:
+        self.outcome = outcome
+        self._folder = artifacts_folder
+
+    @property
+    def id(self) -> str:
+        return self.outcome.run
+
+    @property
+    def status(self) -> str:
+        """planned, running, done, failed or cancelled."""
+        return self.outcome.status
+
+    @property
+    def answer(self) -> str:
+        return self.outcome.answer
+
+    @property
+    def plan(self) -> Plan | None:
+        return self.outcome.plan
+
+    @property
+    def cost(self) -> Cost:
+        return self.outcome.cost
+
+    @property
+    def steps(self) -> Steps:
+        return Steps([StepView(step, self._folder) for step in self.outcome.steps])
+
+    @property
+    def df(self) -> pd.DataFrame | None:
+        """The run's last table as a DataFrame of your own, None when it has none."""
+        frames = self.outcome.frames
+        return _frame(frames[-1], self._folder) if frames else None
+
+    @property
+    def images(self) -> list[Picture]:
+        return [_picture(artifact, self._folder) for artifact in self.outcome.images]
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """Every file of the run, in the plan's order; `path` is relative to the artifacts folder."""
+        return [artifact for step in self.outcome.steps for artifact in step.artifacts]
+
+    def load(self, artifact: Artifact) -> bytes | None:
+        """The bytes of one of the run's files, None when the file is gone."""
+        try:
+            return (self._folder / artifact.path).read_bytes()
+        except OSError:
+            return None
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
+        from workbench.render import bundle
+
+        return bundle(self.outcome, self.load)
+
+    def __repr__(self) -> str:
+        return f"<run {self.id}: {self.status}, {len(self.outcome.steps)} steps>"
+
+
+def _frame(artifact: Artifact, folder: Path) -> pd.DataFrame:
+    from workbench.sandbox.frames import read_frame
+
+    return read_frame(folder / artifact.path)
+
+
+def _picture(artifact: Artifact, folder: Path) -> Picture:
+    return Picture(folder / artifact.path, artifact.alt)
+
+
+def _open(artifact: Artifact, folder: Path) -> Any:
+    if artifact.is_frame:
+        return _frame(artifact, folder)
+    return _picture(artifact, folder) if artifact.is_image else folder / artifact.path
