@@ -1,0 +1,293 @@
+"""The command line: `workbench ask "…" --data sales=sales.csv`, and what goes with it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import difflib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from workbench.core.errors import Cancelled, Refused, WorkbenchError
+
+if TYPE_CHECKING:
+    from workbench.run import Run
+
+NOTEBOOK = "notebooks/01_first_request.ipynb"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code is 0 when it did what was asked, 1 when not, 2 for a wrong command line, 130 when
+    stopped. Errors are one line and the next action, on stderr."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.verb is None:
+        parser.print_help()
+        return 2
+    try:
+        return int(options.act(options) or 0)
+    except WorkbenchError as error:
+        print("\n".join(error.lines()), file=sys.stderr)
+        return 130 if isinstance(error, Cancelled) else 1
+    except KeyboardInterrupt:
+        print("Stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `workbench runs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        words = [word.strip("'") for word in message.split() if word.startswith(("'", "-"))]
+        known = [*self._option_string_actions, *(_VERBS if self.prog == "workbench" else ())]
+        near = [match for word in words[:1] for match in difflib.get_close_matches(word, known, n=1)]
+        hint = f" Did you mean {near[0]}?" if near else f" See {self.prog} --help."
+        print(f"{self.prog}: {message.split(' (choose from')[0]}.{hint}", file=sys.stderr)
+        raise SystemExit(2)
+
+
+_VERBS = ("ask", "tools", "runs", "show", "sql", "doctor", "trust", "demo", "lab")
+
+
+def _parser() -> argparse.ArgumentParser:
+    from workbench import __version__
+
+    parser = _Parser(prog="workbench", description="Ask questions of your data; read the plan; keep the record.")
+    parser.add_argument("--version", action="version", version=f"workbench {__version__}")
+    verbs = parser.add_subparsers(dest="verb", metavar="VERB", parser_class=_Parser)
+
+    ask = verbs.add_parser("ask", help="run one request")
+    ask.add_argument("request", nargs="+", help="the request, in words")
+    ask.add_argument("--data", action="append", default=[], metavar="NAME=FILE", help="offer a table; may be repeated")
+    ask.add_argument("--plan", action="store_true", help="show the plan, run nothing")
+    ask.add_argument("--model", help="model to plan and answer with")
+    ask.add_argument("--json", action="store_true", help="print the run as JSON")
+    ask.set_defaults(act=_ask)
+
+    for name, act, text in (
+        ("tools", _tools, "list the tools"),
+        ("runs", _runs, "list the newest runs"),
+        ("show", _show, "show one run"),
+        ("sql", _sql, "query the memory"),
+        ("doctor", _doctor, "check this installation"),
+        ("trust", _trust, "trust a tool file of a project"),
+        ("demo", _demo, "run the first notebook headless"),
+        ("lab", _lab, "open the first notebook in JupyterLab"),
+    ):
+        verb = verbs.add_parser(name, help=text)
+        verb.set_defaults(act=act)
+        if name in ("tools", "runs", "show", "sql", "doctor"):
+            verb.add_argument("--json", action="store_true", help="print JSON")
+        if name == "runs":
+            verb.add_argument("-n", type=int, default=20, help="how many (20)")
+        if name == "show":
+            verb.add_argument("run", help="the run's id, or the beginning of it")
+        if name == "sql":
+            verb.add_argument("query", help="one SELECT over runs, steps, events, model_calls, tool_calls, …")
+        if name == "trust":
+            verb.add_argument("path", type=Path, help="the tool file")
+        if name == "demo":
+            verb.add_argument("--out", type=Path, default=Path("out"), help="folder for the HTML (out)")
+    return parser
+
+
+def _ask(options: argparse.Namespace) -> int:
+    from workbench.bridge import wait
+    from workbench.offer import load_table
+    from workbench.workbench import current
+
+    frames = {}
+    for pair in options.data:
+        name, equals, path = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise Refused(f"--data {pair} is not NAME=FILE.", hint="For example --data sales=data/samples/sales.csv")
+        frames[name] = load_table(Path(path))
+    text = " ".join(options.request)
+    failure: WorkbenchError | None = None
+    try:
+        run = wait(
+            current().ask(text, variables=frames, named=tuple(frames), plan_only=options.plan, model=options.model)
+        )
+    except WorkbenchError as error:
+        if error.run is None:
+            raise
+        run, failure = error.run, error
+    if options.json:
+        print(json.dumps(_as_json(run), indent=2, ensure_ascii=False, default=str))
+    elif run.outcome.plan is not None:
+        print(run._repr_mimebundle_()[0]["text/plain"])
+        for image in run.images:
+            print(f"Picture: {image.path}")
+    if failure is not None:
+        raise failure
+    return 0
+
+
+def _as_json(run: Run) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    outcome = run.outcome
+    return {
+        "id": run.id,
+        "status": run.status,
+        "request": outcome.request,
+        "answer": run.answer,
+        "planner": outcome.planner,
+        "model": outcome.model,
+        "notes": list(outcome.notes),
+        "cost": asdict(run.cost),
+        "isolation": outcome.isolation,
+        "error": asdict(outcome.problem) if outcome.problem else None,
+        "plan": run.plan.dump() if run.plan else None,
+        "steps": [{"id": s.id, "task": s.task, "state": s.state, "error": s.error} for s in run.steps.values()],
+        "artifacts": [asdict(artifact) for artifact in run.artifacts],
+    }
+
+
+def _tools(options: argparse.Namespace) -> None:
+    from workbench.workbench import current
+
+    found = current().found()
+    rows = [(name, spec.origin, spec.effect, spec.summary) for name, spec in sorted(found.tools.items())]
+    rows += [(name, "not trusted", spec.effect, spec.summary) for name, spec in sorted(found.untrusted.items())]
+    _table(("tool", "from", "effect", "what it does"), rows, options.json)
+    for line in (*found.problems, *found.shadowed):
+        print(line, file=sys.stderr)
+    if found.untrusted:
+        path = next(iter(found.untrusted.values())).path
+        print(f"Read a file before you trust it: workbench trust {path}", file=sys.stderr)
+
+
+def _runs(options: argparse.Namespace) -> None:
+    from workbench.bridge import wait
+    from workbench.workbench import current
+
+    columns = ("run", "status", "started_at", "seconds", "model", "usd", "request")
+    rows = wait(current().runs(options.n))
+    _table(columns, [tuple(row.get(name) for name in columns) for row in rows], options.json)
+
+
+def _show(options: argparse.Namespace) -> None:
+    from workbench.bridge import wait
+    from workbench.workbench import current
+
+    run = wait(current().show(options.run))
+    if options.json:
+        print(json.dumps(_as_json(run), indent=2, ensure_ascii=False, default=str))
+    else:
+        print(run._repr_mimebundle_()[0]["text/plain"])
+
+
+def _sql(options: argparse.Namespace) -> None:
+    from workbench.bridge import wait
+    from workbench.workbench import current
+
+    frame = wait(current().sql(options.query))
+    rows = [tuple(row) for row in frame.itertuples(index=False)]
+    _table(tuple(map(str, frame.columns)), rows, options.json)
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from workbench.bridge import wait
+    from workbench.doctor import examine
+    from workbench.workbench import current
+
+    checks = wait(examine(current()))
+    _table(("check", "ok", "detail"), [(c.name, "yes" if c.ok else "NO", c.detail) for c in checks], options.json)
+    return 0 if all(check.ok for check in checks) else 1
+
+
+def _trust(options: argparse.Namespace) -> None:
+    from workbench.registry.spec import describe
+    from workbench.registry.trust import Trust
+    from workbench.workbench import current
+
+    path = options.path.absolute()
+    try:
+        spec = describe(path.read_bytes(), path, "project")
+    except OSError as error:
+        raise Refused(f"{options.path} cannot be read: {error.strerror}.") from error
+    if spec is None:
+        raise Refused(f"{options.path} is not a tool.", hint="A tool has PERMISSIONS and a function run.")
+    settings = current().settings
+    Trust(settings.config, settings.project).trust(spec)
+    print(f"Trusted {spec.name} as it is now ({spec.version[:12]}): {_permissions(spec)}. A change asks again.")
+
+
+def _permissions(spec: Any) -> str:
+    parts = [
+        f"network {', '.join(spec.permissions.network)}" if spec.permissions.network else "no network",
+        f"secrets {', '.join(spec.permissions.secrets)}" if spec.permissions.secrets else "no secrets",
+        f"may call {', '.join(spec.uses)}" if spec.uses else "calls nothing of the host",
+        f"effect {spec.effect}",
+    ]
+    return "; ".join(parts)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+    from nbconvert import HTMLExporter
+
+    path = _notebook()
+    options.out.mkdir(parents=True, exist_ok=True)
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat is not typed
+    client = NotebookClient(notebook, resources={"metadata": {"path": str(path.parent)}}, kernel_name="python3")
+    failure: CellExecutionError | None = None
+    try:
+        asyncio.run(client.async_execute())
+    except CellExecutionError as error:
+        failure = error
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            print(_said(cell))
+    target = options.out / f"{path.stem}.html"
+    body, _ = HTMLExporter().from_notebook_node(notebook)
+    target.write_text(body, "utf-8")
+    print(f"\nThe notebook with its chart: {target}")
+    if failure is not None:
+        print(f"The notebook failed: {failure.ename}: {failure.evalue}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _said(cell: Any) -> str:
+    """A cell as the terminal shows it: the source after `In:`, then the plain text of its outputs."""
+    lines = ["", *(f"│ {line}" for line in cell.source.splitlines())]
+    for output in cell.outputs:
+        data = output.get("data", {})
+        text = output.get("text") or data.get("text/plain") or "\n".join(output.get("traceback", ()))
+        lines.append(text.rstrip())
+    return "\n".join(lines)
+
+
+def _lab(options: argparse.Namespace) -> int:
+    path = _notebook()
+    command = [sys.executable, "-m", "jupyter", "lab", str(path)]
+    os.execv(sys.executable, command)  # noqa: S606 - our own interpreter, a fixed command
+
+
+def _notebook() -> Path:
+    for folder in (Path.cwd(), Path(__file__).parents[1]):
+        if (folder / NOTEBOOK).is_file():
+            return folder / NOTEBOOK
+    raise Refused(f"There is no {NOTEBOOK} here.", hint="Run this in a checkout of the project.")
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2, default=str))
+        return
+    from workbench.render import table_text
+
+    print(table_text(columns, rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,383 @@
+"""The composition root: what a request goes through, on one screen."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from workbench import bridge
+from workbench.calls import audited, limited, sandboxed
+from workbench.configuration import load_settings
+from workbench.core import refs
+from workbench.core.errors import Cancelled, PlanInvalid, Refused, ToolFailed, TransientError, Unavailable, WorkbenchError
+from workbench.core.events import Event, Kind, Listener, Stream
+from workbench.core.outcome import Outcome, RunStatus, fold
+from workbench.core.plan import Plan
+from workbench.core.progress import State
+from workbench.core.request import Request, Scope
+from workbench.core.settings import Settings
+from workbench.core.tools import ToolCall, ToolSpec
+from workbench.executor import Executor
+from workbench.memory.base import Memory
+from workbench.memory.duckdb import DuckDBMemory
+from workbench.models.base import Model
+from workbench.models.choose import choose
+from workbench.offer import Offer
+from workbench.planners.answer import summarise
+from workbench.planners.base import Answer, Planner
+from workbench.planners.grammar import GrammarPlanner
+from workbench.planners.model import ModelPlanner
+from workbench.policy.egress import http_service
+from workbench.policy.limits import RateLimiter
+from workbench.policy.sanitize import clean_prompt
+from workbench.policy.secrets import redactor
+from workbench.registry.discover import Found, discover
+from workbench.run import Run
+from workbench.sandbox.base import Level, Sandbox, Service
+from workbench.sandbox.portable import SpawnedSandbox
+from workbench.telemetry.logs import EventLog
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Workbench:
+    """Plans and runs requests. Every part can be handed in; what is not is made from the settings.
+
+    One instance serves many requests at once. It may be used from any event loop; `close` it when done, or leave it to
+    the end of the process.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        model: Model | None = None,
+        planner: Planner | None = None,
+        memory: Memory | None = None,
+        sandbox: Sandbox | None = None,
+    ) -> None:
+        self.settings = settings or load_settings()
+        self.memory = memory or DuckDBMemory(self.settings.home)
+        self.sandbox = sandbox or SpawnedSandbox(self.settings.home, self.settings.project)
+        self.session = uuid.uuid4().hex
+        self._model = model
+        self._planner = planner
+        self._planners: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str | None, Planner]] = WeakKeyDictionary()
+        self._limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
+        self._log = EventLog(self.settings.log, redactor(self._secrets().values()))
+
+    async def ask(
+        self,
+        text: str,
+        /,
+        *,
+        variables: Mapping[str, pd.DataFrame] | None = None,
+        named: Collection[str] = (),
+        plan_only: bool = False,
+        model: str | None = None,
+        listeners: tuple[Listener, ...] = (),
+        notebook: str = "",
+        **frames: pd.DataFrame,
+    ) -> Run:
+        """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
+        by keyword, or written `@name` in the text may be shown to a remote model with their first rows.
+
+        Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
+        another WorkbenchError otherwise; each carries `.run` with what was finished.
+        """
+        started = time.monotonic()
+        prompt = clean_prompt(text)
+        self._limits.admit_request(self.settings.user)
+        offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
+        stream = self._stream(listeners)
+        stream.tell(Kind.RUN_STARTED, self._opening(prompt.text, notebook))
+        answer, status, problem = Answer(text="", planner=""), "failed", None
+        try:
+            status, answer, problem = await self._serve(prompt.text, prompt.notes, offer, stream, model, plan_only)
+        except asyncio.CancelledError:
+            status, problem = "cancelled", _stopped(stream)
+        except WorkbenchError as error:
+            problem = error
+        except Exception as bug:
+            self._log.bug(bug)
+            problem = bug
+        stream.tell(Kind.RUN_DONE, _closing(status, answer, problem, started))
+        await self.memory.barrier()
+        run = Run(fold(stream.events), self.settings.artifacts)
+        if problem is None:
+            return run
+        if isinstance(problem, WorkbenchError):
+            problem.run = run
+        raise problem
+
+    async def _serve(
+        self, text: str, notes: Sequence[str], offer: Offer, stream: Stream, model: str | None, plan_only: bool
+    ) -> tuple[RunStatus, Answer, WorkbenchError | None]:
+        tools = self.tools()
+        planner = self._planner or self._planner_for(model)
+        request = Request(
+            text=text,
+            scope=self.scope,
+            today=datetime.now().astimezone().date().isoformat(),
+            variables=await asyncio.to_thread(offer.variables),
+        )
+        planned = await planner.plan(request, tools, stream.tell)
+        stream.tell(
+            Kind.PLAN_MADE,
+            {
+                "plan": planned.plan.dump(),
+                "planner": planned.planner,
+                "model": planned.model,
+                "notes": [*planned.notes, *notes],
+            },
+        )
+        if plan_only:
+            return "planned", Answer(text="", planner=""), None
+        inputs = await offer.snapshot(_used(planned.plan), self.settings.artifacts, stream.run)
+        await self._executor(stream).run(planned.plan, tools, inputs, stream)
+        outcome = fold(stream.events)
+        if (problem := _failure(outcome)) is not None:
+            return "failed", summarise(outcome), problem
+        return "done", await self._answer(planner, outcome, stream), None
+
+    async def _answer(self, planner: Planner, outcome: Outcome, stream: Stream) -> Answer:
+        try:
+            return await planner.answer(outcome, stream.tell)
+        except (Refused, Unavailable, TransientError, PlanInvalid) as error:
+            # The results are there; a model that will not word them does not take them away.
+            summary = summarise(outcome)
+            said = f"{summary.text}\n\nThe model did not word this answer ({error.message}); it is put together from the results."
+            return Answer(text=said, planner=summary.planner)
+
+    def _executor(self, stream: Stream) -> Executor:
+        def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
+            return stream.tell(kind, body, step=step)
+
+        inner = sandboxed(self.sandbox, lambda call: self._services(call, stream), self.settings.artifacts, tell)
+        admitted = limited(inner, lambda: self._limits.admit_call(self.settings.user))
+        return Executor(
+            audited(admitted, tell),
+            durable=self.memory.barrier,
+            parallel=self.settings.parallel,
+            on_bug=self._log.bug,
+        )
+
+    def _services(self, call: ToolCall, stream: Stream) -> Mapping[str, Service]:
+        """The host functions that one call may use; the sandbox holds it to the tool's USES."""
+
+        async def write(params: Mapping[str, Any]) -> Any:
+            memory_id = uuid.uuid4().hex
+            body = {
+                "id": memory_id,
+                "scope": asdict(self.scope),
+                "memory_kind": str(params.get("kind", "fact")),
+                "text": str(params["text"]),
+                "source": f"{call.run}/{call.step}",
+            }
+            stream.tell(Kind.MEMORY_WRITTEN, body, step=call.step)
+            await self.memory.barrier()
+            return {"id": memory_id, "text": body["text"]}
+
+        async def recall(params: Mapping[str, Any]) -> Any:
+            hits = await self.memory.recall(str(params["question"]), self.scope, int(params.get("limit", 5)))
+            return [asdict(hit) for hit in hits]
+
+        bases = {"api.tavily.com": self.settings.tavily_base_url}
+        http = http_service(call.tool.permissions, self._secrets(), bases)
+        return {"memory.write": write, "memory.recall": recall, "http": http}
+
+    def _stream(self, listeners: tuple[Listener, ...]) -> Stream:
+        now = datetime.now(UTC)
+        name = f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:10]}"
+        return Stream(
+            name,
+            self.memory.append,
+            (self._log, *listeners),
+            now=lambda: datetime.now(UTC).isoformat(timespec="microseconds"),
+            on_error=self._log.bug,
+        )
+
+    def _opening(self, text: str, notebook: str) -> dict[str, Any]:
+        return {
+            "request": text,
+            "user": self.settings.user,
+            "session": self.session,
+            "workspace": self.scope.workspace,
+            "isolation": self.sandbox.level,
+            "notebook": notebook,
+        }
+
+    def _planner_for(self, model: str | None) -> Planner:
+        planners = self._planners.setdefault(asyncio.get_running_loop(), {})
+        if model not in planners:
+            settings = self.settings.model_copy(update={"model": model}) if model else self.settings
+            chosen = self._model or choose(settings)
+            planners[model] = ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
+        return planners[model]
+
+    def _secrets(self) -> dict[str, Any]:
+        named = {"OPENAI_API_KEY": self.settings.api_key, "TAVILY_API_KEY": self.settings.tavily_api_key}
+        return {name: secret for name, secret in named.items() if secret is not None}
+
+    @property
+    def scope(self) -> Scope:
+        """Whose memory this workbench reads and writes."""
+        return Scope(user=self.settings.user, workspace=self.settings.project.name, session=self.session)
+
+    def found(self) -> Found:
+        """Every tool that was found, trusted or not, with what is wrong with the others."""
+        return discover(self.settings.project, self.settings.config)
+
+    def tools(self) -> Mapping[str, ToolSpec]:
+        """The tools that may be used now, by name."""
+        return self.found().tools
+
+    def status(self) -> Mapping[str, str]:
+        """What is in force, in words: model, isolation, memory, tools. Asks nobody: no model is called."""
+        chosen = self._model or choose(self.settings)
+        model = "none: plans by grammar, answers from the numbers; set OPENAI_API_KEY or OPENAI_BASE_URL for a model"
+        if chosen is not None:
+            where = f" at {chosen.endpoint}" if chosen.endpoint else ""
+            model = f"{chosen.name or 'the one that the endpoint serves'}{where}"
+        found = self.found()
+        tools = ", ".join(sorted(found.tools)) or "none"
+        if found.untrusted:
+            tools += f"; not trusted yet: {', '.join(sorted(found.untrusted))}"
+        return {
+            "model": model,
+            "isolation": f"{self.sandbox.level}: {_LEVELS[self.sandbox.level]}",
+            "memory": str(self.settings.home),
+            "tools": tools,
+        }
+
+    async def runs(self, limit: int = 20) -> Sequence[Mapping[str, Any]]:
+        """This user's newest runs first: run, request, status, model, started_at, seconds, usd."""
+        return await self.memory.runs(limit, user=self.settings.user)
+
+    async def show(self, run: str) -> Run:
+        """A run from the memory, by its id or the beginning of it. Raises Refused when there is none."""
+        events = await self.memory.events(run)
+        if not events:
+            raise Refused(f"There is no run {run!r}.", hint="`workbench runs` lists the newest.")
+        return Run(fold(events), self.settings.artifacts)
+
+    async def sql(self, query: str) -> pd.DataFrame:
+        """The rows of a SELECT over the memory, run in a worker on a private copy. Raises ToolFailed."""
+        from workbench.sandbox.frames import read_frame
+        from workbench.sandbox.scratch import scratch
+
+        with scratch(self.settings.home) as folder:
+            await self.memory.snapshot(folder / "memory.duckdb")
+            call = ToolCall(
+                run="sql",
+                step="sql",
+                tool=_query_tool(),
+                params={"sql": query, "database": str(folder / "memory.duckdb")},
+                timeout=60.0,
+            )
+            result = await self.sandbox.run(call, {}, folder)
+            if result.status != "ok":
+                raise ToolFailed(result.error, hint=result.hint)
+            return read_frame(folder / result.artifacts[0].path)
+
+    async def close(self) -> None:
+        """Make everything durable and end what runs. Idempotent."""
+        await self.sandbox.close()
+        await self.memory.close()
+
+
+_LEVELS: Mapping[Level, str] = {
+    "none": "tools run in this process",
+    "process": "each tool in a process of its own, without keys; files and network are not closed off",
+    "kernel": "each tool in a process of its own that the kernel confines",
+    "namespace": "each tool in namespaces of its own",
+}
+
+
+def _query_tool() -> ToolSpec:
+    from workbench.registry.spec import describe
+
+    path = Path(__file__).parent / "memory" / "query_tool.py"
+    spec = describe(path.read_bytes(), path, "shipped")
+    assert spec is not None
+    return spec
+
+
+def _mentioned(text: str) -> set[str]:
+    import re
+
+    return set(re.findall(rf"@({refs.VARIABLE})", text))
+
+
+def _used(plan: Plan) -> list[str]:
+    """The offered variables that a plan refers to, each once."""
+    found = (ref.variable for step in plan.steps for ref in refs.find(step.params) if ref.variable)
+    return list(dict.fromkeys(found))
+
+
+def _failure(outcome: Outcome) -> WorkbenchError | None:
+    """The first failed step as an error, None when every step is done."""
+    lost = [step for step in outcome.steps if step.state is not State.DONE]
+    failed = next((step for step in lost if step.problem is not None), None)
+    if failed is None or failed.problem is None:
+        return ToolFailed(f"{lost[0].id} did not finish.") if lost else None
+    done = len(outcome.steps) - len(lost)
+    kept = f" ({done} of {len(outcome.steps)} steps finished and are kept)" if done else ""
+    return ToolFailed(
+        f"{failed.id} {failed.task}: {failed.problem.message}{kept}",
+        hint=failed.problem.hint,
+        step=failed.id,
+        tool=failed.task,
+    )
+
+
+def _stopped(stream: Stream) -> Cancelled:
+    outcome = fold(stream.events)
+    done = sum(step.state is State.DONE for step in outcome.steps)
+    kept = f"{done} of {len(outcome.steps)} steps finished and are kept." if outcome.steps else "Nothing was run."
+    return Cancelled(f"Stopped. {kept}")
+
+
+def _closing(status: str, answer: Answer, problem: BaseException | None, started: float) -> dict[str, Any]:
+    error = None
+    if isinstance(problem, WorkbenchError):
+        error = {"kind": type(problem).__name__, "message": problem.message, "hint": problem.hint}
+    elif problem is not None:
+        error = {"kind": "InternalError", "message": f"{type(problem).__name__}: {problem}", "hint": "See the log."}
+    return {
+        "status": status,
+        "error": error,
+        "answer": {"text": answer.text, "planner": answer.planner},
+        "seconds": round(time.monotonic() - started, 6),
+    }
+
+
+_current: Workbench | None = None
+
+
+def current() -> Workbench:
+    """This process's workbench, made from the settings at the first use."""
+    global _current
+    if _current is None:
+        _current = Workbench()
+    return _current
+
+
+def use(workbench: Workbench) -> Workbench:
+    """Make a workbench of your own the one that `%agent` and `workbench.ask` use; returns it."""
+    global _current
+    _current = workbench
+    return workbench
+
+
+def ask(text: str, /, **options: Any) -> Run:
+    """`Workbench.ask` of this process's workbench for code without `await`: the run of one request."""
+    return bridge.wait(current().ask(text, **options))
