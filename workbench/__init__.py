@@ -1,0 +1,1 @@
+"""An agent workbench for Jupyter: ask in a cell, see the plan, keep the results."""
