@@ -30,6 +30,9 @@ $(READY): requirements.txt pyproject.toml
 	$$install --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(BIN)/uv:
+	@$(MAKE) setup
+
 demo: setup  ## run the first notebook headless and print plan, table and answer
 	@$(BIN)/workbench demo
 
@@ -46,15 +49,15 @@ test-all: setup  ## the slow tests: browser, kills, other programs as peers, fre
 check: setup  ## lint, format, types, layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy workbench tests data/samples $(wildcard tools/*.py)
-	$(BIN)/lint-imports
+	$(BIN)/mypy workbench tests $(wildcard data/samples/*.py) $(wildcard tools/*.py)
+	$(BIN)/lint-imports --no-logo
 
 format: setup  ## let ruff repair and format the code
-	$(BIN)/ruff check --fix .
+	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
 
-pins:  ## bring requirements.txt up to date with pyproject.toml (needs uv; `make pins UPGRADE=1` takes newer versions)
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --quiet \
+pins: | $(BIN)/uv  ## bring requirements.txt up to date with pyproject.toml (UPGRADE=1 takes newer versions)
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --quiet \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) -o requirements.txt
 
 clean:  ## remove .venv and everything that was built or cached

@@ -6,13 +6,16 @@ reference to `socket`. A hook cannot be taken away again, therefore it asks a fl
 
 import ipaddress
 import os
+import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 ROOT = Path(__file__).resolve().parent.parent
 NAME_LOOKUPS = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
 OUTGOING = {"socket.connect", "socket.sendto", "socket.sendmsg"}
@@ -112,3 +115,28 @@ def corpus() -> Path:
 def samples() -> Path:
     """The small data sets that are shipped with the repository."""
     return ROOT / "data" / "samples"
+
+
+def never_skipped(report: R) -> R:
+    """Turn a skip into a failure where CI=true: a component that is missing there is a hole in the proof."""
+    if report.skipped and not hasattr(report, "wasxfail") and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.longrepr = f"with CI=true nothing is skipped: {reason}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    return never_skipped((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    return never_skipped((yield))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of the distribution's chromium; without one the test is skipped, or fails where CI=true."""
+    return shutil.which("chromium") or pytest.skip("chromium is not installed (Debian: apt-get install chromium)")

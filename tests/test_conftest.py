@@ -9,6 +9,8 @@ import pytest
 
 from tests.conftest import NetworkForbidden, NetworkGuard
 
+pytest_plugins = ["pytester"]
+
 OUTSIDE = "192.0.2.1"  # TEST-NET-1: belongs to nobody, so even a broken guard disturbs no one
 
 
@@ -78,3 +80,33 @@ def test_each_test_has_a_home_of_its_own(own_home: Path):
 
 def test_no_key_of_the_developer_is_visible():
     assert not [name for name in os.environ if name.startswith(("OPENAI_", "TAVILY_"))]
+
+
+SKIPS = """
+import pytest
+
+def test_with_a_missing_part():
+    pytest.skip("no chromium here")
+
+@pytest.mark.skipif(True, reason="no llama here")
+def test_with_another():
+    pass
+
+@pytest.mark.xfail
+def test_known_to_fail():
+    assert False
+"""
+
+
+@pytest.mark.parametrize(
+    ("ci", "outcomes"),
+    [("true", {"failed": 1, "errors": 2, "xfailed": 1}), ("", {"skipped": 3, "xfailed": 1})],
+)
+def test_a_skip_is_a_failure_where_ci_says_so(
+    pytester: pytest.Pytester, monkeypatch, ci: str, outcomes: dict[str, int]
+):
+    monkeypatch.setenv("CI", ci)
+    pytester.makeconftest("from tests.conftest import pytest_make_collect_report, pytest_runtest_makereport")
+    pytester.makepyfile(test_parts=SKIPS, test_whole_module="import pytest\npytest.importorskip('no_such_module')\n")
+    options = ["-p", "no:asyncio", "-p", "no:cacheprovider", "--continue-on-collection-errors"]
+    pytester.runpytest_inprocess(*options).assert_outcomes(**outcomes)
