@@ -1,0 +1,65 @@
+# Every target sets up what it needs first. That takes a minute once and nothing afterwards.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+NOTEBOOKS = $(wildcard notebooks/*.ipynb)
+SLOW := browser or kills or peers or fresh
+
+.DELETE_ON_ERROR:
+.PHONY: help setup demo lab test test-all check format pins clean
+
+help:  ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1@\2/p' $(MAKEFILE_LIST) | sed -e ':a' -e 's/^\([^@]\{1,17\}\)@/\1 @/;ta' -e 's/@//'
+
+setup: $(READY)  ## make .venv with the pinned versions (uv when it is on PATH, pip when not)
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | tail -1). Try: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@set -e; if command -v uv >/dev/null; then \
+	  test -x $(BIN)/python || uv venv --quiet --clear --python "$$(command -v $(PYTHON))" .venv; \
+	  install="uv pip install --quiet --python $(BIN)/python"; \
+	else \
+	  test -x $(BIN)/python || $(PYTHON) -m venv .venv 2>/dev/null || $(PYTHON) -m venv --clear --without-pip .venv; \
+	  install="$(PYTHON) -m pip --python $(BIN)/python --disable-pip-version-check install --quiet"; \
+	  $(BIN)/python -m pip --version >/dev/null 2>&1 && \
+	    install="$(BIN)/python -m pip --disable-pip-version-check install --quiet"; \
+	fi; \
+	echo "Setting up .venv (about a minute, once) ..."; \
+	$$install -r requirements.txt; \
+	$$install --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(BIN)/uv:
+	@$(MAKE) setup
+
+demo: setup  ## run the first notebook headless and print plan, table and answer
+	@$(BIN)/workbench demo
+
+lab: setup  ## open the first notebook in JupyterLab
+	@$(BIN)/workbench lab
+
+test: setup  ## the test suite, and every tutorial notebook
+	$(BIN)/python -m pytest tests -m "not ($(SLOW))"
+	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval notebooks)
+
+test-all: setup  ## the slow tests: browser, kills, other programs as peers, fresh installs
+	$(BIN)/python -m pytest tests -m "$(SLOW)"
+
+check: setup  ## lint, format, types, layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy workbench tests $(wildcard data/samples/*.py) $(wildcard tools/*.py)
+	$(BIN)/lint-imports --no-logo
+
+format: setup  ## let ruff repair and format the code
+	$(BIN)/ruff check --fix --exit-zero .
+	$(BIN)/ruff format .
+
+pins: | $(BIN)/uv  ## bring requirements.txt up to date with pyproject.toml (UPGRADE=1 takes newer versions)
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --quiet \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) -o requirements.txt
+
+clean:  ## remove .venv and everything that was built or cached
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	find . -name __pycache__ -prune -exec rm -rf {} +
