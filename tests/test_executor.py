@@ -194,9 +194,7 @@ async def test_a_journal_that_fails_ends_the_run_and_its_calls() -> None:
 
 
 @given(st.integers(1, 12), st.randoms(use_true_random=False), st.integers(1, 4))
-async def test_any_graph_ends_with_nothing_run_twice_or_before_its_needs(
-    size: int, random: Any, parallel: int
-) -> None:
+async def test_any_graph_ends_with_nothing_run_twice_or_before_its_needs(size: int, random: Any, parallel: int) -> None:
     steps = [
         {"id": f"n{i}", "task": "read", "needs": [f"n{j}" for j in range(i) if random.random() < 0.3]}
         for i in range(size)

@@ -29,9 +29,7 @@ _LIMITS = frozenset({"parallel", "requests_per_minute", "calls_per_minute", "mod
 _MARKS = (".workbench", ".git", "pyproject.toml")
 
 
-def load_settings(
-    env: Mapping[str, str] | None = None, folder: Path | None = None, **arguments: Any
-) -> Settings:
+def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = None, **arguments: Any) -> Settings:
     """The settings in force for a process that works in `folder` (default: the working directory).
 
     Raises Unavailable in one line that names the file or variable and what is wrong with it.

@@ -11,7 +11,17 @@ from workbench.sandbox import conformance
 from workbench.sandbox.scratch import scratch
 from workbench.workbench import Workbench
 
-_PACKAGES = ("jupyterlab", "ipykernel", "ipywidgets", "anywidget", "pandas", "pyarrow", "duckdb", "openai", "matplotlib")
+_PACKAGES = (
+    "jupyterlab",
+    "ipykernel",
+    "ipywidgets",
+    "anywidget",
+    "pandas",
+    "pyarrow",
+    "duckdb",
+    "openai",
+    "matplotlib",
+)
 
 
 @dataclass(frozen=True, slots=True)

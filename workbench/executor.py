@@ -120,7 +120,7 @@ class Executor:
         )
         try:
             result = await self._tries(call, step.retry, tell)
-        except Exception as error:  # our bug: logged whole, and it costs one step
+        except Exception as error:  # noqa: BLE001 - our bug: logged whole, and it costs one step
             self._on_bug(error)
             return failed("InternalError", f"{type(error).__name__}: {error}", "The log has the whole traceback.")
         if result.status != "ok":

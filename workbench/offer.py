@@ -1,4 +1,4 @@
-"""The tables a user offers with a request: what planners see of them, and their rows as files when a step needs them."""
+"""The tables a user offers with a request: what planners see of them, and their rows as files when needed."""
 
 from __future__ import annotations
 

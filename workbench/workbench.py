@@ -16,7 +16,15 @@ from workbench import bridge
 from workbench.calls import audited, limited, sandboxed
 from workbench.configuration import load_settings
 from workbench.core import refs
-from workbench.core.errors import Cancelled, PlanInvalid, Refused, ToolFailed, TransientError, Unavailable, WorkbenchError
+from workbench.core.errors import (
+    Cancelled,
+    PlanInvalid,
+    Refused,
+    ToolFailed,
+    TransientError,
+    Unavailable,
+    WorkbenchError,
+)
 from workbench.core.events import Event, Kind, Listener, Stream
 from workbench.core.outcome import Outcome, RunStatus, fold
 from workbench.core.plan import Plan
@@ -99,14 +107,15 @@ class Workbench:
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self._stream(listeners)
         stream.tell(Kind.RUN_STARTED, self._opening(prompt.text, notebook))
-        answer, status, problem = Answer(text="", planner=""), "failed", None
+        answer, status = Answer(text="", planner=""), "failed"
+        problem: Exception | None = None
         try:
             status, answer, problem = await self._serve(prompt.text, prompt.notes, offer, stream, model, plan_only)
         except asyncio.CancelledError:
             status, problem = "cancelled", _stopped(stream)
         except WorkbenchError as error:
             problem = error
-        except Exception as bug:
+        except Exception as bug:  # noqa: BLE001 - recorded and logged here, raised again below
             self._log.bug(bug)
             problem = bug
         stream.tell(Kind.RUN_DONE, _closing(status, answer, problem, started))
@@ -154,8 +163,8 @@ class Workbench:
         except (Refused, Unavailable, TransientError, PlanInvalid) as error:
             # The results are there; a model that will not word them does not take them away.
             summary = summarise(outcome)
-            said = f"{summary.text}\n\nThe model did not word this answer ({error.message}); it is put together from the results."
-            return Answer(text=said, planner=summary.planner)
+            why = f"The model did not word this answer ({error.message}); it is put together from the results."
+            return Answer(text=f"{summary.text}\n\n{why}", planner=summary.planner)
 
     def _executor(self, stream: Stream) -> Executor:
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
@@ -307,7 +316,8 @@ def _query_tool() -> ToolSpec:
 
     path = Path(__file__).parent / "memory" / "query_tool.py"
     spec = describe(path.read_bytes(), path, "shipped")
-    assert spec is not None
+    if spec is None:
+        raise Unavailable("The file of the memory's query tool is damaged.", hint="Install agent-workbench again.")
     return spec
 
 

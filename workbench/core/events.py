@@ -144,14 +144,14 @@ def loads(line: bytes | str) -> AnyEvent:
 
 
 Listener = Callable[[AnyEvent], None]
-"""Hears every event of a run, in order, on the event loop's thread. Must not block; what it raises is logged, not spread."""
+"""Hears every event of a run, in order, on the event loop's thread. Must not block; what it raises is only logged."""
 
 
 class Stream:
     """The events of one run as they happen: numbers them, stamps them, tells every listener, in that order.
 
-    `now` gives the time as UTC ISO text. The first listener is the journal: when it raises, the event did not happen and
-    the error goes to the caller. What a later listener raises goes to `on_error` and no further.
+    `now` gives the time as UTC ISO text. When the journal raises, the event did not happen and the error goes to the
+    caller. What a listener raises goes to `on_error` and no further.
     """
 
     def __init__(
@@ -188,6 +188,6 @@ class Stream:
         for listener in self._listeners:
             try:
                 listener(event)
-            except Exception as error:  # a broken listener must not cost the run
+            except Exception as error:  # noqa: BLE001 - a broken listener must not cost the run
                 self._on_error(error)
         return event

@@ -150,9 +150,7 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
                 seconds=float(body.get("seconds", 0.0)),
             )
         case _ if event.step is not None:
-            return replace(
-                outcome, steps=tuple(_step(s, event) if s.id == event.step else s for s in outcome.steps)
-            )
+            return replace(outcome, steps=tuple(_step(s, event) if s.id == event.step else s for s in outcome.steps))
         case _:
             return outcome
 

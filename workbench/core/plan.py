@@ -1,7 +1,7 @@
 """The plan: a short list of steps, as data.
 
-`[{"task": "web_search", "params": {"query": "x"}}]` is a valid plan as it is. Without any `needs` or reference a plan runs
-in list order, each step seeing the earlier results as context; otherwise the graph is exactly what is declared by
+`[{"task": "web_search", "params": {"query": "x"}}]` is a valid plan as it is. Without any `needs` or reference a plan
+runs in list order, each step seeing the earlier results as context; otherwise the graph is exactly what is declared by
 references and `needs`. `read` checks everything at once, so that a model gets all its errors in one answer.
 """
 
@@ -96,7 +96,7 @@ def read(
     tools: Mapping[str, ToolSpec],
     variables: Sequence[str] = (),
 ) -> Plan:
-    """The plan that `raw` spells (JSON text, a bare list of steps, or an object), checked against the tools and variables.
+    """The plan that `raw` spells (JSON text, a bare list of steps, or an object), checked against tools and variables.
 
     Raises PlanInvalid with every error that was found.
     """
@@ -185,7 +185,8 @@ def _check_links(step: Step, ids: Sequence[str], variables: Sequence[str]) -> It
         if ref.step is not None and ref.step not in ids:
             yield f"{step.id}: refers to {ref}, and there is no such step{_near(ref.step, ids)}"
         if ref.variable is not None and ref.variable not in variables:
-            yield f"{step.id}: refers to @{ref.variable}, and no such variable is offered{_near(ref.variable, variables)}"
+            near = _near(ref.variable, variables)
+            yield f"{step.id}: refers to @{ref.variable}, and no such variable is offered{near}"
 
 
 def _step_refs(step: Step) -> Iterator[refs.Ref]:

@@ -29,8 +29,11 @@ class Permissions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolSpec:
-    """A tool as planners and policy see it. `params` is a JSON Schema object; `source` the exact bytes that a worker
-    compiles; `version` their sha256; `origin` where the file came from: project, user, plug-in or shipped."""
+    """A tool as planners and policy see it.
+
+    `params` is a JSON Schema object; `source` the exact bytes that a worker compiles; `version` their sha256; `origin`
+    where the file came from: project, user, plug-in or shipped.
+    """
 
     name: str
     summary: str
@@ -49,8 +52,10 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """One call, all references resolved. `context`: earlier results as `(step, task, value)`, for plans that run in list
-    order. `timeout` in seconds of wall time."""
+    """One call, all references resolved. `timeout` in seconds of wall time.
+
+    `context`: earlier results as `(step, task, value)`, for plans that run in list order.
+    """
 
     run: str
     step: str
