@@ -72,8 +72,11 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolResult:
-    """How a call ended and what it gave. `value` is JSON with artifacts as leaves; `text` what the tool printed, capped;
-    `error` and `hint` are set for every status but ok. `isolation` is the level the worker really ran under."""
+    """How a call ended and what it gave.
+
+    `value` is JSON with artifacts as leaves; `text` what the tool printed, capped; `error` and `hint` are set for every
+    status but ok. `isolation` is the level the worker really ran under.
+    """
 
     status: Status
     value: Any = None
