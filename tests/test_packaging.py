@@ -19,6 +19,7 @@ from tests.conftest import ROOT
 PYTHONS = ["3.11.0", "3.11.9", "3.12.4", "3.13.1"]
 GIANTS = {"jax", "tensorflow", "torch", "transformers"}
 TOP_LEVEL = [
+    "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "LICENSE",
