@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ else:
     Frame = Annotated[object, "x-frame"]
 """Annotation for a parameter that takes a table: the tool gets a pandas DataFrame."""
 
-__all__ = ["Failed", "Frame", "Image", "Table", "Try", "call", "context", "progress", "source"]
+__all__ = ["Failed", "Frame", "Image", "Table", "Try", "call", "context", "progress", "project", "source"]
 
 
 class Failed(Exception):
@@ -60,7 +61,8 @@ class _Host:
 
     call: Callable[[str, Mapping[str, Any]], Any] | None = None
     tell: Callable[[str, Mapping[str, Any]], None] | None = None
-    context: list[dict[str, Any]] = []  # noqa: RUF012 - replaced as a whole by the worker
+    context: Callable[[], list[dict[str, Any]]] | None = None
+    project: Path | None = None
 
 
 def call(service: str, **params: Any) -> Any:
@@ -86,5 +88,17 @@ def source(title: str, url: str) -> None:
 
 
 def context() -> list[dict[str, Any]]:
+<<<<<<< HEAD
     """The earlier results in a plan that runs in list order, frames included: `[{"step", "task", "value"}, …]`."""
     return _Host.context
+=======
+    """The earlier results in a plan that runs in list order: `[{"step": …, "task": …, "value": …}]`, frames included."""
+    return _Host.context() if _Host.context is not None else []
+
+
+def project() -> Path:
+    """The folder of the user's project: what `PERMISSIONS["read"]` is relative to."""
+    if _Host.project is None:
+        raise RuntimeError("the project is known only while the workbench runs the tool")
+    return _Host.project
+>>>>>>> sandbox
