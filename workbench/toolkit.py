@@ -88,11 +88,7 @@ def source(title: str, url: str) -> None:
 
 
 def context() -> list[dict[str, Any]]:
-<<<<<<< HEAD
     """The earlier results in a plan that runs in list order, frames included: `[{"step", "task", "value"}, …]`."""
-    return _Host.context
-=======
-    """The earlier results in a plan that runs in list order: `[{"step": …, "task": …, "value": …}]`, frames included."""
     return _Host.context() if _Host.context is not None else []
 
 
@@ -101,4 +97,3 @@ def project() -> Path:
     if _Host.project is None:
         raise RuntimeError("the project is known only while the workbench runs the tool")
     return _Host.project
->>>>>>> sandbox

@@ -91,7 +91,9 @@ class SpawnedSandbox:
         progress: Callable[[str], None],
     ) -> ToolResult:
         env, cwd = self._room(folder)
-        process, channel = Process.start(env=env, cwd=cwd, imports=self._imports(), max_output=self._limits.output)
+        process, channel = Process.start(
+            env=env, cwd=cwd, imports=self._imports(), max_output=self._limits.output
+        )
         status, ending = 0, None
         try:
             conversation = Conversation(

@@ -174,9 +174,7 @@ def _members(session: int) -> list[int]:
         if name.isdigit():
             with suppress(OSError, ValueError, IndexError):
                 # "pid (name) state ppid pgrp session": the name may hold anything, also ") "
-                state, _, _, its = (
-                    Path("/proc", name, "stat").read_text(errors="replace").rpartition(")")[2].split()[:4]
-                )
+                state, _, _, its = Path("/proc", name, "stat").read_text(errors="replace").rpartition(")")[2].split()[:4]
                 if int(its) == session and state != "Z":
                     found.append(int(name))
     return found

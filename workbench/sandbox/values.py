@@ -99,9 +99,7 @@ def _simple(value: Any, where: str) -> Any:
         return value.tolist()
     if isinstance(value, bytes | bytearray | memoryview):
         raise NotPlain(f"{where} is bytes: return text, or toolkit.Image for a PNG.")
-    raise NotPlain(
-        f"{where} is a {_name(type(value))}: return JSON values, a DataFrame, toolkit.Table or toolkit.Image."
-    )
+    raise NotPlain(f"{where} is a {_name(type(value))}: return JSON values, a DataFrame, toolkit.Table or toolkit.Image.")
 
 
 def _in_order(value: Any) -> list[Any]:
