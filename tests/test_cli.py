@@ -1,0 +1,118 @@
+"""The command line as a user meets it: what it prints, how it ends, and one line for what is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from workbench import cli
+from workbench import workbench as root
+from workbench.bridge import wait
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], samples: Path) -> Iterator[Command]:
+    """Run one command in this process with a memory of its own: exit code, stdout, stderr."""
+    monkeypatch.setattr(root, "_current", None)
+    monkeypatch.chdir(samples.parents[1])
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        try:
+            code = cli.main(arguments)
+        except SystemExit as end:
+            code = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    yield run
+    if root._current is not None:
+        wait(root._current.close())
+
+
+def test_ask_prints_plan_table_answer_and_cost(command: Command) -> None:
+    code, out, err = command("ask", "total revenue by region of @sales", "--data", "sales=data/samples/sales.csv")
+    assert (code, err) == (0, "")
+    for word in ("query_data", "North", "revenue", "grammar", "$0"):
+        assert word in out
+
+
+def test_ask_as_json_is_json(command: Command) -> None:
+    code, out, _ = command("ask", "--json", "how many orders", "--data", "orders=data/samples/sales.csv")
+    run = json.loads(out)
+    assert code == 0
+    assert run["status"] == "done"
+    assert run["plan"]["steps"][0]["task"] == "query_data"
+
+
+def test_runs_show_and_sql_read_the_record(command: Command) -> None:
+    command("ask", "total revenue of @sales", "--data", "sales=data/samples/sales.csv")
+    code, out, _ = command("runs", "--json")
+    (row,) = json.loads(out)
+    assert code == 0
+    code, shown, _ = command("show", row["run"][:17])
+    assert code == 0
+    assert "revenue" in shown
+    code, out, _ = command("sql", "--json", "select count(*) as n from steps where state = 'done'")
+    assert json.loads(out) == [{"n": 1}]
+
+
+def test_tools_lists_what_is_shipped(command: Command) -> None:
+    code, out, _ = command("tools")
+    assert code == 0
+    for name in ("query_data", "plot", "search_documents", "web_search", "remember", "recall"):
+        assert name in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        (("ask", "Why did revenue drop?", "--data", "sales=data/samples/sales.csv"), "OPENAI_API_KEY"),
+        (("ask", "total of @x", "--data", "x=nowhere.csv"), "no file"),
+        (("ask", "total of @x", "--data", "x=README.md"), "not a table"),
+        (("ask", "total of @x", "--data", "nonsense"), "NAME=FILE"),
+        (("show", "no-such-run"), "no run"),
+        (("sql", "delete from events"), "SELECT"),
+        (("sql", "select * from nothing"), "nothing"),
+        (("trust", "README.md"), "README.md"),
+    ],
+)
+def test_what_cannot_be_done_is_at_most_three_lines_and_exit_code_1(
+    command: Command, arguments: tuple[str, ...], word: str
+) -> None:
+    code, _, err = command(*arguments)
+    assert code == 1
+    assert word in err
+    assert len(err.strip().splitlines()) <= 3
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [(("aks", "x"), "ask"), (("ask", "x", "--jsn"), "--json"), (("ask",), "--help"), (("frobnicate",), "--help")],
+)
+def test_a_wrong_command_line_is_one_line_with_a_near_match(
+    command: Command, arguments: tuple[str, ...], word: str
+) -> None:
+    code, _, err = command(*arguments)
+    assert code == 2
+    assert word in err
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_the_installed_command_starts_light() -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "workbench.cli", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.startswith("workbench ")
+    assert not any(f" {name}\n" in done.stderr for name in ("pandas", "openai", "duckdb", "pydantic"))
