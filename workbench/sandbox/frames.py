@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +31,7 @@ def snapshot(frame: pd.DataFrame, artifacts: Path, run: str, name: str) -> Artif
     with Outputs(artifacts, run, name) as outputs:
         number, fd = outputs.open("frame", title=name)
         try:
-            with open(fd, "wb") as file:
+            with os.fdopen(fd, "wb") as file:
                 arrow.write_table(frame, file)
         except OSError as error:
             raise Unavailable(f"Cannot write the table {name}: {error.strerror}.", hint="Free some space.") from error

@@ -266,9 +266,9 @@ def _line(value: Any, most: int = MAX_LINE) -> str:
 
 async def _writable(channel: socket.socket) -> None:
     loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_writer(channel, lambda: ready.done() or ready.set_result(None))
+    ready = asyncio.Event()
+    loop.add_writer(channel, ready.set)
     try:
-        await ready
+        await ready.wait()
     finally:
         loop.remove_writer(channel)

@@ -24,6 +24,7 @@ from workbench.core.errors import ToolFailed, Unavailable
 from workbench.core.tools import Status, ToolCall, ToolResult
 from workbench.sandbox.base import Level, Service
 from workbench.sandbox.files import Inputs, Outputs
+from workbench.sandbox.fonts import MAKE_LIST, Fonts
 from workbench.sandbox.host import Conversation, Done, artifacts_of, settle
 from workbench.sandbox.limits import Limits
 from workbench.sandbox.process import Process
@@ -55,6 +56,7 @@ class SpawnedSandbox:
         self._home = home
         self._project = project
         self._limits = limits or Limits()
+        self._fonts = Fonts(home)
 
     async def run(
         self,
@@ -66,17 +68,29 @@ class SpawnedSandbox:
         """See `Sandbox.run`."""
         if not hasattr(os, "killpg") or not sys.executable:
             raise Unavailable("Workers need Linux or macOS.", hint="On Windows use the workbench inside WSL.")
+        draws = Fonts.wanted(call.tool.source)
+        if draws:
+            await self._fonts.ensure(self._make_fonts)
         started = time.monotonic()
         inputs = Inputs(artifacts)
         with (
             scratch(self._home) as folder,
             Outputs(artifacts, call.run, call.step, self._limits) as outputs,
         ):
+            env, cwd = self._room(folder)
+            if draws:
+                self._fonts.copy_to(Path(env["MPLCONFIGDIR"]))
             try:
-                result = await self._call(call, services, inputs, outputs, folder, progress)
+                result = await self._call(call, services, inputs, outputs, env, cwd, progress)
             except ToolFailed as error:
                 result = ToolResult(status="failed", error=error.message, hint=error.hint)
         return replace(result, seconds=time.monotonic() - started, isolation=self.level)
+
+    async def _make_fonts(self, keep: Callable[[Path], None]) -> None:
+        with scratch(self._home) as folder, Outputs(folder, "fonts", "fonts") as outputs:
+            env, cwd = self._room(folder)
+            await self._call(MAKE_LIST, {}, Inputs(folder), outputs, env, cwd, lambda text: None)
+            keep(Path(env["MPLCONFIGDIR"]))
 
     async def close(self) -> None:
         """Nothing is kept: a call's processes end with the call."""
@@ -87,13 +101,11 @@ class SpawnedSandbox:
         services: Mapping[str, Service],
         inputs: Inputs,
         outputs: Outputs,
-        folder: Path,
+        env: Mapping[str, str],
+        cwd: Path,
         progress: Callable[[str], None],
     ) -> ToolResult:
-        env, cwd = self._room(folder)
-        process, channel = Process.start(
-            env=env, cwd=cwd, imports=self._imports(), max_output=self._limits.output
-        )
+        process, channel = Process.start(env=env, cwd=cwd, imports=self._imports(), max_output=self._limits.output)
         status, ending = 0, None
         try:
             conversation = Conversation(
@@ -106,7 +118,7 @@ class SpawnedSandbox:
                 project=self._project,
                 progress=progress,
             )
-            ending = await self._until_over(conversation, process, folder, call.timeout)
+            ending = await self._until_over(conversation, process, cwd.parent, call.timeout)
         finally:
             status = await process.end()
             channel.close()
@@ -183,7 +195,7 @@ class SpawnedSandbox:
         return env, work
 
     def _imports(self) -> list[str]:
-        """Where a worker may import from: what this process uses, without the project's own files and relative places."""
+        """Where a worker may import from: where this process does, without relative places and the project's files."""
         ours = str(Path(workbench.__file__).absolute().parent.parent)
         project, prefix = self._project.absolute(), Path(sys.prefix)
         kept = [
@@ -226,5 +238,5 @@ def _died(status: int, limits: Limits) -> _Ending:
 
 async def _overfull(folder: Path, most: int) -> None:
     """Return when the files below a folder hold more bytes than that."""
-    while await asyncio.to_thread(used, folder, most) <= most:
+    while await asyncio.to_thread(used, folder, most) <= most:  # noqa: ASYNC110 - the kernel tells nobody of this
         await asyncio.sleep(0.5)

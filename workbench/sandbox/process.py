@@ -83,13 +83,13 @@ class Process:
         try:
             handle = os.pidfd_open(self._popen.pid)
         except (AttributeError, OSError):  # not Linux
-            while not self._over():
+            while not self._over():  # noqa: ASYNC110 - the kernel tells nobody here
                 await asyncio.sleep(0.01)
             return
-        over = self._loop.create_future()
-        self._loop.add_reader(handle, lambda: over.done() or over.set_result(None))
+        over = asyncio.Event()
+        self._loop.add_reader(handle, over.set)
         try:
-            await over
+            await over.wait()
         finally:
             self._loop.remove_reader(handle)
             os.close(handle)
@@ -170,11 +170,11 @@ def end_session(session: int) -> None:
 
 def _members(session: int) -> list[int]:
     found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit():
             with suppress(OSError, ValueError, IndexError):
                 # "pid (name) state ppid pgrp session": the name may hold anything, also ") "
-                state, _, _, its = Path("/proc", name, "stat").read_text(errors="replace").rpartition(")")[2].split()[:4]
+                state, _, _, its = (place / "stat").read_text(errors="replace").rpartition(")")[2].split()[:4]
                 if int(its) == session and state != "Z":
-                    found.append(int(name))
+                    found.append(int(place.name))
     return found

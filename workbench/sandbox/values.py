@@ -1,8 +1,8 @@
-"""What a tool returned, as JSON. Runs in the worker: standard library only, pandas and numpy are known when they see them.
+"""What a tool returned, as JSON. Runs in the worker: standard library only; numpy and pandas are never imported here.
 
-Not a number and the infinities become null, JSON has no word for them. Sets become lists, sorted where that is possible;
-dates, times, paths and UUIDs become text; decimals become numbers. Bytes, cycles and objects of any other kind are
-refused by their place.
+Not a number and the infinities become null: JSON has no word for them. Sets become lists, sorted where possible; dates,
+times, paths and UUIDs become text; decimals become numbers. Bytes, cycles and objects of any other kind are refused by
+their place.
 """
 
 from __future__ import annotations
@@ -99,7 +99,9 @@ def _simple(value: Any, where: str) -> Any:
         return value.tolist()
     if isinstance(value, bytes | bytearray | memoryview):
         raise NotPlain(f"{where} is bytes: return text, or toolkit.Image for a PNG.")
-    raise NotPlain(f"{where} is a {_name(type(value))}: return JSON values, a DataFrame, toolkit.Table or toolkit.Image.")
+    raise NotPlain(
+        f"{where} is a {_name(type(value))}: return JSON values, a DataFrame, toolkit.Table or toolkit.Image."
+    )
 
 
 def _in_order(value: Any) -> list[Any]:

@@ -182,7 +182,7 @@ class Call:
     def _load(self, handle: Mapping[str, Any]) -> Any:
         _, fd = self._line.ask({"kind": "input", "file": handle[wire.FILE]})
         if handle["as"] == "image":
-            with open(fd, "rb") as file:
+            with os.fdopen(fd, "rb") as file:
                 return toolkit.Image(file.read(), title=handle["title"], alt=handle["alt"])
         import mmap
 
@@ -202,7 +202,7 @@ class Call:
             if not isinstance(value.png, bytes):
                 raise NotPlain(f"toolkit.Image holds a {type(value.png).__name__} instead of the bytes of a PNG.")
             number, fd = self._output("image", value.title, value.alt)
-            with open(fd, "wb") as file:
+            with os.fdopen(fd, "wb") as file:
                 file.write(value.png)
             return {wire.FILE: number}
         table = value if isinstance(value, toolkit.Table) else toolkit.Table(value)
@@ -212,7 +212,7 @@ class Call:
                 return None
             table = toolkit.Table(_tables().as_frame(table.frame), table.title)
         number, fd = self._output("frame", table.title, "")
-        with open(fd, "wb") as file:
+        with os.fdopen(fd, "wb") as file:
             _tables().write_table(table.frame, file)
         return {wire.FILE: number}
 
