@@ -108,7 +108,7 @@ class Journal:
             raise Unavailable(f"{self.folder} took nothing for {seconds} s.", hint="Is its disk stuck?") from error
 
     def close(self) -> None:
-        """Make everything durable and let go of the file. Idempotent. Raises Unavailable when events could not be kept."""
+        """Make everything durable and let go of the file. Idempotent. Raises Unavailable when events are lost."""
         self._own()
         with self._changed:
             self._closed = True
@@ -177,10 +177,10 @@ class Journal:
                     return False
                 self._changed.wait()
             size = sum(map(len, self._batch))
-            while (
-                self._queue and len(self._batch) < _MAX_EVENTS and (not size or size + len(self._queue[0]) < _MAX_BYTES)
-            ):
+            while self._queue and len(self._batch) < _MAX_EVENTS:
                 size += len(self._queue[0])
+                if self._batch and size > _MAX_BYTES:
+                    break
                 self._batch.append(self._queue.popleft())
             return True
 

@@ -57,7 +57,7 @@ def close(descriptor: int) -> None:
 
 
 def drop_inherited() -> None:
-    """In a forked child: let go of the parent's locked files without unlocking them. Does nothing in any other process."""
+    """In a forked child: let go of the parent's locked files without unlocking them. Elsewhere: nothing."""
     global _pid
     if os.getpid() == _pid:
         return

@@ -23,9 +23,12 @@ _TOKEN = re.compile(r"\w+(?:[-./]\w+)*")
 _WORD = re.compile(r"[^\W_]+")
 _IDENTIFIER = re.compile(r"[\d_-]")
 _STOP = frozenset(
-    "a an and are as at be been by can could did do does for from had has have how i if in into is it its me my no not of on"
-    " or our shall should so than that the their them then there these they this those to us was we were what when where"
-    " which who whom why will with would you your".split()
+    re.findall(
+        r"\w+",
+        """a an and are as at be been by can could did do does for from had has have how i if in into is it its me my no
+        not of on or our shall should so than that the their them then there these they this those to us was we were
+        what when where which who whom why will with would you your""",
+    )
 )
 _K1, _B = 1.2, 0.75
 
@@ -49,7 +52,7 @@ class _Entry:
 
 
 class Recall:
-    """What is remembered, searchable as soon as `hear` has returned. Thread-safe; hearing an event twice changes nothing."""
+    """What is remembered, searchable once `hear` has returned. Thread-safe; hearing an event twice changes nothing."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -106,8 +109,8 @@ class Recall:
 
     def _hit(self, name: str, score: float, matched: list[str], asked: Mapping[str, str]) -> Hit:
         entry = self._entries[name]
-        exact = [asked[term] for term in asked if term in matched and _is_identifier(term)]
-        words = [asked[term] for term in asked if term in matched and not _is_identifier(term)]
+        exact = [asked[term] for term in matched if _is_identifier(term)]
+        words = [asked[term] for term in matched if not _is_identifier(term)]
         legs = [f"{leg}: {', '.join(found)}" for leg, found in (("exact", exact), ("lexical", words)) if found]
         return Hit(
             id=name, text=entry.text, score=round(score, 4), why="; ".join(legs), source=entry.source, at=entry.at
@@ -134,16 +137,13 @@ def _ranked(asked: Mapping[str, str], shelves: list[_Shelf]) -> list[tuple[float
                 exact[name] = exact.get(name, 0) + _is_identifier(term)
                 matched.setdefault(name, []).append(term)
     identifiers = max(1, sum(map(_is_identifier, asked)))
-    scored = [
+
+    def score(name: str) -> float:
+        part = lexical[name] / best
         # An identifier lifts a text into the upper half, where no number of shared words reaches.
-        (
-            0.5 + 0.4 * exact[name] / identifiers + 0.1 * value / best if exact[name] else 0.5 * value / best,
-            name,
-            matched[name],
-        )
-        for name, value in lexical.items()
-    ]
-    return sorted(scored, key=lambda hit: (-hit[0], hit[1]))
+        return 0.5 + 0.4 * exact[name] / identifiers + 0.1 * part if exact[name] else 0.5 * part
+
+    return sorted(((score(name), name, matched[name]) for name in lexical), key=lambda hit: (-hit[0], hit[1]))
 
 
 def _terms(text: str) -> Iterator[tuple[str, str]]:

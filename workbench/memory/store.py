@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from workbench.core.errors import Unavailable
+from workbench.core.events import AnyEvent
 from workbench.memory import folder as folders
 from workbench.memory import locks, tables, tail
 
@@ -47,6 +48,7 @@ _OUTSIDE = (
     "input/output",
     "too many open",
     "disk quota",
+    "version number",
 )
 """Words of DuckDB's errors that blame the disk or another program and not the content of the file."""
 
@@ -154,7 +156,7 @@ class Store:
                 connection.execute("use memory")
                 connection.execute("detach store")
             except BaseException:
-                # Whatever state it is in, closing it gives up the transaction and the file, while the lock is still ours.
+                # Whatever state it is in: closing it gives up the transaction and the file, and the lock is still ours.
                 self._drop()
                 raise
 
@@ -179,7 +181,7 @@ class Store:
         if self._connection is None:
             import duckdb
 
-            config = {
+            config: dict[str, str | bool | int | float | list[str]] = {
                 "threads": 1,
                 "memory_limit": "256MB",
                 "temp_directory": str(self.home / "cache" / "spill"),
@@ -200,7 +202,9 @@ class Store:
         """Insert what the journals hold up to these sizes; False when the bounds of a hold came first."""
         taken = dict(connection.execute("select journal, taken from journal_offsets").fetchall())
         deadline = time.monotonic() + MAX_SECONDS
-        events, moved, complete = [], {}, True
+        events: list[AnyEvent] = []
+        moved: dict[str, int] = {}
+        complete = True
         for name, size in sorted(sizes.items()):
             offset = taken.get(name, 0)
             while offset < size and complete:
@@ -221,9 +225,7 @@ class Store:
         if moved:
             connection.execute("begin")
             tables.insert(connection, events)
-            connection.execute(
-                "delete from journal_offsets where journal in (select unnest($1::varchar[]))", [[*moved]]
-            )
+            connection.execute("delete from journal_offsets where list_contains($1::varchar[], journal)", [[*moved]])
             connection.execute(
                 "insert into journal_offsets select unnest($1::varchar[]), unnest($2::bigint[]), $3::timestamp",
                 [[*moved], [*moved.values()], datetime.now(UTC).replace(tzinfo=None)],
@@ -237,7 +239,7 @@ class Store:
         import duckdb
 
         words = str(error).lower()
-        if any(outside in words for outside in _OUTSIDE) or "version number" in words:
+        if any(outside in words for outside in _OUTSIDE):
             return False
         content = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
         # Broken again so soon after it was made new: then it is not the file.
