@@ -60,6 +60,10 @@ def bench(tmp_path: Path, *replies: Any, **settings: Any) -> Workbench:
     return Workbench(made, model=TestModel(replies) if replies else None)
 
 
+def everything_below(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
 @pytest.fixture
 async def wb(tmp_path: Path) -> AsyncIterator[Workbench]:
     made = bench(tmp_path)
@@ -258,6 +262,6 @@ async def test_no_key_reaches_the_record(tmp_path: Path) -> None:
     with pytest.raises(workbench.ToolFailed):
         await wb.ask("do it")
     await wb.close()
-    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    kept = everything_below(tmp_path)
     assert b"broken" in kept
     assert b"canary" not in kept

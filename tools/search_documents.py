@@ -69,34 +69,8 @@ def words(text: str) -> list[str]:
     return [stem(word) for word in found if word not in COMMON]
 
 
-COMMON = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "by",
-        "for",
-        "from",
-        "how",
-        "in",
-        "is",
-        "it",
-        "of",
-        "on",
-        "or",
-        "that",
-        "the",
-        "this",
-        "to",
-        "was",
-        "what",
-        "with",
-    ]
-)
+_COMMON = "a an and are as at be by for from how in is it of on or that the this to was what with"
+COMMON = frozenset(re.findall(r"\w+", _COMMON))
 
 
 def stem(word: str) -> str:
