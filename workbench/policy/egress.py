@@ -45,7 +45,7 @@ def http_service(
 
     It takes {method, url, headers, json | body, auth: {"bearer": NAME}} and gives {status, headers, json | text,
     retry_after}. `bases`: declared host → the user's own base URL for it. Raises Denied for what was not declared,
-    ToolFailed for a missing secret or an answer that is too large, TransientError when the other side cannot be reached.
+    ToolFailed for a missing secret or too large an answer, TransientError when the other side cannot be reached.
     """
     redact = redactor(secrets.values())
 

@@ -30,7 +30,7 @@ def _forms(value: str) -> set[str]:
     data = value.encode()
     encoded = {value, quote(value, safe=""), json.dumps(value)[1:-1], data.hex(), data.hex().upper()}
     for lead in range(3):
-        # Inside a longer text a secret starts at any of three places of a base64 group: the edges differ, not the middle.
+        # Inside a longer text a secret starts at any of three places of a base64 group; only the edges differ.
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             middle = encode(b"\0" * lead + data).decode().rstrip("=")
             encoded.add(middle[4 if lead else 0 : -1])

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from workbench.core.events import AnyEvent
 
@@ -106,7 +106,7 @@ class EventLog:
             line = {"time": record["time"].isoformat(), "level": record["level"].name, "pid": os.getpid()}
             file.write(self._redact(json.dumps(line | record["extra"]["facts"], default=str)) + "\n")
 
-        logger = Logger(Core(), None, 0, False, False, False, False, True, [], {})
+        logger: Any = cast("Any", Logger)(cast("Any", Core)(), None, 0, False, False, False, False, True, [], {})
         # `diagnose` would print the values of variables, keys among them, into the file.
         logger.add(sink, level="INFO", format=lambda record: "", diagnose=False, backtrace=False, catch=True)
         return logger
