@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Collection
+from urllib.parse import urlsplit
 
 MAX_TEXT = 20_000
 _ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
@@ -33,8 +35,11 @@ def escape(text: str, *, keep_lines: bool = False) -> str:
     return html.escape(clean_text(text, keep_lines=keep_lines))
 
 
-def safe_html(source: str) -> str:
-    """HTML from anywhere, reduced to tags that only structure text: no script, style, class, picture or form."""
+def safe_html(source: str, hosts: Collection[str] = ()) -> str:
+    """HTML from anywhere, reduced to tags that only structure text: no script, style, class, picture or form.
+
+    Links stay only where they lead to one of `hosts`: a click must not carry data to a place that a stranger chose.
+    """
     import nh3
 
     return nh3.clean(
@@ -42,18 +47,28 @@ def safe_html(source: str) -> str:
         tags=_TAGS,
         clean_content_tags={"script", "style", "iframe", "object", "embed", "svg", "math", "template", "noscript"},
         attributes={"a": {"href"}},
+        attribute_filter=lambda tag, name, value: value if host_of(value) in hosts else None,
         url_schemes={"http", "https"},
         link_rel="noopener noreferrer nofollow",
         strip_comments=True,
     )
 
 
-def safe_markdown(source: str) -> str:
-    """Markdown from anywhere as HTML; HTML inside it is shown, not obeyed."""
+def safe_markdown(source: str, hosts: Collection[str] = ()) -> str:
+    """Markdown from anywhere as HTML; HTML inside it is shown, not obeyed. Links as in `safe_html`."""
     import mistune
 
     text = clean_text(source, keep_lines=True)
-    return safe_html(str(mistune.create_markdown(escape=True, plugins=["table", "strikethrough"])(text)))
+    return safe_html(str(mistune.create_markdown(escape=True, plugins=["table", "strikethrough"])(text)), hosts)
+
+
+def host_of(url: str) -> str:
+    """The host of a web address, "" when it is none."""
+    try:
+        parts = urlsplit(url)
+        return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
+    except ValueError:
+        return ""
 
 
 def _is_plain(character: str) -> bool:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from workbench.core.artifacts import Artifact
 from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.plan import Plan
 from workbench.core.progress import State
-from workbench.render.clean import clean_text, escape, safe_markdown
+from workbench.render.clean import clean_text, escape, host_of, safe_markdown
 from workbench.render.tables import table_html, table_text
 
 Load = Callable[[Artifact], bytes | None]
@@ -94,7 +93,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
     if outcome.notes:
         parts.append("".join(f'<p class="small">{escape(note)}</p>' for note in outcome.notes))
     if outcome.answer:
-        parts.append(safe_markdown(outcome.answer))
+        parts.append(safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}))
     parts += [_frame_html(frame) for frame in shown_frames(outcome)]
     parts += [_image_html(image, load) for image in outcome.images]
     if outcome.sources:
@@ -186,12 +185,7 @@ def _image_html(image: Artifact, load: Load) -> str:
 
 def _link(title: str, url: str) -> str:
     said = escape(title or url)
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        good = False
-    if not good:
+    if not host_of(url):
         return f"{said} ({escape(url)})" if url and url != title else said
     return f'<a href="{escape(url)}" rel="noopener noreferrer nofollow">{said}</a>'
 
