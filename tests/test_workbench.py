@@ -238,7 +238,7 @@ async def test_odd_texts_reach_the_model_byte_for_byte(tmp_path: Path, text: str
     wb = Workbench(wb.settings, model=model)
     run = await wb.ask(text)
     clean = text.replace("\x00", "").replace("\udcff", "\ufffd")
-    assert clean in model.calls[0][-1].content
+    assert clean in model.calls[0].messages[-1].content
     assert (await wb.show(run.id)).outcome.request == clean
     await wb.close()
 

@@ -153,6 +153,7 @@ def _tools(options: argparse.Namespace) -> None:
     from workbench.workbench import current
 
     found = current().found()
+    rows: list[tuple[str, ...]]
     rows = [(name, spec.origin, spec.effect, spec.summary) for name, spec in sorted(found.tools.items())]
     rows += [(name, "not trusted", spec.effect, spec.summary) for name, spec in sorted(found.untrusted.items())]
     _table(("tool", "from", "effect", "what it does"), rows, options.json)
@@ -248,7 +249,7 @@ def _demo(options: argparse.Namespace) -> int:
         if cell.cell_type == "code":
             print(_said(cell))
     target = options.out / f"{path.stem}.html"
-    body, _ = HTMLExporter().from_notebook_node(notebook)
+    body, _ = HTMLExporter().from_notebook_node(notebook)  # type: ignore[no-untyped-call]  # nbconvert types it not
     target.write_text(body, "utf-8")
     print(f"\nThe notebook with its chart: {target}")
     if failure is not None:

@@ -181,7 +181,7 @@ class Run:
     def _ipython_display_(self) -> None:
         from IPython.core.getipython import get_ipython
 
-        shell = get_ipython()  # type: ignore[no-untyped-call]  # IPython types this one not
+        shell = get_ipython()
         if shell is None or self.shown_in != shell.execution_count:
             raise NotImplementedError  # IPython's word for: show the bundle as usual
 

@@ -137,7 +137,7 @@ def plan_html(steps: Sequence[StepOutcome]) -> str:
             detail += f"<pre><code>{escape(sql, keep_lines=True)}</code></pre>"
         if (trouble := _trouble(step)) != "":
             detail += f"<p>{escape(trouble)}</p>"
-        state = f"{MARKS[step.state]} {step.state}"
+        state = f"{MARKS[step.state]}&nbsp;{step.state}"
         rows.append(f"<tr><td>{state}</td><td>{escape(step.id)}</td><td>{escape(step.task)}</td><td>{detail}</td></tr>")
     head = "<tr><th>State</th><th>Step</th><th>Tool</th><th>What it does</th></tr>"
     return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
