@@ -54,15 +54,11 @@ def _frame(frame: Artifact, title: str) -> str:
     said = title or frame.title
     if not total:
         return f"{said}: no rows." if said else "There are no rows."
-    if total == 1:
-        if len(names) == 1:
-            return f"{said or _words(names[0])}: {_value(rows[0][0])}."
-        return f"{said}: " * bool(said) + "; ".join(
-            f"{_words(name)} {_value(value)}" for name, value in zip(names, rows[0], strict=True)
-        )
-    head = f"{said}: " if said else ""
     measures = [index for index, column in enumerate(frame.columns) if column.type in _NUMBERS]
     labels = [index for index in range(len(names)) if index not in measures]
+    if total == 1:
+        return _one(frame, said, labels, measures)
+    head = f"{said}: " if said else ""
     if len(rows) < total or len(measures) != 1 or not 1 <= len(labels) <= 2:
         return f"{head}{total:,} rows with {', '.join(map(_words, names[:8]))}{' and more' if len(names) > 8 else ''}."
     measure = measures[0]
@@ -81,6 +77,18 @@ def _frame(frame: Artifact, title: str) -> str:
     if total == 2:
         return f"{head}{point(rows[0])}, {point(rows[1])}."
     return f"{head}highest {point(high)}, lowest {point(low)}, of {total:,}."
+
+
+def _one(frame: Artifact, said: str, labels: list[int], measures: list[int]) -> str:
+    """A single row: the number alone, or what it belongs to and each number with its name."""
+    (row,) = frame.preview
+    names = [_words(column.name) for column in frame.columns]
+    if len(names) == 1:
+        return f"{said or names[0]}: {_value(row[0])}."
+    parts = [_label(row[index], frame.preview, index) for index in labels[:4]]
+    parts += [f"{names[index]} {_value(row[index])}" for index in measures[:6]]
+    more = " and more" if len(labels) > 4 or len(measures) > 6 else ""
+    return f"{said}: {', '.join(parts)}{more}." if said else f"{', '.join(parts)}{more}."
 
 
 def _value(value: Any) -> str:

@@ -1,8 +1,7 @@
-"""Makes a request safe to store and to send, and says what it changed. It does not claim to stop injection."""
+"""What a request's text must be before it is stored and sent; everything else in it stays byte for byte."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from workbench.core.errors import Refused
@@ -12,29 +11,34 @@ MAX_CHARACTERS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """A request as it goes on, and a line for each thing that was changed."""
+    """A text that every store and model takes. `notes` say what was changed, one line each; mostly there are none."""
 
     text: str
     notes: tuple[str, ...] = ()
 
 
 def clean_prompt(text: str) -> Cleaned:
-    """The text without what no store and no endpoint can carry: NUL characters and halves of surrogate pairs.
+    """The text without NUL and without halves of surrogate pairs, which no database and no JSON parser takes.
 
-    Everything else stays byte for byte. Raises Refused when it is longer than `MAX_CHARACTERS` or says nothing.
+    Raises Refused when it is longer than `MAX_CHARACTERS`, or says nothing.
     """
     if len(text) > MAX_CHARACTERS:
         raise Refused(
-            f"The request has {len(text):,} characters; at most {MAX_CHARACTERS:,} can be taken.",
-            hint="Put the data into a table or a file and name it.",
+            f"The request has {len(text):,} characters; at most {MAX_CHARACTERS:,} are taken.",
+            hint="Put the data into a variable and name it with @.",
         )
     notes = []
-    clean = text.replace("\x00", "")
-    if len(clean) < len(text):
-        notes.append("NUL characters were taken out of the request.")
-    whole = re.sub(r"[\ud800-\udfff]", "\ufffd", clean)
-    if whole != clean:
-        notes.append("Broken characters in the request were replaced.")
+    if nuls := text.count("\0"):
+        text = text.replace("\0", "")
+        notes.append(f"NUL characters removed from the request: {nuls}.")
+    whole = _without_lone_surrogates(text)
+    if whole != text:
+        notes.append("Broken characters in the request were replaced by \N{REPLACEMENT CHARACTER}.")
     if not whole.strip():
         raise Refused("The request is empty.", hint="Say what you want, in words.")
     return Cleaned(whole, tuple(notes))
+
+
+def _without_lone_surrogates(text: str) -> str:
+    """Halves that stand together are one character again; a half that stands alone is replaced."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
