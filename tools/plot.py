@@ -193,7 +193,7 @@ def number(value: float, _: Any = None) -> str:
     for size, letter in ((1e9, "B"), (1e6, "M")):
         if abs(value) >= size:
             return f"{value / size:,.10g}{letter}"
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.6g}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.10g}"
 
 
 def text(value: Any) -> str:
@@ -216,7 +216,7 @@ def described(kind: str, frame: Any, x: str, names: list[str], title: str) -> st
     parts = [f"{shape}: {title}." if title else f"{shape}."]
     for name in names:
         low, high = frame[name].min(), frame[name].max()
-        parts.append(f"{words(name)} from {number(round(float(low), 4))} to {number(round(float(high), 4))}")
+        parts.append(f"{words(name)} from {number(round(float(low), 2))} to {number(round(float(high), 2))}")
     if kind != "hist":
         parts[-1] += f" by {words(x).lower()}, {len(frame):,} {'points' if kind == 'scatter' else 'values'}"
     return f"{parts[0]} {'; '.join(parts[1:])}."
