@@ -132,16 +132,18 @@ class DuckDBMemory:
         return self._reading(read)
 
     def _events(self, run: str) -> Sequence[AnyEvent]:
-        own = self._reading(lambda: self._recent.events(run))
-        if is_whole_and_live(own):
-            return own
-
         def stored(connection: Any) -> tuple[list[str], list[AnyEvent]]:
             names = tables.runs_like(connection, run)
             chosen = run if run in names or len(names) != 1 else names[0]
             return names, tables.events_of(connection, chosen)
 
-        names, events = self._read(stored)
+        try:
+            names, events = self._read(stored)
+        except Unavailable:
+            # Of a run that goes on here nobody else knows more.
+            if not self._closed and is_whole_and_live(own := self._recent.events(run)):
+                return own
+            raise
         names = sorted({*names, *self._recent.runs_like(run)})
         if run not in names and len(names) > 1:
             some = ", ".join(names[:3])

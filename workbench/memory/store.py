@@ -70,7 +70,7 @@ class Store:
         self._wait = wait
         self._mutex = threading.Lock()
         self._connection: Connection | None = None
-        self._set_aside_at = 0.0
+        self._set_aside_at: float | None = None
         self._unreadable: set[str] = set()
 
     def sizes(self) -> Mapping[str, int]:
@@ -243,7 +243,8 @@ class Store:
             return False
         content = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
         # Broken again so soon after it was made new: then it is not the file.
-        return isinstance(error, content) and time.monotonic() - self._set_aside_at > 60
+        again = self._set_aside_at is not None and time.monotonic() - self._set_aside_at < 60
+        return not again and (isinstance(error, content) or "corrupt" in words)
 
     def _set_aside(self, wait: float, error: Exception) -> None:
         with self._locked(max(wait, 1.0)):
