@@ -79,7 +79,10 @@ async def fork(home: Path) -> None:
 
 def refuse_as_nobody(home: Path) -> Coroutine[None, None, None]:
     """`refuse`, by a user whom the permissions of folders stop: they do not stop root."""
-    import duckdb  # noqa: F401 - nobody may not be able to read it
+    # Nobody may not be able to read what is imported late.
+    import concurrent.futures.thread  # noqa: F401
+
+    import duckdb  # noqa: F401
 
     if not os.getuid():
         os.setuid(65534)

@@ -69,7 +69,7 @@ def drop_inherited() -> None:
 def is_held(path: Path) -> bool:
     """Whether a living process holds the lock on this file. False when there is no such file."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDWR)
     except OSError:
         return False
     try:
@@ -84,7 +84,7 @@ def held(path: Path, seconds: float) -> Iterator[bool]:
 
     Raises OSError when the file can be neither opened nor created.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE)
     try:
         yield _wait(descriptor, time.monotonic() + seconds)
     finally:
