@@ -36,10 +36,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_EVENTS = 2_000
-MAX_SECONDS = 0.05
-"""Events, and seconds of reading journals, in one hold: others wait no longer than that."""
+MAX_SECONDS = 0.025
+"""Events, and seconds of reading journals, in one hold; putting them in takes about as long again."""
 
-_WAL_BYTES = 8 << 20
+_WAL_BYTES = 2 << 20
+"""A log that long is written into the file: each attach replays it, in 2-3 ms a megabyte."""
+
 _OUTSIDE = (
     "set lock",
     "permission denied",

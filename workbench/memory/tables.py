@@ -24,6 +24,8 @@ VERSION = 1
 """Version of the schema; `schema/<number>.sql` brings a file from the version before to this one."""
 
 _ROW = Sequence[Any]
+_READABLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
+_ASCII = json.JSONEncoder(separators=(",", ":"), default=str)
 _INSERT = """
 insert into events
 select
@@ -123,9 +125,9 @@ def clean(text: str) -> str:
 
 def _row(event: AnyEvent) -> _ROW:
     exact = None
-    body = json.dumps(event.body, ensure_ascii=False, separators=(",", ":"), default=str)
+    body = _READABLE.encode(event.body)
     if (cleaned := clean(body)) != body:
-        exact, body = json.dumps(event.body, separators=(",", ":"), default=str), cleaned
+        exact, body = _ASCII.encode(event.body), cleaned
     return (
         clean(event.id),
         clean(event.run),
