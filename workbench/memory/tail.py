@@ -25,7 +25,7 @@ class Tail:
 
 def read(path: Path, offset: int = 0, *, max_events: int = 2_000) -> Tail:
     """The next events from `offset` (the start of a line), about 256 kB at most. A last line without its end is left
-    for the next time; a line that is no event is counted and skipped. `offset` is unchanged when there is nothing whole.
+    for the next time; a line that is no event is counted and skipped. `offset` is unchanged when nothing is whole.
 
     Raises OSError when the file cannot be read.
     """
