@@ -127,7 +127,7 @@ async def runs_are_listed_newest_first_by_user(open_: Open) -> None:
         _expect([row["run"] for row in rows] == ["r2", "r1", "r0"], f"runs are not newest first: {rows}")
         newest = rows[0]
         _expect((newest["request"], newest["status"], newest["model"]) == ("request 2", "done", "m-1"), f"{newest}")
-        _expect((float(newest["seconds"]), float(newest["usd"])) == (1.5, 0.25), f"{newest}")
+        _expect((newest["seconds"], str(newest["usd"])) == (1.5, "0.25"), f"{newest}")
         _expect(rows[1]["status"] == "running", "a run without an end is not shown as running")
         _expect([row["run"] for row in await memory.runs(5, user="bob")] == ["r1"], "runs of other users are listed")
         _expect(len(await memory.runs(1)) == 1, "the limit is not kept")

@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -111,7 +112,11 @@ def runs(connection: Connection, limit: int, user: str | None) -> list[Mapping[s
     query = "select * from runs where $1 is null or user = $1 order by started_at desc nulls last, run desc limit $2"
     cursor = connection.execute(query, [None if user is None else clean(user), max(0, limit)])
     names = [column[0] for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    for row in rows:
+        if row["usd"] is not None:
+            row["usd"] = Decimal(f"{row['usd'].normalize():f}")  # 0.25, not 0.2500000000
+    return rows
 
 
 def clean(text: str) -> str:
