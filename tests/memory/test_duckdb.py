@@ -127,10 +127,12 @@ def test_what_is_appended_and_not_waited_for_is_kept_when_the_process_ends_as_it
     assert len(on_disk(tmp_path)) == 500
 
 
-def test_a_forked_child_writes_its_own_journal_and_leaves_the_parents_alone(tmp_path: Path):
-    assert said("fork", tmp_path) == {"child": 0, "locked": True, "events": 3}
-    assert len(journals(tmp_path)) == 2
-    assert ask(tmp_path, "select run, count(*) from events group by 1 order by 1") == [("child", 1), ("parent", 3)]
+@pytest.mark.parametrize("forks", [2, pytest.param(60, marks=[pytest.mark.kills, pytest.mark.timeout(300)])])
+def test_a_forked_child_writes_its_own_journal_and_leaves_the_parents_alone(tmp_path: Path, forks: int):
+    for home in (tmp_path / str(number) for number in range(forks)):  # a merge goes on meanwhile: any moment may be hit
+        assert said("fork", home) == {"child": 0, "locked": True, "events": 3}
+        assert len(journals(home)) == 2
+        assert ask(home, "select run, count(*) from events group by 1 order by 1") == [("child", 1), ("parent", 3)]
 
 
 def test_nobody_but_duckdb_ever_opens_the_file(tmp_path: Path):

@@ -230,7 +230,7 @@ class Journal:
         folders.make(self.folder)
         name = f"{_time_id()}-{_host()}-{os.getpid()}{tail.SUFFIX}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        descriptor = os.open(self.folder / name, flags, locks.PRIVATE_FILE)
+        descriptor = locks.open_file(self.folder / name, flags)
         locks.lock(descriptor)
         self._descriptor, self._size = descriptor, 0
         self.names.add(name)

@@ -107,12 +107,12 @@ def memory_events(connection: Connection, after: int) -> tuple[str, int, list[An
     return store, newest, _events(connection.execute(_READ + where, [after]).fetchall())
 
 
-def runs(connection: Connection, limit: int, user: str | None) -> list[Mapping[str, Any]]:
+def runs(connection: Connection, limit: int, user: str | None) -> Sequence[Mapping[str, Any]]:
     """The newest runs first, every column of `runs`."""
     query = "select * from runs where $1 is null or user = $1 order by started_at desc nulls last, run desc limit $2"
     cursor = connection.execute(query, [None if user is None else clean(user), max(0, limit)])
     names = [column[0] for column in cursor.description or ()]
-    rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    rows: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     for row in rows:
         if row["usd"] is not None:
             row["usd"] = Decimal(f"{row['usd'].normalize():f}")  # 0.25, not 0.2500000000
