@@ -34,7 +34,9 @@ class Inputs:
         self._known: list[Artifact] = []
 
     def number(self, artifact: Artifact) -> dict[str, Any]:
-        """What stands for an artifact in the call frame."""
+        """What stands for an artifact in the call frame. Raises ToolFailed for a kind of file that no tool can read."""
+        if not (artifact.is_frame or artifact.is_image):
+            raise ToolFailed(f"a tool cannot read a file of type {artifact.mime}")
         if artifact not in self._known:
             self._known.append(artifact)
         kind: FileKind = "frame" if artifact.is_frame else "image"

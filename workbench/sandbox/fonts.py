@@ -47,7 +47,7 @@ class Fonts:
         return b"plot" in source or b"seaborn" in source
 
     async def ensure(self, make: Callable[[Callable[[Path], None]], Awaitable[None]]) -> None:
-        """Have the list, made by `make(keep)` if need be: it runs `MAKE_LIST` and gives `keep` the folder with the list.
+        """Have the list. `make(keep)` makes it if need be: it runs `MAKE_LIST` and gives `keep` the folder with it.
 
         Waits for whoever makes it already, from any event loop. What fails is not tried again.
         """

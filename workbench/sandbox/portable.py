@@ -20,17 +20,21 @@ from pathlib import Path
 from typing import Any
 
 import workbench
+from workbench.core.artifacts import find
 from workbench.core.errors import ToolFailed, Unavailable
 from workbench.core.tools import Status, ToolCall, ToolResult
 from workbench.sandbox.base import Level, Service
+from workbench.sandbox.exchange import settle
 from workbench.sandbox.files import Inputs, Outputs
 from workbench.sandbox.fonts import MAKE_LIST, Fonts
-from workbench.sandbox.host import Conversation, Done, artifacts_of, settle
+from workbench.sandbox.host import Conversation, Done
 from workbench.sandbox.limits import Limits
 from workbench.sandbox.process import Process
 from workbench.sandbox.scratch import scratch, unwritable, used
 from workbench.sandbox.wire import BrokenFrame
 
+MAX_TEXT = 64_000
+"""Bytes of printed text that a result keeps."""
 _PASSED_ON = ("TZ", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Variables that describe the machine; every other one stays out of the worker."""
 
@@ -120,16 +124,23 @@ class SpawnedSandbox:
             )
             ending = await self._until_over(conversation, process, cwd.parent, call.timeout)
         finally:
-            status = await process.end()
-            channel.close()
+            try:
+                status = await process.end()
+            finally:
+                channel.close()
         if process.flooded.is_set():
             ending = _Ending(
                 "output_limit",
                 f"The tool printed more than {self._limits.output:,} bytes and was stopped.",
                 "Return results instead of printing them.",
             )
-        text = process.output.decode("utf-8", "replace")
+        text = _shortened(process.output)
         sources = tuple(conversation.sources)
+        if ending is None and not conversation.ready:
+            last = text.strip().rpartition("\n")[2] or f"it ended with status {status}"
+            raise Unavailable(
+                f"A worker could not start: {last}.", hint="`workbench doctor` looks at the installation."
+            )
         if ending is None:
             ending = _died(status, self._limits)
         if isinstance(ending, _Ending):
@@ -221,7 +232,16 @@ async def _result(done: Done, outputs: Outputs, text: str) -> ToolResult:
         )
     # Checking and hashing a large table takes a while, and the loop serves other calls.
     value = await asyncio.to_thread(settle, done.value, outputs)
-    return ToolResult(status="ok", value=value, text=text, artifacts=artifacts_of(value))
+    return ToolResult(status="ok", value=value, text=text, artifacts=tuple(dict.fromkeys(find(value))))
+
+
+def _shortened(output: bytes | bytearray) -> str:
+    """What was printed, without the middle when it is long: every run keeps it in its record."""
+    if len(output) <= MAX_TEXT:
+        return output.decode("utf-8", "replace")
+    head, tail = output[: MAX_TEXT * 3 // 4], output[-MAX_TEXT // 4 :]
+    left_out = f"\n[… {len(output) - MAX_TEXT:,} bytes left out …]\n"
+    return head.decode("utf-8", "replace") + left_out + tail.decode("utf-8", "replace")
 
 
 def _died(status: int, limits: Limits) -> _Ending:

@@ -105,19 +105,36 @@ class Process:
     async def end(self) -> int:
         """End every process of the call, read what is left of the output, and give the exit status (-n: by signal n).
 
-        Asks first, so that the supervisor can end what left the group; it is over within two seconds either way, also
-        when the waiting task is cancelled once more.
+        Asks first, so that the supervisor can end what left the group. It is over within two seconds, and not given up
+        half-way: a cancellation goes on when it is done.
         """
+        ending = asyncio.ensure_future(self._end())
+        cancelled = False
+        while not ending.done():
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError:
+                cancelled = True
+        if cancelled or ending.cancelled():
+            raise asyncio.CancelledError
+        return ending.result()
+
+    async def _end(self) -> int:
         try:
             if not self._over():
                 self._signal(signal.SIGTERM)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.ended(), _PATIENCE)
-        finally:
+        finally:  # also when the event loop is closing and cancels everything
             status = self._end_now()
         return status
 
     def _end_now(self) -> int:
+        if not self._over():
+            self._signal(signal.SIGTERM)
+            until = time.monotonic() + _PATIENCE / 2
+            while not self._over() and time.monotonic() < until:
+                time.sleep(0.005)
         clean = self._over() and not self._failed()
         self._signal(signal.SIGKILL)
         if not clean:

@@ -15,7 +15,6 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
-from uuid import UUID
 
 from workbench.sandbox.wire import FILE
 
@@ -78,7 +77,7 @@ def _simple(value: Any, where: str) -> Any:
         return str(value)
     if isinstance(value, Decimal):
         return float(value) if value != value.to_integral_value() or not value.is_finite() else int(value)
-    if isinstance(value, PurePath | UUID):
+    if isinstance(value, PurePath) or (type(value).__module__, type(value).__name__) == ("uuid", "UUID"):
         return str(value)
     if isinstance(value, str):
         return str.__str__(value)
