@@ -10,20 +10,22 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from workbench.core.artifacts import ARROW, PNG, Artifact
+from workbench.core.artifacts import PNG, Artifact
 from workbench.core.errors import ToolFailed, Unavailable
 from workbench.sandbox.limits import Limits
 from workbench.sandbox.scratch import unwritable
+from workbench.sandbox.vetting import check_png
 
 FileKind = Literal["frame", "image"]
-_SUFFIX: dict[FileKind, str] = {"frame": ".arrow", "image": ".png"}
+_SUFFIX: Mapping[FileKind, str] = {"frame": ".arrow", "image": ".png"}
+_NOUN: Mapping[FileKind, str] = {"frame": "table", "image": "picture"}
 
 
 class Inputs:
@@ -72,7 +74,7 @@ class Outputs:
         self._artifacts = artifacts
         self._folder = artifacts / _safe(run)
         self._step = _safe(step)
-        self._limits = limits or Limits(file=1 << 50)
+        self._limits = limits or Limits()
         self._parts: list[_Part] = []
         self._settled: dict[int, Artifact] = {}
 
@@ -108,48 +110,48 @@ class Outputs:
         return self._settled[number]
 
     def _settle(self, number: int, part: _Part) -> Artifact:
-        data = self._read(part)
-        digest = hashlib.sha256(data).hexdigest()
-        described = _described(part, data)
-        name = f"{self._step}-{number + 1}-{digest[:12]}{_SUFFIX[part.kind]}"
+        most = self._limits.file if part.kind == "frame" else self._limits.picture
         try:
-            _sync(part.path)
+            if (size := part.path.stat().st_size) > most:
+                raise ToolFailed(f"a {_NOUN[part.kind]} of {size:,} bytes; the limit is {most:,}")
+            data = part.path.read_bytes()
+        except OSError as error:
+            raise Unavailable(f"Cannot read a result back: {error.strerror}.") from error
+        try:
+            described = _described(part.kind, data)
+        except ValueError as error:
+            raise ToolFailed(f"the tool wrote a broken {_NOUN[part.kind]}: {error}") from error
+        return self._place(number, described)
+
+    def keep(self, number: int, described: Mapping[str, Any]) -> Artifact:
+        """The file as an artifact with these facts, unread: for what the host wrote itself."""
+        self._settled[number] = self._place(number, described)
+        return self._settled[number]
+
+    def _place(self, number: int, described: Mapping[str, Any]) -> Artifact:
+        part = self._parts[number]
+        try:
+            with part.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                size = file.tell()
+                os.fsync(file.fileno())
+            name = f"{self._step}-{number + 1}-{digest[:12]}{_SUFFIX[part.kind]}"
             part.path.replace(self._folder / name)
             _sync(self._folder)
         except OSError as error:
             raise unwritable(self._folder, error) from error
         path = f"{self._folder.relative_to(self._artifacts).as_posix()}/{name}"
-        return Artifact(path=path, bytes=len(data), sha256=digest, title=part.title, **described)
-
-    def _read(self, part: _Part) -> bytes:
-        most = self._limits.file if part.kind == "frame" else self._limits.picture
-        try:
-            if part.path.stat().st_size > most:
-                raise ToolFailed(f"a {part.kind} of {part.path.stat().st_size:,} bytes; the limit is {most:,}")
-            return part.path.read_bytes()
-        except OSError as error:
-            raise Unavailable(f"Cannot read a result back: {error.strerror}.") from error
+        return Artifact(path=path, bytes=size, sha256=digest, title=part.title, alt=part.alt, **described)
 
 
-def _described(part: _Part, data: bytes) -> dict[str, Any]:
-    try:
-        if part.kind == "image":
-            from workbench.sandbox.vetting import check_png
+def _described(kind: FileKind, data: bytes) -> dict[str, Any]:
+    """What a file holds. Raises ValueError when it is not what it should be."""
+    if kind == "image":
+        check_png(data)
+        return {"mime": PNG}
+    from workbench.sandbox import frames
 
-            check_png(data)
-            return {"mime": PNG, "alt": part.alt}
-        from workbench.sandbox import frames
-
-        table = frames.check_table(data)
-        return {
-            "mime": ARROW,
-            "rows": len(table),
-            "columns": frames.columns(table.schema),
-            "preview": frames.preview(table),
-        }
-    except ValueError as error:
-        noun = "table" if part.kind == "frame" else "picture"
-        raise ToolFailed(f"the tool wrote a broken {noun}: {error}") from error
+    return frames.described(frames.check_table(data))
 
 
 def _sync(path: Path) -> None:

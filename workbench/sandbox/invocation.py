@@ -114,7 +114,7 @@ class Invocation:
             table = toolkit.Table(_tables().as_frame(table.frame), table.title)
         number, fd = self._output("frame", table.title, "")
         with os.fdopen(fd, "wb") as file:
-            _tables().write_table(table.frame, file)
+            _tables().write_table(_tables().from_pandas(table.frame), file)
         return {wire.FILE: number}
 
     def _output(self, kind: str, title: str, alt: str) -> tuple[int, int]:
