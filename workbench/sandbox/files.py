@@ -6,10 +6,12 @@ it, syncs it and gives it its name `<step>-<n>-<hash>.arrow` or `.png`; whatever
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -52,7 +54,7 @@ class Inputs:
         if relative.is_absolute() or ".." in relative.parts:
             raise ToolFailed(f"{relative} is not a file of a run")
         try:
-            return os.open(self._folder / relative, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+            return _open_plain(self._folder / relative)
         except OSError as error:
             raise ToolFailed(
                 f"the table or picture {relative.name} is gone ({error.strerror})", hint="Run the request again."
@@ -95,7 +97,7 @@ class Outputs:
         path = self._folder / f".part-{secrets.token_hex(8)}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise unwritable(self._folder, error) from error
         self._parts.append(_Part(path, kind, title, alt))
@@ -112,9 +114,10 @@ class Outputs:
     def _settle(self, number: int, part: _Part) -> Artifact:
         most = self._limits.file if part.kind == "frame" else self._limits.picture
         try:
-            if (size := part.path.stat().st_size) > most:
-                raise ToolFailed(f"a {_NOUN[part.kind]} of {size:,} bytes; the limit is {most:,}")
-            data = part.path.read_bytes()
+            with os.fdopen(_open_plain(part.path), "rb") as file:
+                if (size := os.fstat(file.fileno()).st_size) > most:
+                    raise ToolFailed(f"a {_NOUN[part.kind]} of {size:,} bytes; the limit is {most:,}")
+                data = file.read(most)
         except OSError as error:
             raise Unavailable(f"Cannot read a result back: {error.strerror}.") from error
         try:
@@ -152,6 +155,15 @@ def _described(kind: FileKind, data: bytes) -> dict[str, Any]:
     from workbench.sandbox import frames
 
     return frames.described(frames.check_table(data))
+
+
+def _open_plain(path: Path) -> int:
+    """A descriptor to read a plain file; a link, a pipe or a device, which could hold us up, is an OSError."""
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a plain file")
+    return fd
 
 
 def _sync(path: Path) -> None:

@@ -13,9 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from workbench import toolkit
+from workbench.core.errors import Refused
 from workbench.sandbox import wire
 from workbench.sandbox.line import Line
 from workbench.sandbox.values import NotPlain, clean, plain
+
+MAX_LINE = 4000
+"""Characters of a reported line."""
+MAX_AFTER = 86_400.0
+"""Seconds that a tool may ask to be left alone."""
 
 
 class Invocation:
@@ -126,10 +132,14 @@ class Invocation:
             return None
 
         value = plain(dict(params), keep, f"the parameters of {service}")
+        if (size := len(wire.pack(value))) > self._limits["answer"]:
+            raise toolkit.Failed(
+                f"{service} was given {size:,} bytes of JSON; the limit is {self._limits['answer']:,}."
+            )
         return self._line.ask({"kind": "call", "service": str(service), "params": value})[0]
 
     def _tell(self, kind: str, body: Mapping[str, Any]) -> None:
-        self._line.send({"kind": kind, **{key: clean(str(text)) for key, text in body.items()}})
+        self._line.send({"kind": kind, **{key: clean(str(text)[:MAX_LINE]) for key, text in body.items()}})
 
     def _failure(self, error: BaseException) -> dict[str, Any]:
         """How the tool failed, as data; the traceback only where it says more than the message."""
@@ -137,8 +147,8 @@ class Invocation:
             return _said("transient", error, error.hint, after=error.after)
         if isinstance(error, toolkit.Failed | NotPlain):
             return _said("failed", error, getattr(error, "hint", ""))
-        if type(error).__name__ == "Refused" and type(error).__module__ == "workbench.core.errors":
-            return _said("failed", getattr(error, "message", error), getattr(error, "hint", ""))
+        if isinstance(error, Refused):
+            return _said("failed", error.message, error.hint)
         message = f"{type(error).__name__}: {_text(error)}".rstrip(": ") + self._where(error)
         hint = ""
         if isinstance(error, MemoryError):
@@ -173,7 +183,7 @@ def _tables() -> Any:
 
 
 def _said(kind: str, message: Any, hint: Any, after: Any = None) -> dict[str, Any]:
-    after = float(after) if isinstance(after, int | float) else None
+    after = float(after) if isinstance(after, int | float) and 0 <= after <= MAX_AFTER else None
     return {"kind": kind, "message": _text(message)[:4000], "hint": _text(hint)[:1000], "after": after}
 
 
