@@ -1,6 +1,8 @@
 import datetime as dt
 import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -225,8 +227,24 @@ def test_a_missing_or_broken_file_is_unavailable_in_one_line(tmp_path: Path):
         read_frame(tmp_path / "bad.arrow")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_cannot_be_written_is_unavailable(tmp_path: Path):
-    tmp_path.chmod(0o500)
-    with pytest.raises(Unavailable, match="Cannot write"):
-        snapshot(pd.DataFrame({"n": [1]}), tmp_path, "r", "f")
+FULL = """
+import resource, sys
+from pathlib import Path
+import pandas as pd
+from workbench.sandbox.frames import snapshot
+frame = pd.DataFrame({"n": range(5000)})
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    snapshot(frame, Path(sys.argv[1]), "r", "f")
+except Exception as error:
+    print(repr(error), error.hint)
+"""
+
+
+def test_a_disk_that_fills_up_is_unavailable_and_nothing_is_left(tmp_path: Path):
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", FULL, str(tmp_path)]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "Unavailable('Cannot write below" in said
+    assert "WORKBENCH_HOME" in said
+    assert list((tmp_path / "r").iterdir()) == []

@@ -31,12 +31,12 @@ def snapshot(frame: pd.DataFrame, artifacts: Path, run: str, name: str) -> Artif
 
     with Outputs(artifacts, run, name) as outputs:
         number, fd = outputs.open("frame", title=name)
-        with os.fdopen(fd, "wb") as file:
-            table = arrow.from_pandas(frame)
-            try:
+        try:
+            with os.fdopen(fd, "wb") as file:
+                table = arrow.from_pandas(frame)
                 arrow.write_table(table, file)
-            except OSError as error:
-                raise unwritable(artifacts, error) from error
+        except OSError as error:
+            raise unwritable(artifacts, error) from error
         return outputs.keep(number, described(table))
 
 

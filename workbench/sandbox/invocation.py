@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import linecache
 import os
@@ -153,8 +154,10 @@ class Invocation:
         hint = ""
         if isinstance(error, MemoryError):
             hint = f"A tool may use {self._limits['memory'] / (1 << 30):g} GB; work on fewer rows or columns at a time."
-        elif isinstance(error, OSError) and error.errno == 27:  # EFBIG: the file limit
+        elif isinstance(error, OSError) and error.errno == errno.EFBIG:
             hint = f"One file may have {self._limits['file'] >> 20:,} MB."
+        elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            hint = "Free some space on the disk that holds WORKBENCH_HOME."
         return {**_said("failed", message, hint), "trace": self._trace(error)}
 
     def _where(self, error: BaseException) -> str:
