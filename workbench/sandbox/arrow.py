@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 BATCH_ROWS = 1 << 17
 
 
-def write_table(frame: pd.DataFrame | pd.Series[Any], file: IO[bytes]) -> None:
-    """Write the frame as an Arrow IPC file. Raises Refused naming a column that cannot travel."""
+def write_table(table: pa.Table, file: IO[bytes]) -> None:
+    """Write the table as an Arrow IPC file."""
     import pyarrow as pa
 
-    table = from_pandas(frame)
     with pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table, max_chunksize=BATCH_ROWS)
 

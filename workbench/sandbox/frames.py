@@ -7,9 +7,10 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.core.artifacts import PREVIEW_ROWS, Artifact, Column
+from workbench.core.artifacts import ARROW, PREVIEW_ROWS, Artifact, Column
 from workbench.core.errors import Unavailable
 from workbench.sandbox import arrow
+from workbench.sandbox.scratch import unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,10 +33,11 @@ def snapshot(frame: pd.DataFrame, artifacts: Path, run: str, name: str) -> Artif
         number, fd = outputs.open("frame", title=name)
         try:
             with os.fdopen(fd, "wb") as file:
-                arrow.write_table(frame, file)
+                table = arrow.from_pandas(frame)
+                arrow.write_table(table, file)
         except OSError as error:
-            raise Unavailable(f"Cannot write the table {name}: {error.strerror}.", hint="Free some space.") from error
-        return outputs.settle(number)
+            raise unwritable(artifacts, error) from error
+        return outputs.keep(number, described(table))
 
 
 def read_frame(path: Path) -> pd.DataFrame:
@@ -78,7 +80,12 @@ def _check_schema(schema: pa.Schema) -> None:
             raise ValueError(f"column {field.name!r} holds {problem}")
 
 
-def columns(schema: pa.Schema) -> tuple[Column, ...]:
+def described(table: pa.Table) -> dict[str, Any]:
+    """What an artifact says of a table besides its file."""
+    return {"mime": ARROW, "rows": len(table), "columns": _columns(table.schema), "preview": preview(table)}
+
+
+def _columns(schema: pa.Schema) -> tuple[Column, ...]:
     """The columns as an artifact says them."""
     return tuple(Column(name=field.name, type=_word(field.type)) for field in schema)
 
