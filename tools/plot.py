@@ -405,7 +405,7 @@ def number(value: float, largest: float = 0.0) -> str:
     for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
         if max(abs(value), largest) >= size:
             return f"{value / size:,.4g}{letter}" if value else "0"
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.6g}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.10g}"
 
 
 def cut(text: str, most: int = MAX_LABEL) -> str:
@@ -441,7 +441,7 @@ def described(chart: Chart) -> str:
 
 
 def rounded(value: float) -> str:
-    return number(round(value, 2) if abs(value) >= 100 else float(f"{value:.4g}"))
+    return number(round(value, 2) if abs(value) >= 1 else float(f"{value:.4g}"))
 
 
 def near(name: str, columns: list[str]) -> str:

@@ -135,7 +135,7 @@ def loads(line: bytes | str) -> AnyEvent:
             "body": raw.get("body") or {},
         }
         kind = str(raw["kind"])
-    except (KeyError, TypeError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not an event: {error!r}") from error
     if not isinstance(envelope["body"], Mapping) or not isinstance(envelope["step"], str | None):
         raise ValueError("not an event: its body or its step has the wrong type")

@@ -20,7 +20,7 @@ class Cleaned:
 def clean_prompt(text: str) -> Cleaned:
     """The text without NUL and without halves of surrogate pairs, which no database and no JSON parser takes.
 
-    Raises Refused when it is longer than `MAX_CHARACTERS`.
+    Raises Refused when it is longer than `MAX_CHARACTERS`, or says nothing.
     """
     if len(text) > MAX_CHARACTERS:
         raise Refused(
@@ -34,6 +34,8 @@ def clean_prompt(text: str) -> Cleaned:
     whole = _without_lone_surrogates(text)
     if whole != text:
         notes.append("Broken characters in the request were replaced by \N{REPLACEMENT CHARACTER}.")
+    if not whole.strip():
+        raise Refused("The request is empty.", hint="Say what you want, in words.")
     return Cleaned(whole, tuple(notes))
 
 

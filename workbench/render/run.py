@@ -8,24 +8,20 @@ of the same notebook compare equal.
 from __future__ import annotations
 
 import base64
-import html
-import re
-import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from workbench.core.artifacts import Artifact
 from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.plan import Plan
 from workbench.core.progress import State
+from workbench.render.clean import clean_text, escape, host_of, safe_markdown
+from workbench.render.tables import table_html, table_text
 
 Load = Callable[[Artifact], bytes | None]
 """The bytes of a run's file, None when it is gone."""
 
 MAX_ROWS = 20
-MAX_CELL = 200
-MAX_TEXT = 20_000
 MAX_IMAGE = 8_000_000
 MARKS = {
     State.WAITING: "·",
@@ -36,11 +32,7 @@ MARKS = {
     State.UNCERTAIN: "?",
     State.CANCELLED: "■",
 }
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _PNG = b"\x89PNG\r\n\x1a\n"
-_TAGS = set(
-    "p br hr em strong del code pre blockquote ul ol li h1 h2 h3 h4 h5 h6 table thead tbody tr th td a".split()  # noqa: SIM905 - a list of tags reads as one
-)
 
 STYLE = (
     "<style>.workbench.workbench{font-size:var(--jp-ui-font-size1,13px);color:var(--jp-ui-font-color1,CanvasText)}"
@@ -48,7 +40,8 @@ STYLE = (
     ".workbench.workbench th,.workbench.workbench td{text-align:left;padding:.15em .7em;vertical-align:top;"
     "border-bottom:1px solid var(--jp-border-color2,GrayText)}"
     ".workbench.workbench td.number,.workbench.workbench th.number{text-align:right;font-variant-numeric:tabular-nums}"
-    ".workbench.workbench pre{white-space:pre-wrap;margin:.2em 0}.workbench.workbench img{max-width:100%;background:#fff}"
+    ".workbench.workbench pre{white-space:pre-wrap;margin:.2em 0}"
+    ".workbench.workbench img{max-width:100%;background:#fff}"
     ".workbench.workbench .small{color:var(--jp-ui-font-color2,inherit);font-size:.92em}</style>"
 )
 
@@ -100,7 +93,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
     if outcome.notes:
         parts.append("".join(f'<p class="small">{escape(note)}</p>' for note in outcome.notes))
     if outcome.answer:
-        parts.append(safe_markdown(outcome.answer))
+        parts.append(safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}))
     parts += [_frame_html(frame) for frame in shown_frames(outcome)]
     parts += [_image_html(image, load) for image in outcome.images]
     if outcome.sources:
@@ -128,7 +121,7 @@ def plan_text(plan: Plan, steps: Sequence[StepOutcome] = ()) -> str:
             f"  {MARKS[outcome.state]} {outcome.state:<9} {step.id:<{width}}  {clean_text(step.task):<{tool}}  {title}"
         )
         lines.append(head.rstrip())
-        lines += [f"      {line}" for line in _sql(outcome or step, step.params).splitlines()]
+        lines += [f"      {line}" for line in _sql(step.params).splitlines()]
         if (trouble := _trouble(outcome)) != "":
             lines.append(f"      {trouble}")
     return "\n".join(lines)
@@ -139,121 +132,26 @@ def plan_html(steps: Sequence[StepOutcome]) -> str:
     rows = []
     for step in steps:
         detail = escape(step.title) if step.title != step.task else ""
-        sql = _sql(step, step.params)
+        sql = _sql(step.params)
         if sql:
             detail += f"<pre><code>{escape(sql, keep_lines=True)}</code></pre>"
         if (trouble := _trouble(step)) != "":
             detail += f"<p>{escape(trouble)}</p>"
-        state = f"{MARKS[step.state]} {step.state}"
+        state = f"{MARKS[step.state]}&nbsp;{step.state}"
         rows.append(f"<tr><td>{state}</td><td>{escape(step.id)}</td><td>{escape(step.task)}</td><td>{detail}</td></tr>")
     head = "<tr><th>State</th><th>Step</th><th>Tool</th><th>What it does</th></tr>"
     return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def table_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, most: int | None = None) -> str:
-    """Rows as aligned text under their columns; numbers to the right. `most`: rows at most, all when None."""
-    cells = [[cell(value) for value in row] for row in rows]
-    dropped = 0
-    if most is not None and len(cells) > most:
-        dropped, cells = len(cells) - most, cells[:most]
-    names = [clean_text(str(name)) for name in columns]
-    right = [bool(cells) and all(_is_number(row[i]) or not row[i] for row in cells) for i in range(len(names))]
-    widths = [max([_width(name), *(_width(row[i]) for row in cells)]) for i, name in enumerate(names)]
-
-    def line(values: Sequence[str]) -> str:
-        padded = []
-        for value, width, to_right in zip(values, widths, right, strict=True):
-            space = " " * (width - _width(value))
-            padded.append(space + value if to_right else value + space)
-        return "  ".join(padded).rstrip()
-
-    lines = [line(names), line(["-" * width for width in widths]), *map(line, cells)]
-    return "\n".join(lines) + (f"\n… {dropped:,} more" if dropped else "")
-
-
-def table_html(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as an HTML table; columns of numbers to the right."""
-    cells = [[cell(value) for value in row] for row in rows]
-    right = [bool(cells) and all(_is_number(row[i]) or not row[i] for row in cells) for i in range(len(columns))]
-    kinds = [' class="number"' if to_right else "" for to_right in right]
-    head = "".join(f"<th{kind}>{escape(str(name))}</th>" for name, kind in zip(columns, kinds, strict=True))
-    body = "".join(
-        "<tr>" + "".join(f"<td{k}>{html.escape(value)}</td>" for value, k in zip(row, kinds, strict=True)) + "</tr>"
-        for row in cells
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def cell(value: Any) -> str:
-    """One value as a reader sees it: numbers with thousands separated and at most 6 digits behind the point."""
-    if value is None or value != value:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        if value.is_integer() and abs(value) < 1e15:
-            return f"{value:,.0f}"
-        return f"{value:,.2f}" if abs(value) >= 100 else f"{value:,.6g}"
-    text = clean_text(str(value))
-    return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"
-
-
-def clean_text(text: str, *, keep_lines: bool = False) -> str:
-    """Text without terminal codes; control, invisible and direction characters are shown as `\\u{…}`.
-
-    Line ends become spaces unless `keep_lines`. At most `MAX_TEXT` characters.
-    """
-    text = _ANSI.sub("", text)
-    if len(text) > MAX_TEXT:
-        text = f"{text[:MAX_TEXT]}… {len(text) - MAX_TEXT:,} more characters"
-    text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
-    if not keep_lines:
-        text = " ".join(text.split("\n"))
-    return "".join(c if c == "\n" or _is_plain(c) else f"\\u{{{ord(c):x}}}" for c in text)
-
-
-def escape(text: str, *, keep_lines: bool = False) -> str:
-    """Cleaned text as HTML text."""
-    return html.escape(clean_text(text, keep_lines=keep_lines))
-
-
-def safe_html(source: str) -> str:
-    """HTML from anywhere, reduced to tags that only structure text: no script, style, class, picture or form."""
-    import nh3
-
-    return nh3.clean(
-        source,
-        tags=_TAGS,
-        clean_content_tags={"script", "style", "iframe", "object", "embed", "svg", "math", "template", "noscript"},
-        attributes={"a": {"href"}},
-        url_schemes={"http", "https"},
-        link_rel="noopener noreferrer nofollow",
-        strip_comments=True,
-    )
-
-
-def safe_markdown(source: str) -> str:
-    """Markdown from anywhere as HTML; HTML inside it is shown, not obeyed."""
-    import mistune
-
-    text = clean_text(source, keep_lines=True)
-    return safe_html(str(mistune.create_markdown(escape=True, plugins=["table", "strikethrough"])(text)))
-
-
 def shown_frames(outcome: Outcome) -> list[Artifact]:
-    """The tables that are results: those that no later step took as its input, or all when every one was taken."""
-    frames = list(dict.fromkeys(outcome.frames))
-    if not any(step.artifacts and any(a.is_image for a in step.artifacts) for step in outcome.steps):
-        used = {
-            need
-            for step in (outcome.plan.steps if outcome.plan else ())
-            for need in (outcome.plan.needs()[step.id] if outcome.plan else ())
-        }
-        leaves = [a for step in outcome.steps if step.id not in used for a in step.artifacts if a.is_frame]
-        return list(dict.fromkeys(leaves)) or frames
-    return frames
+    """The tables that are results: those that no later step took as its input, except to draw them."""
+    needs = outcome.plan.needs() if outcome.plan is not None else {}
+    drawn = {step.id for step in outcome.steps if any(artifact.is_image for artifact in step.artifacts)}
+    used = {need for step, before in needs.items() if step not in drawn for need in before}
+    if outcome.plan is not None and outcome.plan.sequential:
+        used = set()
+    leaves = (a for step in outcome.steps if step.id not in used for a in step.artifacts if a.is_frame)
+    return list(dict.fromkeys(leaves))
 
 
 def _frame_text(frame: Artifact) -> str:
@@ -287,12 +185,7 @@ def _image_html(image: Artifact, load: Load) -> str:
 
 def _link(title: str, url: str) -> str:
     said = escape(title or url)
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        good = False
-    if not good:
+    if not host_of(url):
         return f"{said} ({escape(url)})" if url and url != title else said
     return f'<a href="{escape(url)}" rel="noopener noreferrer nofollow">{said}</a>'
 
@@ -301,7 +194,7 @@ def _sources(outcome: Outcome) -> list[tuple[int, Any]]:
     return list(enumerate(outcome.sources[:50], 1))
 
 
-def _sql(step: StepOutcome, params: Any) -> str:
+def _sql(params: Any) -> str:
     sql = params.get("sql") if hasattr(params, "get") else None
     return clean_text(sql, keep_lines=True) if isinstance(sql, str) else ""
 
@@ -324,15 +217,3 @@ def _footer(outcome: Outcome) -> str:
     elif outcome.answered_by and outcome.answered_by != (outcome.model or outcome.planner):
         who += f", answered by {clean_text(outcome.answered_by)}"
     return f"{who}. Cost: {outcome.cost}."
-
-
-def _is_plain(character: str) -> bool:
-    return character == "\u200d" or unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp")
-
-
-def _is_number(text: str) -> bool:
-    return re.fullmatch(r"-?[\d,]+(?:\.\d+)?(?:e[+-]?\d+)?", text) is not None
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)

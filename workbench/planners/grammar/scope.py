@@ -1,0 +1,117 @@
+"""Where rules read: the words, what they may mean in one view, and the rules that read names, values and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from workbench.planners.grammar.fields import Field
+from workbench.planners.grammar.lexicon import Sense, View
+from workbench.planners.grammar.rules import VOCABULARY, Hit, Rule, Tag
+from workbench.planners.grammar.words import Word, is_number_word, number
+
+Test = Callable[[Field], bool]
+
+
+@dataclass(slots=True)
+class Scope:
+    """The words of a request in one view. `problems` collects why a complete reading was not good enough."""
+
+    words: Sequence[Word]
+    view: View
+    senses: Mapping[int, tuple[Sense, ...]]
+    today: date
+    problems: list[str] = field(default_factory=list)
+    lows: tuple[str, ...] = ()
+    dates: tuple[Field, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.lows = tuple(word.low if word.kind != "quoted" else "" for word in self.words)
+        self.dates = tuple(self.view.dates())
+
+    def at(self, at: int, kind: str) -> Iterator[Sense]:
+        """The senses of a kind that start at a position."""
+        return (sense for sense in self.senses.get(at, ()) if sense.kind == kind)
+
+    def known(self, at: int) -> bool:
+        """Whether a word is a word of the grammar, whatever the tables hold."""
+        word = self.words[at]
+        return word.kind in ("number", "date", "sign") or word.low in VOCABULARY or is_number_word(word.low)
+
+
+def column(test: Test = lambda f: True, *, kind: str = "column") -> Rule:
+    """A column by its name, also after the noun of its table: "segment", "customer segment"."""
+
+    def rule(scope: Scope, at: int) -> Iterator[Hit]:
+        for sense in scope.at(at, kind):
+            if sense.field is not None and test(sense.field):
+                yield Hit(sense.end, sense.field, (Tag(at, sense.end, "column", sense.field),))
+        for noun in scope.at(at, "rows"):
+            for sense in scope.at(noun.end, kind):
+                if sense.field is not None and sense.table == noun.table and test(sense.field):
+                    tags = Tag(at, noun.end, "table", noun.table), Tag(noun.end, sense.end, "column", sense.field)
+                    yield Hit(sense.end, sense.field, tags)
+
+    return rule
+
+
+def value(scope: Scope, at: int) -> Iterator[Hit]:
+    """A value of a text column, as (field, value), with or without its column's name beside it."""
+    for sense in scope.at(at, "value"):
+        tag = Tag(at, sense.end, "value", sense.value)
+        if not sense.weak:
+            yield Hit(sense.end, (sense.field, sense.value), (tag,))
+        for after in column(lambda f, own=sense.field: f is own)(scope, sense.end):  # type: ignore[misc]
+            yield Hit(after.end, (sense.field, sense.value), (tag, *after.tags))
+    for before in column(lambda f: f.profile.values is not None)(scope, at):
+        for sense in scope.at(before.end, "value"):
+            if sense.field is before.value:
+                tags = (*before.tags, Tag(before.end, sense.end, "value", sense.value))
+                yield Hit(sense.end, (sense.field, sense.value), tags)
+
+
+def rows(scope: Scope, at: int) -> Iterator[Hit]:
+    """The noun of one of the view's tables, as its name."""
+    for sense in scope.at(at, "rows"):
+        yield Hit(sense.end, sense.table, (Tag(at, sense.end, "table", sense.table),))
+
+
+def named(scope: Scope, at: int) -> Iterator[Hit]:
+    """`@name` of one of the view's tables."""
+    if at < len(scope.words) and scope.words[at].kind == "name":
+        name = scope.words[at].text[1:]
+        if name in {table.name for table in scope.view.tables}:
+            yield Hit(at + 1, name, (Tag(at, at + 1, "table", name),))
+
+
+def count_of(scope: Scope, at: int) -> Iterator[Hit]:
+    """A number, as it is."""
+    if at < len(scope.words):
+        found = number(scope.words[at])
+        if found is not None:
+            yield Hit(at + 1, found, (Tag(at, at + 1, "number", found),))
+
+
+def whole(scope: Scope, at: int) -> Iterator[Hit]:
+    """A whole number from 1."""
+    return (hit for hit in count_of(scope, at) if isinstance(hit.value, int) and 1 <= hit.value <= 100_000)
+
+
+def quoted(scope: Scope, at: int) -> Iterator[Hit]:
+    """Text in quotes."""
+    if at < len(scope.words) and scope.words[at].kind == "quoted" and len(scope.words[at].text) > 2:
+        text = scope.words[at].text[1:-1]
+        yield Hit(at + 1, text, (Tag(at, at + 1, "value", text),))
+
+
+def sign(**meanings: str) -> Rule:
+    """A comparison sign, as its meaning."""
+    signs = {text: op for op, texts in meanings.items() for text in texts.split()}
+
+    def rule(scope: Scope, at: int) -> Iterator[Hit]:
+        if at < len(scope.words) and scope.words[at].kind == "sign" and scope.words[at].text in signs:
+            op = signs[scope.words[at].text]
+            yield Hit(at + 1, op, (Tag(at, at + 1, "compare", op),))
+
+    return rule
