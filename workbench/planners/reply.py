@@ -57,10 +57,11 @@ def _decode(text: str, start: int) -> tuple[Any, int]:
         return _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
         first = _SPACE.match(text, start + 1)
-        starts_wrong = error.pos <= (first.end() if first else start + 1) and error.pos < len(text)
-        if starts_wrong and not _LOOSE_OBJECT.match(text, start):
+        is_cut = error.pos >= len(text) or "Unterminated" in error.msg
+        starts_wrong = error.pos <= (first.end() if first else start + 1)
+        if starts_wrong and not is_cut and not _LOOSE_OBJECT.match(text, start):
             return _PROSE, start + 1  # "{name}" or "[see below]": text, not data
-        reason = "is cut off" if error.pos >= len(text) or "Unterminated" in error.msg else f"is broken: {error.msg}"
+        reason = "is cut off" if is_cut else f"is broken: {error.msg}"
         raise PlanInvalid([f"the JSON in the reply {reason} (character {error.pos} of {len(text)})"]) from None
     except RecursionError:
         raise PlanInvalid(["the JSON in the reply is nested too deeply"]) from None
