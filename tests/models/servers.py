@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -130,17 +130,22 @@ class Sleeps(list[float]):
 
 @asynccontextmanager
 async def connected(
-    base_url: str, name: str = "gpt-4o", *, key: str | None = KEY, sleep: Sleeps | None = None, **options: Any
+    base_url: str,
+    name: str = "gpt-4o",
+    *,
+    key: str | None = KEY,
+    sleep: Callable[[float], Awaitable[None]] | None = None,
+    **options: Any,
 ) -> AsyncIterator[OpenAIModel]:
     """A model at that address whose waits take no time, always the longest that its jitter allows."""
+    chosen: dict[str, Any] = {"timeout": 20.0, "uniform": lambda least, most: most} | options
     model = OpenAIModel(
         name,
         base_url=base_url,
         api_key=SecretStr(key) if key is not None else None,
         sleep=Sleeps() if sleep is None else sleep,
-        uniform=lambda least, most: most,
         now=lambda: NOW,
-        **({"timeout": 20.0} | options),
+        **chosen,
     )
     try:
         yield model

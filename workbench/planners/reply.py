@@ -21,6 +21,7 @@ MAX_STARTS = 1000
 _THOUGHTS = re.compile(r"\A\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _START = re.compile(r"[{\[]")
 _SPACE = re.compile(r"\s*")
+_LOOSE_OBJECT = re.compile(r"""\{\s*(?:'[^'\n]{0,100}'|\w{1,100})\s*:""")
 
 
 def read_json(text: str) -> Any:
@@ -56,7 +57,8 @@ def _decode(text: str, start: int) -> tuple[Any, int]:
         return _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
         first = _SPACE.match(text, start + 1)
-        if error.pos <= (first.end() if first else start + 1) and error.pos < len(text):
+        starts_wrong = error.pos <= (first.end() if first else start + 1) and error.pos < len(text)
+        if starts_wrong and not _LOOSE_OBJECT.match(text, start):
             return _PROSE, start + 1  # "{name}" or "[see below]": text, not data
         reason = "is cut off" if error.pos >= len(text) or "Unterminated" in error.msg else f"is broken: {error.msg}"
         raise PlanInvalid([f"the JSON in the reply {reason} (character {error.pos} of {len(text)})"]) from None
