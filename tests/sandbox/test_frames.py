@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from workbench.core.artifacts import PREVIEW_ROWS
 from workbench.core.errors import Refused, Unavailable
 from workbench.sandbox import arrow, frames
 from workbench.sandbox.frames import check_table, read_frame, snapshot
@@ -120,7 +121,7 @@ def test_a_column_of_gaps_is_text(tmp_path: Path):
 def test_a_preview_is_short(tmp_path: Path):
     frame = pd.DataFrame({"text": ["x" * 10_000] * 50, "list": [[1, 2]] * 50, "real": [float("inf")] * 50})
     artifact = snapshot(frame, tmp_path, "r", "f")
-    assert len(artifact.preview) == 10
+    assert len(artifact.preview) == PREVIEW_ROWS
     assert (len(artifact.preview[0][0]), artifact.preview[0][1:]) == (200, ("[1, 2]", None))
 
 
@@ -209,6 +210,13 @@ def test_compression_is_refused_before_anything_is_unpacked(compression: str):
     ids=lambda column: str(column.type)[:20],
 )
 def test_types_that_claim_more_than_they_hold_are_refused(column: pa.Array):
+    with pytest.raises(ValueError, match="column 'x'"):
+        check_table(write(pa.table({"x": column})))
+
+
+@pytest.mark.parametrize("words", [["a", "a"], ["a", None], [[1], [2]], np.array([1, 2], dtype="float16")], ids=str)
+def test_categories_that_no_frame_can_have_are_refused(words: list[object]):
+    column = pa.DictionaryArray.from_arrays(pa.array([0, 1], pa.int8()), pa.array(words))
     with pytest.raises(ValueError, match="column 'x'"):
         check_table(write(pa.table({"x": column})))
 

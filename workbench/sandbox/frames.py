@@ -65,6 +65,8 @@ def check_table(data: bytes) -> pa.Table:
         if len(table) > MAX_ROWS:
             raise ValueError(f"{len(table):,} rows, the limit is {MAX_ROWS:,}")
         table.validate(full=True)
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            _check_categories(name, column)
     except (pa.ArrowException, OSError) as error:
         raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from error
     return table.replace_schema_metadata(None)
@@ -78,6 +80,17 @@ def _check_schema(schema: pa.Schema) -> None:
     for field in schema:
         if (problem := arrow.unsupported(field.type)) is not None:
             raise ValueError(f"column {field.name!r} holds {problem}")
+
+
+def _check_categories(name: str, column: pa.ChunkedArray) -> None:
+    """Raises ValueError when categories are missing or there twice: no DataFrame could be made of them."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        for chunk in column.chunks:
+            words = chunk.dictionary
+            if words.null_count or len(words.unique()) != len(words):
+                raise ValueError(f"column {name!r} has a category twice")
 
 
 def described(table: pa.Table) -> dict[str, Any]:
