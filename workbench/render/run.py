@@ -40,7 +40,7 @@ STYLE = (
     ".workbench.workbench th,.workbench.workbench td{text-align:left;padding:.15em .7em;vertical-align:top;"
     "border-bottom:1px solid var(--jp-border-color2,GrayText)}"
     ".workbench.workbench td.number,.workbench.workbench th.number{text-align:right;font-variant-numeric:tabular-nums}"
-    ".workbench.workbench pre{white-space:pre-wrap;margin:.2em 0}"
+    ".workbench.workbench pre{white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;margin:.2em 0}"
     ".workbench.workbench img{max-width:100%;background:#fff}"
     ".workbench.workbench .small{color:var(--jp-ui-font-color2,inherit);font-size:.92em}</style>"
 )
