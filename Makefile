@@ -60,14 +60,6 @@ notebooks: setup  ## run the tutorials again and save what they show
 	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 
-notebooks: setup  ## run the tutorials again and save what they show
-	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
-	  --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
-
-notebooks: setup  ## run the tutorials again and save what they show
-	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
-	  --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
-
 pins: | $(BIN)/uv  ## bring requirements.txt up to date with pyproject.toml (UPGRADE=1 takes newer versions)
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --quiet \
 	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade) -o requirements.txt

@@ -10,6 +10,7 @@ import asyncio
 import atexit
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -70,8 +71,8 @@ class DuckDBMemory:
         self._own()
         if self._closed:
             raise Unavailable("The memory is closed.", hint="Open a new workbench.")
-        self._journal.append(event)
-        self._recent.hear(event)
+        size = self._journal.append(event)
+        self._recent.hear(event, size)
         self._recall.hear(event)
         if self._merger is None:
             self._start()
@@ -107,9 +108,9 @@ class DuckDBMemory:
         try:
             self._journal.close()
         finally:
-            if self._unmerged.is_set():
+            if self._merger is not None:
                 with suppress(Unavailable):  # then the next process on this home takes it over
-                    self._merge(wait=0.5)
+                    self._merge_for(seconds=2.0)
             self._store.close()
 
     def _own(self) -> None:
@@ -132,16 +133,18 @@ class DuckDBMemory:
         return self._reading(read)
 
     def _events(self, run: str) -> Sequence[AnyEvent]:
-        own = self._reading(lambda: self._recent.events(run))
-        if is_whole_and_live(own):
-            return own
-
         def stored(connection: Any) -> tuple[list[str], list[AnyEvent]]:
             names = tables.runs_like(connection, run)
             chosen = run if run in names or len(names) != 1 else names[0]
             return names, tables.events_of(connection, chosen)
 
-        names, events = self._read(stored)
+        try:
+            names, events = self._read(stored)
+        except Unavailable:
+            # Of a run that goes on here nobody else knows more.
+            if not self._closed and is_whole_and_live(own := self._recent.events(run)):
+                return own
+            raise
         names = sorted({*names, *self._recent.runs_like(run)})
         if run not in names and len(names) > 1:
             some = ", ".join(names[:3])
@@ -168,8 +171,8 @@ class DuckDBMemory:
 
         try:
             self._reading(hear)
-        except Busy:
-            if not self._recalled[0]:
+        except Unavailable:
+            if self._closed or not self._recalled[0]:
                 raise  # nothing was ever heard: an empty answer would be a wrong one
 
     def _start(self) -> None:
@@ -187,8 +190,12 @@ class DuckDBMemory:
             self._unmerged.wait()
             if self._stop.wait(pause):
                 return
+            self._unmerged.clear()
             try:
-                self._merge(wait=0.0)
+                self._journal.wait(_PATIENCE)  # what is still on its way to the file would be missed
+                while not self._store.merge():
+                    if self._stop.wait(0.01):
+                        return
                 pause = self._merge_seconds
             except Busy:
                 self._unmerged.set()
@@ -198,21 +205,16 @@ class DuckDBMemory:
                 if str(error) not in self.notices:
                     self.notices.append(str(error))
 
-    def _merge(self, *, wait: float) -> None:
-        self._unmerged.clear()
-        while not self._store.merge(wait=wait):
-            if self._stop.wait(0.01) and wait == 0.0:
-                self._unmerged.set()
-                return
+    def _merge_for(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0 and not self._store.merge(wait=left):
+            continue
 
     def _stop_merging(self) -> None:
         self._stop.set()
-        unmerged = self._unmerged.is_set()
         self._unmerged.set()  # wakes the thread
         if self._merger is not None:
             self._merger.join(_PATIENCE)
-        if not unmerged:
-            self._unmerged.clear()
 
 
 @atexit.register

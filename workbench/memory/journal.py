@@ -78,8 +78,8 @@ class Journal:
         self._descriptor: int | None = None
         self._size = 0
 
-    def append(self, event: AnyEvent) -> None:
-        """Take an event; it is acknowledged once a later `barrier` or `wait` returns.
+    def append(self, event: AnyEvent) -> int:
+        """Take an event, which is acknowledged once a later `barrier` or `wait` returns; gives its size in bytes.
 
         Raises Unavailable when the journal can take none, ValueError or TypeError when the body is not JSON.
         """
@@ -95,6 +95,7 @@ class Journal:
             self._queue.append(line)
             self._appended += 1
             self._changed.notify_all()
+        return len(line)
 
     async def barrier(self) -> None:
         """Return when everything appended before is durable. Raises Unavailable when it cannot be made so."""
@@ -228,8 +229,8 @@ class Journal:
         folders.make(self.folder.parent)
         folders.make(self.folder)
         name = f"{_time_id()}-{_host()}-{os.getpid()}{tail.SUFFIX}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC
-        descriptor = os.open(self.folder / name, flags, locks.PRIVATE_FILE)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        descriptor = locks.open_file(self.folder / name, flags)
         locks.lock(descriptor)
         self._descriptor, self._size = descriptor, 0
         self.names.add(name)
@@ -246,7 +247,7 @@ def _sync_folder(folder: Path) -> None:
     # Without this a power cut can lose the file's name, and with it all that was synced into it.
     if os.name == "nt":
         return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:

@@ -1,7 +1,8 @@
 """Locks between processes, held on an open file and gone with it: by `close`, by exit, by `kill -9`.
 
 A forked child inherits the open files of its parent, and with them the locks, which would then outlive the parent. So
-every locked descriptor is noted here and closed in a child; closing it there leaves the parent's lock alone.
+every descriptor that may be locked is noted here, and closed in a child; closing it there leaves the parent's lock
+alone.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from pathlib import Path
 PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
-_locked: set[int] = set()
+_open: set[int] = set()
 _pid = os.getpid()
 
 fork_gate = threading.RLock()
@@ -39,21 +40,30 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def open_file(path: Path, flags: int) -> int:
+    """Open a file in order to lock it; a new one is private. Raises OSError."""
+    # Behind the gate: a child that was forked between the two lines would keep our lock and never know of it.
+    with fork_gate:
+        descriptor = os.open(path, flags, PRIVATE_FILE)
+        _open.add(descriptor)
+    return descriptor
+
+
 def lock(descriptor: int) -> bool:
-    """Lock an open file for this process; False when another one (or another descriptor of this one) has it."""
+    """Lock a file of `open_file`; False when another process (or another descriptor of this one) has it."""
     try:
         _lock(descriptor)
     except (BlockingIOError, PermissionError):
         return False
-    _locked.add(descriptor)
     return True
 
 
 def close(descriptor: int) -> None:
-    """Close a descriptor, and with it its lock."""
-    _locked.discard(descriptor)
-    with suppress(OSError):
-        os.close(descriptor)
+    """Close a file of `open_file`, and with it its lock."""
+    with fork_gate:
+        _open.discard(descriptor)
+        with suppress(OSError):
+            os.close(descriptor)
 
 
 def drop_inherited() -> None:
@@ -62,14 +72,14 @@ def drop_inherited() -> None:
     if os.getpid() == _pid:
         return
     _pid = os.getpid()
-    for descriptor in list(_locked):
+    for descriptor in list(_open):
         close(descriptor)
 
 
 def is_held(path: Path) -> bool:
     """Whether a living process holds the lock on this file. False when there is no such file."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        descriptor = open_file(path, os.O_RDWR)
     except OSError:
         return False
     try:
@@ -84,7 +94,7 @@ def held(path: Path, seconds: float) -> Iterator[bool]:
 
     Raises OSError when the file can be neither opened nor created.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
+    descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
     try:
         yield _wait(descriptor, time.monotonic() + seconds)
     finally:

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from workbench.core.events import AnyEvent, Kind, dumps
+from workbench.core.events import AnyEvent, Kind
 
 
 @dataclass(slots=True)
@@ -24,9 +24,8 @@ class Recent:
         self._runs: OrderedDict[str, _Kept] = OrderedDict()
         self._bytes = 0
 
-    def hear(self, event: AnyEvent) -> None:
-        """Keep an event."""
-        size = len(dumps(event))
+    def hear(self, event: AnyEvent, size: int) -> None:
+        """Keep an event of so many bytes."""
         with self._guard:
             kept = self._runs.setdefault(event.run, _Kept())
             kept.events.append(event)

@@ -36,10 +36,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MAX_EVENTS = 2_000
-MAX_SECONDS = 0.05
-"""Events, and seconds of reading journals, in one hold: others wait no longer than that."""
+MAX_SECONDS = 0.025
+"""Events, and seconds of reading journals, in one hold; putting them in takes about as long again."""
 
-_WAL_BYTES = 8 << 20
+_WAL_BYTES = 2 << 20
+"""A log that long is written into the file: each attach replays it, in 2-3 ms a megabyte."""
+
 _OUTSIDE = (
     "set lock",
     "permission denied",
@@ -70,7 +72,7 @@ class Store:
         self._wait = wait
         self._mutex = threading.Lock()
         self._connection: Connection | None = None
-        self._set_aside_at = 0.0
+        self._set_aside_at: float | None = None
         self._unreadable: set[str] = set()
 
     def sizes(self) -> Mapping[str, int]:
@@ -243,7 +245,8 @@ class Store:
             return False
         content = (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException, duckdb.FatalException)
         # Broken again so soon after it was made new: then it is not the file.
-        return isinstance(error, content) and time.monotonic() - self._set_aside_at > 60
+        again = self._set_aside_at is not None and time.monotonic() - self._set_aside_at < 60
+        return not again and (isinstance(error, content) or "corrupt" in words)
 
     def _set_aside(self, wait: float, error: Exception) -> None:
         with self._locked(max(wait, 1.0)):

@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,8 @@ VERSION = 1
 """Version of the schema; `schema/<number>.sql` brings a file from the version before to this one."""
 
 _ROW = Sequence[Any]
+_READABLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
+_ASCII = json.JSONEncoder(separators=(",", ":"), default=str)
 _INSERT = """
 insert into events
 select
@@ -104,12 +107,16 @@ def memory_events(connection: Connection, after: int) -> tuple[str, int, list[An
     return store, newest, _events(connection.execute(_READ + where, [after]).fetchall())
 
 
-def runs(connection: Connection, limit: int, user: str | None) -> list[Mapping[str, Any]]:
+def runs(connection: Connection, limit: int, user: str | None) -> Sequence[Mapping[str, Any]]:
     """The newest runs first, every column of `runs`."""
     query = "select * from runs where $1 is null or user = $1 order by started_at desc nulls last, run desc limit $2"
     cursor = connection.execute(query, [None if user is None else clean(user), max(0, limit)])
     names = [column[0] for column in cursor.description or ()]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    rows: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    for row in rows:
+        if row["usd"] is not None:
+            row["usd"] = Decimal(f"{row['usd'].normalize():f}")  # 0.25, not 0.2500000000
+    return rows
 
 
 def clean(text: str) -> str:
@@ -123,9 +130,9 @@ def clean(text: str) -> str:
 
 def _row(event: AnyEvent) -> _ROW:
     exact = None
-    body = json.dumps(event.body, ensure_ascii=False, separators=(",", ":"), default=str)
+    body = _READABLE.encode(event.body)
     if (cleaned := clean(body)) != body:
-        exact, body = json.dumps(event.body, separators=(",", ":"), default=str), cleaned
+        exact, body = _ASCII.encode(event.body), cleaned
     return (
         clean(event.id),
         clean(event.run),

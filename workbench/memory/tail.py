@@ -9,7 +9,7 @@ from typing import BinaryIO
 from workbench.core.events import AnyEvent, loads
 
 SUFFIX = ".jsonl"
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18
 _LONGEST = 1 << 28
 """Bytes of one line beyond which it is not waited for any more: no event is that long."""
 
@@ -24,8 +24,8 @@ class Tail:
 
 
 def read(path: Path, offset: int = 0, *, max_events: int = 2_000) -> Tail:
-    """The next events from `offset` (the start of a line), about 1 MB at most. A last line without its end is left for
-    the next time; a line that is no event is counted and skipped. `offset` is unchanged when there is nothing whole.
+    """The next events from `offset` (the start of a line), about 256 kB at most. A last line without its end is left
+    for the next time; a line that is no event is counted and skipped. `offset` is unchanged when nothing is whole.
 
     Raises OSError when the file cannot be read.
     """

@@ -69,7 +69,8 @@ def _tables_fit(scope: Scope, row: Sequence[Part]) -> bool:
         if attached or (before is not None and before.kind == "filter"):
             continue
         heads += 1
-    return heads <= 1
+    measured = any(p.kind in ("measures", "corr", "hist", "spread", "scatter", "order") for p in row)
+    return heads <= (0 if measured and not any(p.kind == "top" for p in row) else 1)
 
 
 def _days_are_clear(scope: Scope, row: Sequence[Part]) -> bool:
@@ -93,7 +94,9 @@ def _sound(scope: Scope, row: Sequence[Part], query: Query) -> Query | None:
             return None
         if where.joined in ("and", "vs", "pair") and where.field not in grouped and not where.excluding:
             both = f"both {where.field.name} values"
-            scope.problems.append(f"Should {both} be taken together or compared? Say “or” for together, “compare” for each.")
+            scope.problems.append(
+                f"Should {both} be taken together or compared? Say “or” for together, “compare” for each."
+            )
             return None
         if where.negated and where.field.profile.missing and where.op != "null":
             scope.problems.append(
@@ -130,7 +133,11 @@ def _chart(row: Sequence[Part], query: Query) -> str | None:
     kind = kinds.pop() if kinds else "auto"
     if query.shape == "raw":
         return kind if kind == query.chart else None
-    if query.shape in ("rows", "describe", "distinct", "percent") or len(query.dims) != 1 or kind in ("hist", "scatter"):
+    if (
+        query.shape in ("rows", "describe", "distinct", "percent")
+        or len(query.dims) != 1
+        or kind in ("hist", "scatter")
+    ):
         return None
     timed = query.dims[0].unit is not None or query.dims[0].field.is_year
     if kind == "auto":
@@ -184,7 +191,7 @@ def _grouped(scope: Scope, row: Sequence[Part], core: Sequence[Part]) -> Query |
         measures = (Measure("count"),)
     if "perrow" in kinds and not _per_row(scope, core, measures):
         return None
-    settled = [_settled(scope, one, dims) for one in measures]
+    settled = [_settled(scope, one, [*dims, *_looked_up(wheres)]) for one in measures]
     if not all(settled) or not _clear_with(scope, core, settled, dims):  # type: ignore[arg-type]
         return None
     done = tuple(one for one in settled if one)
@@ -203,9 +210,7 @@ def _dims(scope: Scope, core: Sequence[Part]) -> list[Dim] | None:
         elif part.kind == "each":
             dims.append(part.value)
     if any(part.kind == "trend" for part in core) and not any(d.unit or d.field.is_year for d in dims):
-        days = [Dim(f, "month") for f in scope.dates] or [
-            Dim(f) for f in scope.view.table.fields.values() if f.is_year
-        ]
+        days = [Dim(f, "month") for f in scope.dates] or [Dim(f) for f in scope.view.table.fields.values() if f.is_year]
         if len(days) != 1:
             return None
         dims.insert(0, days[0])
@@ -228,6 +233,11 @@ def _counts_rows(row: Sequence[Part], core: Sequence[Part], dims: Sequence[Dim])
     if any(part.kind == "share" for part in core):
         return _has_rows(row)
     return bool(dims) and _has_rows(row) and not any(part.kind == "list" for part in row)
+
+
+def _looked_up(wheres: Sequence[Where]) -> list[Dim]:
+    """The unique columns that are held to one value, as in `population of Spain`."""
+    return [Dim(w.field) for w in wheres if w.op == "in" and len(w.values) == 1 and not w.negated and w.field.unique]
 
 
 def _per_row(scope: Scope, core: Sequence[Part], measures: Sequence[Measure]) -> bool:
@@ -259,10 +269,16 @@ def _clear_with(scope: Scope, core: Sequence[Part], measures: Sequence[Measure],
             continue
         name = one.field.name
         if one.extreme and dims:
-            scope.problems.append(f"The highest single {name} in each group, or the group with the most? Say maximum, or which.")
+            scope.problems.append(
+                f"The highest single {name} in each group, or the group with the most? Say maximum, or which."
+            )
             return False
-        if one.how in ("mean", "median", "min", "max", "std") and (each or (per and any(d.unit or d.field.is_key for d in dims))):
-            scope.problems.append(f"Of the single rows, or of totals for each group first? Say “{one.how} {name} by …” for rows.")
+        if one.how in ("mean", "median", "min", "max", "std") and (
+            each or (per and any(d.unit or d.field.is_key for d in dims))
+        ):
+            scope.problems.append(
+                f"Of the single rows, or of totals for each group first? Say “{one.how} {name} by …” for rows."
+            )
             return False
         if per and one.assumed and any(d.field.is_key for d in dims):
             scope.problems.append(f"{name} for each, or on average? Say “total {name} by …” or “average {name}”.")
@@ -295,17 +311,21 @@ def _count_things(scope: Scope, row: Sequence[Part], core: Sequence[Part]) -> Qu
         return _grouped(scope, row, core)
     if wheres[0].op == "null":
         return Query("groups", (Measure("count"),), (), wheres)
-    if wheres[0].op != "in" or any(f.additive and "unit" in f.parts + ("quantity",) for f in scope.view.table.fields.values()):
+    if wheres[0].op != "in" or any(
+        f.additive and "unit" in f.parts + ("quantity",) for f in scope.view.table.fields.values()
+    ):
         return None
     return Query("groups", (Measure("count"),), (), wheres)
 
 
-def _ranked(scope: Scope, row: Sequence[Part], dim: Dim, measure: Measure, limit: int, down: bool) -> Query | None:
+def _ranked(
+    scope: Scope, row: Sequence[Part], dim: Dim, measure: Measure, limit: int | None, down: bool
+) -> Query | None:
     if dim.field.additive:
         return None
     wheres = _wheres(row)
     one = _settled(scope, measure, [dim])
-    if one is None or one.how in ("corr", "value") and dim.unit:
+    if one is None or (one.how in ("corr", "value") and dim.unit):
         return None
     return Query("groups", (one,), (dim,), wheres, Order(one, limit, down))
 
@@ -328,11 +348,28 @@ def _one(scope: Scope, noun: Part) -> int | None:
     return 1
 
 
+def _in_order(scope: Scope, row: Sequence[Part], core: Sequence[Part]) -> Query | None:
+    """`products by revenue`, `rank departments by average salary`: all groups, largest first."""
+    noun, order = core
+    if len(order.value) != 1 or order.value[0].extreme or _has_rows(row, free=True) or not _plural(scope, noun):
+        return None
+    return _ranked(scope, row, noun.value, order.value[0], None, True)
+
+
 def _top_rows(scope: Scope, row: Sequence[Part], core: Sequence[Part]) -> Query | None:
     """`top 5 orders by revenue`: rows, not groups."""
     (down, limit), order = core[0].value, core[1].value
-    if limit is None or len(order) != 1 or not order[0].assumed or order[0].field is None or not _has_rows(row, free=True):
+    if (
+        limit is None
+        or len(order) != 1
+        or not order[0].assumed
+        or order[0].field is None
+        or not _has_rows(row, free=True)
+    ):
         return None
+    head = next(part for part in row if part.kind == "rows")
+    if any(s.field is not None and s.field.groupable for s in scope.at(head.start, "column")):
+        return None  # each country is a row: then the groups are the better reading
     return Query("rows", (), (), _wheres(row), Order(replace(order[0], how="value"), limit, down))
 
 
@@ -357,7 +394,7 @@ def _distinct(scope: Scope, row: Sequence[Part], core: Sequence[Part]) -> Query 
     plural = _plural(scope, core[-1])
     if not asked or not plural or noun.unit or noun.field.additive or noun.field.profile.type != "text":
         return None
-    if noun.field.unique or any(w.op not in ("in", "period", "true") for w in _wheres(row)):
+    if any(w.op not in ("in", "period", "true") for w in _wheres(row)):
         return None
     return Query("distinct", (), (noun,), _wheres(row))
 
@@ -391,7 +428,7 @@ def _spread(scope: Scope, row: Sequence[Part], core: Sequence[Part]) -> Query | 
     """The distribution of a column: each value counted when they are few, else a histogram."""
     field: Field = core[0].value
     wheres = _wheres(row)
-    if field.profile.type in ("text", "boolean") and not field.is_date or _few(field):
+    if (field.profile.type in ("text", "boolean") and not field.is_date) or _few(field):
         if any(w.field is field for w in wheres):
             return None
         present = (Where(field, "null", negated=True),) if field.profile.missing else ()
@@ -404,16 +441,22 @@ def _few(field: Field) -> bool:
 
 
 def _scatter(scope: Scope, row: Sequence[Part], core: Sequence[Part]) -> Query | None:
-    first, second, against = core[0].value
-    return Query("raw", where=_wheres(row), columns=(first, second), chart="scatter")
+    first, second, swapped = core[0].value
+    across = second if swapped else first
+    return Query("raw", where=_wheres(row), columns=(first, second), across=across, chart="scatter")
 
 
 def _percent(scope: Scope, row: Sequence[Part], core: Sequence[Part]) -> Query | None:
     """`what percentage of orders in 2025 were online`: conditions before the verb say of what, those after it which."""
     verbs = [at for at, part in enumerate(row) if part.kind == "verb"]
-    if len(verbs) != 1:
-        return None
-    before, after = row[: verbs[0]], row[verbs[0] + 1 :]
+    for at, part in enumerate(row):  # percentage of orders with a discount over 0.1
+        if not verbs and part.kind == "filter" and scope.lows[part.start] in ("with", "where", "having", "whose"):
+            before, after = row[:at], row[at:]
+            break
+    else:
+        if len(verbs) != 1:
+            return None
+        before, after = row[: verbs[0]], row[verbs[0] + 1 :]
     if not any(part.kind == "share" for part in before):
         return None
     measures = next((part.value for part in core if part.kind == "measures"), (Measure("count"),))
@@ -424,6 +467,11 @@ def _percent(scope: Scope, row: Sequence[Part], core: Sequence[Part]) -> Query |
     if one is None or one.how not in ("sum", "count") or not part or any(p.kind in ("measures",) for p in after):
         return None
     if any(w.joined in ("and", "vs", "pair") for w in part):
+        return None
+    if len(part) > 1 and any(w.op == "period" for w in part):
+        scope.problems.append(
+            "A percentage of what? Say the time before the verb: “what percentage of … in 2024 were …”."
+        )
         return None
     return Query("percent", (one,), (), _wheres(before), part=part)
 
@@ -436,12 +484,13 @@ def _either(*handlers: Handler) -> Handler:
 
 
 _HANDLERS: dict[tuple[str, ...], Handler] = {
-    (): _rows,
+    (): _either(_grouped, _rows),
     ("count",): _count_things,
     ("count", "noun"): _count_noun,
     ("count", "distinct", "noun"): _count_noun,
     ("top", "noun", "order"): _top,
     ("top", "unit", "order"): _top,
+    ("noun", "order"): _in_order,
     ("top", "order"): _top_rows,
     ("which", "noun", "super"): _superlative,
     ("which", "unit", "super"): _superlative,

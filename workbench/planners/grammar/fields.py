@@ -21,6 +21,24 @@ UNITS = _stems(
     " usd eur gbp chf c f celsius fahrenheit pct percent kwh kw mw l ml mhz hz hpa ppm mph kmh kph db w v amp"
 )
 TIME_UNITS = _stems("s sec secs second seconds minute minutes mins hour hours hr hrs h ms day days week weeks")
+UNIT_WORDS: dict[str, frozenset[str]] = {
+    "mm": _stems("mm millimeters millimetres"),
+    "cm": _stems("cm centimeters centimetres"),
+    "m": _stems("m meters metres"),
+    "km": _stems("km kilometers kilometres"),
+    "g": _stems("g grams"),
+    "kg": _stems("kg kilos kilograms"),
+    "minute": _stems("min minutes"),
+    "hour": _stems("hours h"),
+    "hr": _stems("hours hrs"),
+    "h": _stems("hours h"),
+    "sec": _stems("seconds sec"),
+    "s": _stems("seconds sec"),
+    "c": _stems("c degrees celsius"),
+    "pct": _stems("percent"),
+}
+"""How a column's unit may be said after a number: "over 24 hours" of wait_hr."""
+
 _ADDITIVE = _stems(
     "revenue sales amount units quantity qty count cost costs profit spend spending expense expenses turnover total"
     " payment payments visits clicks views impressions downloads donations rainfall precipitation sold deaths births"
@@ -78,9 +96,21 @@ class Field:
 
     @property
     def flag(self) -> bool:
-        """True or false, or 1 and 0."""
+        """True or false, or 1 and 0, or yes and no."""
         p = self.profile
-        return p.type == "boolean" or (p.type == "integer" and p.distinct == 2 and (p.minimum, p.maximum) == (0, 1))
+        return (
+            self.yes is not None
+            or p.type == "boolean"
+            or (p.type == "integer" and p.distinct == 2 and (p.minimum, p.maximum) == (0, 1))
+        )
+
+    @property
+    def yes(self) -> str | None:
+        """The value that means yes in a text column of yes and no."""
+        values = self.profile.values or ()
+        if {value.casefold() for value in values} not in ({"yes", "no"}, {"y", "n"}, {"true", "false"}):
+            return None
+        return next(value for value in values if value[0] in "yYtT")
 
     @property
     def unique(self) -> bool:
@@ -104,6 +134,8 @@ class Field:
     @property
     def groupable(self) -> bool:
         p = self.profile
+        if self.is_key and self.unique:  # that is the rows themselves
+            return False
         if p.type in ("text", "boolean") or self.is_year or self.is_key:
             return not p.dates
         if not self.numeric or self.additive or not p.distinct:
@@ -156,7 +188,9 @@ def column_forms(name: str, is_date: bool) -> tuple[tuple[tuple[str, ...], int, 
     return _listed(forms)
 
 
-_SHORT = {"qty": "quantity", "temp": "temperature", "amt": "amount", "dept": "department", "sex": "gender"}
+_SHORT = {"qty": "quantity", "temp": "temperature", "amt": "amount", "dept": "department", "sex": "gender",
+    "dest": "destination", "dep": "departure", "arr": "arrival", "avg": "average", "max": "maximum", "min": "minimum",
+}  # fmt: skip
 
 
 def _without_end(parts: tuple[str, ...], ends: frozenset[str]) -> tuple[str, ...]:

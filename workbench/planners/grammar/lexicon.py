@@ -18,8 +18,53 @@ LONGEST = 7
 
 _NOT_NOUNS = frozenset({"df", "data", "frame", "table", "dataset", "list", "record", "log", "raw", "clean"})
 STOP = frozenset(
-    "a an the of in on at by for from to with and or not no is are was were be i we me my us our it its as all any each"
-    " per this that than then there do does did have has had".split()
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "in",
+        "on",
+        "at",
+        "by",
+        "for",
+        "from",
+        "to",
+        "with",
+        "and",
+        "or",
+        "not",
+        "no",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "i",
+        "we",
+        "me",
+        "my",
+        "us",
+        "our",
+        "it",
+        "its",
+        "as",
+        "all",
+        "any",
+        "each",
+        "per",
+        "this",
+        "that",
+        "than",
+        "then",
+        "there",
+        "do",
+        "does",
+        "did",
+        "have",
+        "has",
+        "had",
+    ]
 )
 """Words that are read as a value only next to their column's name."""
 
@@ -143,8 +188,9 @@ def _table(
             index = _values(one.profile.values)
             for text in index.keys() & texts.keys():
                 for at, end in texts[text]:
-                    weak = text in STOP or end - at == 1 and words[at].kind == "number"
                     for value in index[text]:
+                        weak = text in STOP and not _shouted(words[at:end], value)
+                        weak |= end - at == 1 and words[at].kind == "number"
                         found.setdefault(at, []).append(Sense(end, "value", 0, variable.name, one, value, weak))
     return Table(variable, fields, {at: _best(tuple(senses)) for at, senses in found.items()})
 
@@ -189,6 +235,11 @@ def _spellings(gram: Sequence[Word]) -> set[str]:
         return {text}
     one = singular(text)
     return {text, one, one + "s", one + "es"} if len(one) > 2 else {text}
+
+
+def _shouted(gram: Sequence[Word], value: str) -> bool:
+    """Whether a value that is also a small word (IT, US) is written as the value."""
+    return len(value) > 1 and value.isupper() and [word.text for word in gram] == [value]
 
 
 def _verbs(words: Sequence[Word], one: Field) -> Iterator[tuple[int, int]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from workbench.planners.grammar import phrases
 from workbench.planners.grammar.conditions import BE, CONDITION, THE
-from workbench.planners.grammar.rules import NOTHING, Hit, Rule, Tag, alt, made, may, mute, opt, phrase, seq
+from workbench.planners.grammar.rules import NOTHING, VOCABULARY, Hit, Rule, Tag, alt, made, may, mute, opt, phrase, seq
 from workbench.planners.grammar.scope import Scope, column, named, rows, whole
 from workbench.planners.grammar.words import name_parts
 
@@ -38,6 +38,7 @@ _SOLD = {
     "placed": {"order"},
     "made": {"order", "sale", "purchase", "payment", "booking", "donation", "visit", "appointment"},
 }
+VOCABULARY.update(_SOLD)
 
 
 def _happened(scope: Scope, at: int) -> Iterator[Hit]:
@@ -54,7 +55,11 @@ def _happened(scope: Scope, at: int) -> Iterator[Hit]:
 
 _ROWS_HEAD = seq(phrases.ROWS_NOUN, may(phrase("table", "data", "dataset", "data frame", "dataframe", "frame")))
 _ROWS_OF = seq(phrase("of", "for", "in", "from", "among", "across", "on", "within", "about", "using"), THE, _ROWS_HEAD)
-_NAMED = seq(opt(phrase("of", "for", "in", "from", "on", "using", "with", "among", "across", "the", "in the", "of the")), named)
+_NAMED = seq(
+    opt(phrase("of", "for", "in", "from", "on", "using", "with", "among", "across", "the", "in the", "of the")), named
+)
+
+_VERBS = ("is", "are", "was", "were", "have", "has", "had", "come", "comes", "came", "have been", "has been")
 
 RULES: tuple[tuple[str, Rule], ...] = (
     (
@@ -64,21 +69,28 @@ RULES: tuple[tuple[str, Rule], ...] = (
                 "please", "can you", "could you", "i want", "i need", "i would like", "to see", "to know", "tell me", "there", "we",
                 "in total", "altogether", "the", "a", "an", "all", "all the", "our", "my", "?", "!", ".", "in the data", "in the dataset",
                 "in the table", "in this table", "from the data", "in my data", "in our data", "us", "me", "only", "just", "now",
-                "recorded", "observed", "measured", "logged", "do we have", "are there", "exist", "values", "value", "that", "which",
-                "who", "where", "with", "thanks", "thank you", "exactly", "in all", "respectively", "their", "its", "i have",
+                "recorded", "observed", "measured", "logged", "do we have", "are there", "exist", "values", "value", "thanks", "thank you", "exactly", "in all", "their", "its", "i have",
             ),
             phrase("values of", "the values of"),
             _happened,
         ),
     ),
     ("ask", phrase("what is", "what are", "what was", "what were", "what", "what s", "what is the", "calculate", "compute", "find", "get")),
-    ("list", phrase("show", "show me", "list", "give me", "display", "print", "give", "find", "get", "return", "fetch", role="glue")),
+    ("list", phrase("rank", "show", "show me", "list", "give me", "display", "print", "give", "find", "get", "return", "fetch", role="glue")),
     ("which", phrase("which", "what", "in which", "which are", "what are", "which is", "for which")),
-    ("verb", alt(BE, phrase("have", "has", "had", "come", "comes", "came", "do", "does", "did", "were placed", "was placed"))),
+    (
+        "verb",
+        alt(
+            BE,
+            phrase("have", "has", "had", "come", "comes", "came", "do", "does", "did"),
+            phrase(*(f"{who} {verb}" for who in ("that", "which", "who") for verb in _VERBS)),
+        ),
+    ),
     ("link", phrase("and", "but", ",", ";", "and only", "but only", "and also", ", and")),
     ("filter", CONDITION),
     ("measures", phrases.MEASURES),
     ("dims", made(phrases.DIMS, lambda said, dims: (said, dims[0]))),
+    ("dims", made(phrases.OPENED_BY, lambda day, said, unit: (said, (phrases.Dim(day, unit),)))),
     ("each", phrases.every_dim),
     ("count", mute(phrases.COUNT)),
     ("distinct", mute(phrases.DISTINCT)),
@@ -133,7 +145,9 @@ def cuts(scope: Scope) -> tuple[list[tuple[Part, ...]], int]:
                 for hit in rule(scope, position):
                     value = None if hit.value is NOTHING else hit.value
                     if hit.end > position:
-                        seen.setdefault((kind, hit.end, repr_key(value)), Part(kind, value, position, hit.end, hit.tags))
+                        seen.setdefault(
+                            (kind, hit.end, repr_key(value)), Part(kind, value, position, hit.end, hit.tags)
+                        )
             parts[position] = list(seen.values())
         return parts[position]
 

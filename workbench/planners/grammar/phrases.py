@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from workbench.planners.grammar.conditions import BE, CONDITION, JOINT, THE
+from workbench.planners.grammar.conditions import JOINT, THE
 from workbench.planners.grammar.fields import Field
-from workbench.planners.grammar.query import Dim, How, Measure
-from workbench.planners.grammar.rules import Hit, Rule, Tag, alt, choice, listed, made, may, mute, opt, phrase, seq
-from workbench.planners.grammar.scope import Scope, column, named, rows, whole
+from workbench.planners.grammar.query import Dim, Measure
+from workbench.planners.grammar.rules import Hit, Rule, alt, choice, listed, made, may, mute, opt, phrase, seq
+from workbench.planners.grammar.scope import Scope, column, named, rows, unit_word
 
 OF = may(phrase("of", "in", "for"))
 
@@ -54,7 +54,8 @@ def _measures(scope: Scope, at: int) -> Iterator[Hit]:
         (hows, _), field = hit.value
         found = [_measure(how, field) for how in hows]
         if all(found):
-            yield Hit(hit.end, tuple(found), hit.tags)
+            for end in unit_word(scope, hit.end, field, "in"):
+                yield Hit(end.end, tuple(found), hit.tags + end.tags)
 
 
 def _plural(scope: Scope, at: int, end: int) -> bool:
@@ -99,7 +100,9 @@ def MEASURES(scope: Scope, at: int) -> Iterator[Hit]:  # noqa: N802 - a rule, na
             for one in group:
                 same = found and one.assumed and not found[-1].assumed and found[-1].field is not None
                 if same and found[-1].how in ("sum", "mean", "median", "std"):
-                    if one.field.additive != found[-1].field.additive:  # "average rating and revenue": is revenue averaged?
+                    if (
+                        one.field.additive != found[-1].field.additive
+                    ):  # "average rating and revenue": is revenue averaged?
                         break
                     one = Measure(found[-1].how, one.field)
                 found.append(one)
@@ -114,10 +117,17 @@ def MEASURES(scope: Scope, at: int) -> Iterator[Hit]:  # noqa: N802 - a rule, na
 
 UNIT = choice(
     "unit",
-    {"day": "day|days|calendar day", "week": "week|weeks", "month": "month|months|calendar month", "quarter": "quarter|quarters", "year": "year|years|calendar year"},
+    {
+        "day": "day|days|calendar day",
+        "week": "week|weeks",
+        "month": "month|months|calendar month",
+        "quarter": "quarter|quarters",
+        "year": "year|years|calendar year",
+    },
 )
 EVERY = choice(
-    "unit", {"day": "daily", "week": "weekly", "month": "monthly", "quarter": "quarterly", "year": "yearly|annual|annually"}
+    "unit",
+    {"day": "daily", "week": "weekly", "month": "monthly", "quarter": "quarterly", "year": "yearly|annual|annually"},
 )
 
 
@@ -137,6 +147,9 @@ def every_dim(scope: Scope, at: int) -> Iterator[Hit]:
     for hit in EVERY(scope, at):
         for field in scope.dates:
             yield Hit(hit.end, Dim(field, hit.value), hit.tags)
+        for field in scope.view.table.fields.values():
+            if field.is_year and hit.value == "year":
+                yield Hit(hit.end, Dim(field), hit.tags)
 
 
 DIM: Rule = alt(
@@ -151,12 +164,17 @@ BY = alt(
     ),
     phrase("per", role="by", value="per"),
 )  # fmt: skip
+OPENED_BY = seq(column(kind="verb"), BY, UNIT)
+"""`opened per month`"""
+
 DIMS = seq(BY, listed(DIM, mute(alt(phrase("and", ",", "and by", "by", "per", ", by", "and per"))), 2))
 
 # -- order -------------------------------------------------------------------------------------------------------------
 
 TOP = choice("order", {True: "top|the top|highest|largest|biggest|leading", False: "bottom|the bottom|lowest|smallest"})
-RANK_BY = phrase("by", "based on", "in terms of", "according to", "ranked by", "with respect to", "by their", "by the", "for")
+RANK_BY = phrase(
+    "by", "based on", "in terms of", "according to", "ranked by", "with respect to", "by their", "by the", "for"
+)
 MOST = choice("order", {True: "most|the most", False: "fewest|the fewest|least|the least"})
 PEAK = choice(
     "order",
@@ -189,14 +207,28 @@ def superlative(scope: Scope, at: int) -> Iterator[Hit]:
 
 # -- charts ------------------------------------------------------------------------------------------------------------
 
-_DRAW = phrase("plot", "chart", "graph", "draw", "visualise", "visualize", "plot me", "draw me", role="chart", value="auto")
+_DRAW = phrase(
+    "plot", "chart", "graph", "draw", "visualise", "visualize", "plot me", "draw me", role="chart", value="auto"
+)
 _DRAWING = phrase("chart", "plot", "graph", "diagram", role="chart", value="auto")
 _KIND = choice("chart", {"bar": "bar|column", "line": "line", "hist": "histogram"})
 _BARS = choice("chart", {"bar": "bars", "line": "lines", "hist": "histogram"})
 _PICTURE = alt(made(seq(_KIND, _DRAWING), lambda kind, _: kind), _DRAWING, _BARS)
 _A = may(phrase("a", "an", "the"))
 _SHOWING = may(phrase("of", "for", "showing", "with"))
-_AS = phrase("as", "in", "with", "using", "on", "and show it as", "and show as", "shown as", "and draw it as", "and show", "and draw")
+_AS = phrase(
+    "as",
+    "in",
+    "with",
+    "using",
+    "on",
+    "and show it as",
+    "and show as",
+    "shown as",
+    "and draw it as",
+    "and show",
+    "and draw",
+)
 _IT = phrase("it", "this", "that", "them", "the result", "the results", "these")
 _THEN = phrase("and", ",", ".", ";", "and then", "then", "also", ", and", "and also", ", then", ". then", "and please")
 CHART = alt(
@@ -217,21 +249,44 @@ CORRELATION = made(
     ),
     lambda x, y: Measure("corr", x, y) if x is not y else None,
 )  # fmt: skip
+_NUMBERS = alt(
+    made(seq(_NUMBER, mute(phrase("and", "with", "to")), THE, _NUMBER), lambda x, y: (x, y, False)),
+    made(seq(_NUMBER, mute(phrase("vs", "versus", "against")), THE, _NUMBER), lambda y, x: (y, x, True)),
+)
+"""Two columns as they are said, and whether the second is the horizontal axis: y is drawn against x."""
+
+_AGAINST = made(
+    seq(_NUMBER, mute(phrase("against", "vs", "versus", role="chart", value="scatter")), THE, _NUMBER),
+    lambda y, x: (y, x, True),
+)
 SCATTER = made(
     alt(
         seq(
             opt(mute(_DRAW)), _A, mute(phrase("scatter", "scatterplot", role="chart", value="scatter")), mute(opt(_DRAWING)),
-            may(phrase("of", "for", "showing", "between")), THE, _NUMBER, _PAIR, THE, _NUMBER,
+            may(phrase("of", "for", "showing", "between")), THE, _NUMBERS,
         ),
-        seq(mute(_DRAW), THE, _NUMBER, phrase("against", role="chart", value="scatter"), THE, _NUMBER),
+        seq(mute(_DRAW), THE, _AGAINST),
     ),
-    lambda x, *rest: (x, rest[-1], len(rest) > 1) if x is not rest[-1] else None,
+    lambda found: found if found[0] is not found[1] else None,
 )  # fmt: skip
 HISTOGRAM = made(
-    seq(opt(mute(_DRAW)), _A, mute(phrase("histogram", role="chart", value="hist")), may(phrase("of", "for", "showing")), THE, _NUMBER),
+    seq(
+        opt(mute(_DRAW)),
+        _A,
+        mute(phrase("histogram", role="chart", value="hist")),
+        may(phrase("of", "for", "showing")),
+        THE,
+        _NUMBER,
+    ),
     lambda field: field,
 )
 SPREAD = made(
-    seq(opt(mute(_DRAW)), _A, mute(phrase("distribution of", "distribution for", "frequency of", role="spread")), THE, column()),
+    seq(
+        opt(mute(_DRAW)),
+        _A,
+        mute(phrase("distribution of", "distribution for", "frequency of", role="spread")),
+        THE,
+        column(),
+    ),
     lambda field: field,
 )

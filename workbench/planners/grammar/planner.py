@@ -226,6 +226,9 @@ def _plot(one: Reading, title: str) -> dict[str, Any]:
     x = written.groups[0] if written.groups else written.measures[0]
     y = list(written.measures)
     labels = [name.replace("_", " ") for name in y]
+    if query.across is not None:
+        x, y = query.across.name, [field.name for field in query.columns if field is not query.across]
+        labels = [label(field) for field in query.columns if field is not query.across]
     if query.chart == "hist":
         x, y, labels = query.columns[0].name, [], ["rows"]
     return {
@@ -234,6 +237,6 @@ def _plot(one: Reading, title: str) -> dict[str, Any]:
         "x": x,
         "y": y,
         "title": title,
-        "x_label": label(query.columns[0]) if query.columns else x.replace("_", " "),
+        "x_label": x.replace("_", " "),
         "y_label": labels[0] if len(labels) == 1 else "",
     }

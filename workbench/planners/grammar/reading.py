@@ -49,7 +49,7 @@ def _what(query: Query) -> str:
 def _groups(query: Query) -> str:
     said = " and ".join(_measure(one) for one in query.measures)
     each = " and ".join(_dim(dim) for dim in query.dims)
-    if query.order is not None:
+    if query.order is not None and query.order.limit is not None:
         end = "highest" if query.order.down else "lowest"
         many = f"{query.order.limit} groups" if query.order.limit > 1 else "group"
         return f"the {many} by {each} with the {end} {said}"
@@ -83,6 +83,9 @@ def _where(one: Where) -> str:
             return f"{name} is {no}{' or '.join(map(str, one.values))}"
         case "between":
             return f"{name} is between {one.values[0]} and {one.values[1]}"
+        case "range":
+            low, first, high, second = one.values
+            return f"{name} is {_OPS[str(low)]} {first} and {_OPS[str(high)]} {second}"
         case "null":
             return f"{name} is {'present' if one.negated else 'missing'}"
         case "true":
@@ -114,7 +117,7 @@ def title(query: Query, view: View) -> str:
             text = " and ".join(_measure_title(one) for one in query.measures)
             text = f"share of {text}" if query.shape == "share" else text
             text += "".join(f" {'by' if at == 0 else 'and'} {_dim_title(d)}" for at, d in enumerate(query.dims))
-            if query.order is not None:
+            if query.order is not None and query.order.limit is not None:
                 text = f"{'Top' if query.order.down else 'Bottom'} {query.order.limit}: {text}"
     details = ", ".join(_detail(one) for one in query.where)
     text = f"{text}, {details}" if details else text

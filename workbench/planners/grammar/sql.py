@@ -13,14 +13,139 @@ from workbench.planners.grammar.query import Dim, Measure, Period, Query, Where
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = frozenset(
-    "with where variadic unpivot union true using trailing to then table symmetric summarize create as into do initially"
-    " for describe desc window except offset in default column false collate returning constraint all case placing cast"
-    " analyse intersect asc analyze check having fetch when and only asymmetric on any array both group pivot_longer"
-    " primary lambda foreign lateral unique leading null distinct limit not from or order some pivot end pivot_wider"
-    " qualify else references deferrable select show verbose struct full columns concurrently cross ilike collation"
-    " try_cast generated anti by at semi asof freeze binary is authorization tuple glob isnull join overlaps tablesample"
-    " left outer like unpack map natural similar notnull positional inner right between exists values row interval"
-    " time timestamp date year month day quarter week hour minute second count sum position current_date".split()
+    [
+        "with",
+        "where",
+        "variadic",
+        "unpivot",
+        "union",
+        "true",
+        "using",
+        "trailing",
+        "to",
+        "then",
+        "table",
+        "symmetric",
+        "summarize",
+        "create",
+        "as",
+        "into",
+        "do",
+        "initially",
+        "for",
+        "describe",
+        "desc",
+        "window",
+        "except",
+        "offset",
+        "in",
+        "default",
+        "column",
+        "false",
+        "collate",
+        "returning",
+        "constraint",
+        "all",
+        "case",
+        "placing",
+        "cast",
+        "analyse",
+        "intersect",
+        "asc",
+        "analyze",
+        "check",
+        "having",
+        "fetch",
+        "when",
+        "and",
+        "only",
+        "asymmetric",
+        "on",
+        "any",
+        "array",
+        "both",
+        "group",
+        "pivot_longer",
+        "primary",
+        "lambda",
+        "foreign",
+        "lateral",
+        "unique",
+        "leading",
+        "null",
+        "distinct",
+        "limit",
+        "not",
+        "from",
+        "or",
+        "order",
+        "some",
+        "pivot",
+        "end",
+        "pivot_wider",
+        "qualify",
+        "else",
+        "references",
+        "deferrable",
+        "select",
+        "show",
+        "verbose",
+        "struct",
+        "full",
+        "columns",
+        "concurrently",
+        "cross",
+        "ilike",
+        "collation",
+        "try_cast",
+        "generated",
+        "anti",
+        "by",
+        "at",
+        "semi",
+        "asof",
+        "freeze",
+        "binary",
+        "is",
+        "authorization",
+        "tuple",
+        "glob",
+        "isnull",
+        "join",
+        "overlaps",
+        "tablesample",
+        "left",
+        "outer",
+        "like",
+        "unpack",
+        "map",
+        "natural",
+        "similar",
+        "notnull",
+        "positional",
+        "inner",
+        "right",
+        "between",
+        "exists",
+        "values",
+        "row",
+        "interval",
+        "time",
+        "timestamp",
+        "date",
+        "year",
+        "month",
+        "day",
+        "quarter",
+        "week",
+        "hour",
+        "minute",
+        "second",
+        "count",
+        "sum",
+        "position",
+        "current_date",
+    ]
 )
 _FUNCTIONS = {
     "sum": "sum({})",
@@ -91,7 +216,13 @@ def measure_name(one: Measure) -> str:
 
 
 def dim_name(dim: Dim) -> str:
-    return dim.unit if dim.unit and dim.unit != "day" else dim.field.name
+    if dim.unit == "day" and dim.field.profile.type != "timestamp":
+        return dim.field.name
+    return dim.unit or dim.field.name
+
+
+def _named(expression: str, name: str) -> str:
+    return expression if expression == identifier(name) else f"{expression} AS {identifier(name)}"
 
 
 class Writer:
@@ -145,7 +276,9 @@ class Writer:
             return f"CAST({self._column(dim.field)} AS DATE)"
         return f"CAST(date_trunc('{dim.unit}', {self._day(dim.field)}) AS DATE)"
 
-    def _measure(self, one: Measure) -> str:
+    def _measure(self, one: Measure, plain: bool = False) -> str:
+        if plain and one.field is not None:
+            return self._column(one.field)
         if one.field is None:
             return "count(*)"
         if one.other is not None:
@@ -156,23 +289,26 @@ class Writer:
     def _groups(self, query: Query, where: str) -> Written:
         groups = tuple(dim_name(dim) for dim in query.dims)
         names = tuple(measure_name(one) for one in query.measures)
-        listed = [f"{self._dim(d)} AS {identifier(n)}" for d, n in zip(query.dims, groups, strict=True)]
+        listed = [_named(self._dim(d), n) for d, n in zip(query.dims, groups, strict=True)]
+        plain = all(one.how == "value" for one in query.measures)  # one row for each group as it is
         if query.shape == "share":
             one = self._measure(query.measures[0])
             names = (f"share of {label(query.measures[0].field) if query.measures[0].field else 'rows'} (%)",)
             listed.append(f"100.0 * {one} / sum({one}) OVER () AS {identifier(names[0])}")
         else:
-            listed += [f"{self._measure(m)} AS {identifier(n)}" for m, n in zip(query.measures, names, strict=True)]
+            listed += [_named(self._measure(m, plain), n) for m, n in zip(query.measures, names, strict=True)]
         sql = f"SELECT {', '.join(listed)}\nFROM {self._from}{where}"
         if groups:
             numbers = ", ".join(str(at) for at in range(1, len(groups) + 1))
-            sql += f"\nGROUP BY {numbers}{self._group_order(query, names, numbers)}"
+            sql += "" if plain else f"\nGROUP BY {numbers}"
+            sql += self._group_order(query, names, numbers)
         return Written(sql, groups, names)
 
     def _group_order(self, query: Query, names: Sequence[str], numbers: str) -> str:
         if query.order is not None:
             way = "DESC" if query.order.down else "ASC"
-            return f"\nORDER BY {identifier(names[0])} {way}, {numbers}\nLIMIT {query.order.limit}"
+            limit = f"\nLIMIT {query.order.limit}" if query.order.limit else ""
+            return f"\nORDER BY {identifier(names[0])} {way}, {numbers}{limit}"
         by_value = len(query.dims) == 1 and query.dims[0].unit is None and not query.dims[0].field.numeric
         return f"\nORDER BY {identifier(names[0])} DESC, 1" if by_value else f"\nORDER BY {numbers}"
 
@@ -203,9 +339,14 @@ class Writer:
                 return f"{column} {'NOT IN' if one.negated else 'IN'} ({', '.join(said)})"
             case "between":
                 return f"{column} BETWEEN {said[0]} AND {said[1]}"
+            case "range":
+                low, first, high, second = one.values
+                return f"{column} {low} {literal(first)} AND {column} {high} {literal(second)}"
             case "null":
                 return f"{column} IS {'NOT ' if one.negated else ''}NULL"
             case "true":
+                if one.field.yes is not None:
+                    return f"{column} {'<>' if one.negated else '='} {literal(one.field.yes)}"
                 test = column if one.field.profile.type == "boolean" else f"{column} = 1"
                 return f"NOT {test}" if one.negated else test
             case "period":
