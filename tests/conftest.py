@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 
 R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 # Properties are judged by what they say, not by how long a busy machine takes to say it.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("any machine", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parent.parent
