@@ -19,7 +19,7 @@ from workbench.models.base import Message, Model, Reply
 from workbench.planners import prompt
 from workbench.planners.base import Answer, Planned, Tell
 from workbench.planners.parts import messages as chat
-from workbench.planners.reply import read_json
+from workbench.planners.reply import read_json, without_thoughts
 from workbench.planners.results import answer_parts
 
 REPAIRS = 2
@@ -62,7 +62,10 @@ class ModelPlanner:
 
     async def answer(self, outcome: Outcome, tell: Tell) -> Answer:
         reply = await self._ask(chat(answer_parts(outcome, self._persona)), "answer", tell)
-        return Answer(text=reply.text.strip(), planner=reply.model)
+        text = without_thoughts(reply.text).strip()
+        if not text:
+            raise Unavailable(f"{reply.model} thought and said nothing.", hint="Try again, or use another model.")
+        return Answer(text=text, planner=reply.model)
 
     def _read(self, reply: Reply, request: Request, tools: Mapping[str, ToolSpec]) -> Plan:
         """The checked plan of a reply. Raises Refused when the model declined, PlanInvalid when the plan is no good."""

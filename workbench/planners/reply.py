@@ -31,7 +31,7 @@ def read_json(text: str) -> Any:
     """
     if len(text) > MAX_CHARS:
         raise PlanInvalid([f"the reply is {len(text)} characters long; a plan has at most {MAX_CHARS}"])
-    text = _THOUGHTS.sub("", text)
+    text = without_thoughts(text)
     found: list[Any] = []
     position = starts = 0
     while (start := _START.search(text, position)) is not None:
@@ -49,6 +49,11 @@ def read_json(text: str) -> Any:
     if len(found) == 1:
         return found[0]
     raise PlanInvalid(["the reply holds no plan; send one JSON object with `steps`"])
+
+
+def without_thoughts(text: str) -> str:
+    """The text without the thinking that some models put in front of it."""
+    return _THOUGHTS.sub("", text)
 
 
 def _decode(text: str, start: int) -> tuple[Any, int]:

@@ -52,6 +52,8 @@ def answer_parts(outcome: Outcome, persona: str = "") -> list[Part]:
 
 def _result(step: StepOutcome, numbers: Sequence[int]) -> str:
     lines = [f"{step.task}: {one_line(step.title, 200)} ({step.state})"]
+    if step.params:
+        lines.append(f"asked for: {cut(as_json(step.params), 600)}")
     if step.problem is not None:
         lines.append(f"failed: {one_line(step.problem.message, 400)}")
     if numbers:
