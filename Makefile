@@ -6,7 +6,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 SLOW := browser or kills or peers or fresh
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo lab test test-all check format pins clean
+.PHONY: help setup demo lab test test-all check format notebooks pins clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1@\2/p' $(MAKEFILE_LIST) | sed -e ':a' -e 's/^\([^@]\{1,17\}\)@/\1 @/;ta' -e 's/@//'
@@ -55,6 +55,10 @@ check: setup  ## lint, format, types, layers
 format: setup  ## let ruff repair and format the code
 	$(BIN)/ruff check --fix --exit-zero .
 	$(BIN)/ruff format .
+
+notebooks: setup  ## run the tutorials again and save what they show
+	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
+	  --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
 
 pins: | $(BIN)/uv  ## bring requirements.txt up to date with pyproject.toml (UPGRADE=1 takes newer versions)
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --quiet \

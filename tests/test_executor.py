@@ -87,7 +87,7 @@ async def test_one_failure_of_eight_costs_only_its_descendants() -> None:
             return ToolResult(status="failed", error="no", hint="try another")
         return ToolResult(status="ok", value=1)
 
-    steps = [{"id": f"a{i}", "task": "read"} for i in range(8)]
+    steps: list[dict[str, Any]] = [{"id": f"a{i}", "task": "read"} for i in range(8)]
     steps += [{"id": "b", "task": "read", "needs": ["a3"]}, {"id": "c", "task": "read", "needs": ["a1"]}]
     outcome, events = await run(load(steps), call)
     states = {step.id: step.state for step in outcome.steps}

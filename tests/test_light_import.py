@@ -31,7 +31,10 @@ HEAVY = [
     "load",
     [
         "import workbench",
-        "from IPython.core.interactiveshell import InteractiveShell as S; S.instance().run_line_magic('load_ext', 'workbench')",
+        (
+            "from IPython.core.interactiveshell import InteractiveShell as S\n"
+            "S.instance().run_line_magic('load_ext', 'workbench')"
+        ),
     ],
     ids=["import", "load_ext"],
 )

@@ -60,6 +60,10 @@ def bench(tmp_path: Path, *replies: Any, **settings: Any) -> Workbench:
     return Workbench(made, model=TestModel(replies) if replies else None)
 
 
+def everything_below(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
 @pytest.fixture
 async def wb(tmp_path: Path) -> AsyncIterator[Workbench]:
     made = bench(tmp_path)
@@ -234,7 +238,7 @@ async def test_odd_texts_reach_the_model_byte_for_byte(tmp_path: Path, text: str
     wb = Workbench(wb.settings, model=model)
     run = await wb.ask(text)
     clean = text.replace("\x00", "").replace("\udcff", "\ufffd")
-    assert clean in model.calls[0][-1].content
+    assert clean in model.calls[0].messages[-1].content
     assert (await wb.show(run.id)).outcome.request == clean
     await wb.close()
 
@@ -258,6 +262,6 @@ async def test_no_key_reaches_the_record(tmp_path: Path) -> None:
     with pytest.raises(workbench.ToolFailed):
         await wb.ask("do it")
     await wb.close()
-    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    kept = everything_below(tmp_path)
     assert b"broken" in kept
     assert b"canary" not in kept

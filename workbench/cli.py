@@ -43,12 +43,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        words = [word.strip("'") for word in message.split() if word.startswith(("'", "-"))]
-        known = [*self._option_string_actions, *(_VERBS if self.prog == "workbench" else ())]
-        near = [match for word in words[:1] for match in difflib.get_close_matches(word, known, n=1)]
+        words = [word.strip("':,") for word in message.split() if word.startswith(("'", "-"))]
+        near = [match for word in words[:1] for match in difflib.get_close_matches(word, self._words(), n=1)]
         hint = f" Did you mean {near[0]}?" if near else f" See {self.prog} --help."
         print(f"{self.prog}: {message.split(' (choose from')[0]}.{hint}", file=sys.stderr)
         raise SystemExit(2)
+
+    def _words(self) -> list[str]:
+        """Every option and verb of this parser and those below it: argparse reports a wrong option at the top."""
+        words = list(self._option_string_actions)
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for name, parser in action.choices.items():
+                    words += [name, *parser._option_string_actions]
+        return words
 
 
 _VERBS = ("ask", "tools", "runs", "show", "sql", "doctor", "trust", "demo", "lab")
@@ -153,6 +161,7 @@ def _tools(options: argparse.Namespace) -> None:
     from workbench.workbench import current
 
     found = current().found()
+    rows: list[tuple[str, ...]]
     rows = [(name, spec.origin, spec.effect, spec.summary) for name, spec in sorted(found.tools.items())]
     rows += [(name, "not trusted", spec.effect, spec.summary) for name, spec in sorted(found.untrusted.items())]
     _table(("tool", "from", "effect", "what it does"), rows, options.json)
@@ -248,7 +257,7 @@ def _demo(options: argparse.Namespace) -> int:
         if cell.cell_type == "code":
             print(_said(cell))
     target = options.out / f"{path.stem}.html"
-    body, _ = HTMLExporter().from_notebook_node(notebook)
+    body, _ = HTMLExporter().from_notebook_node(notebook)  # type: ignore[no-untyped-call]  # nbconvert types it not
     target.write_text(body, "utf-8")
     print(f"\nThe notebook with its chart: {target}")
     if failure is not None:

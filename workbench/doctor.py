@@ -62,7 +62,8 @@ async def _memory(workbench: Workbench) -> Check:
         await workbench.memory.runs(1)
     except WorkbenchError as error:
         return Check("memory", False, str(error))
-    return Check("memory", True, str(workbench.settings.home))
+    notices = getattr(workbench.memory, "notices", ())
+    return Check("memory", not notices, "; ".join([str(workbench.settings.home), *notices]))
 
 
 async def _workers(workbench: Workbench) -> list[Check]:

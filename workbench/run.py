@@ -122,6 +122,8 @@ class Run:
 
     def __init__(self, outcome: Outcome, artifacts_folder: Path) -> None:
         self.outcome = outcome
+        self.shown_in: int | None = None
+        """The number of the cell that has shown this run already, so that its value is not shown there again."""
         self._folder = artifacts_folder
 
     @property
@@ -175,6 +177,13 @@ class Run:
         from workbench.render import bundle
 
         return bundle(self.outcome, self.load)
+
+    def _ipython_display_(self) -> None:
+        from IPython.core.getipython import get_ipython
+
+        shell = get_ipython()
+        if shell is None or self.shown_in != shell.execution_count:
+            raise NotImplementedError  # IPython's word for: show the bundle as usual
 
     def __repr__(self) -> str:
         return f"<run {self.id}: {self.status}, {len(self.outcome.steps)} steps>"

@@ -1,7 +1,7 @@
 """All that a tool file may import from the workbench. Standard library only.
 
-A tool works without it: `run` may return text, numbers, lists, dicts and pandas DataFrames as they are. The toolkit
-adds pictures, sources, progress, host functions and the two words for failure.
+A tool works without it: `run` may return text, numbers, lists, dicts and DataFrames as they are. The toolkit adds
+pictures, sources, progress, host functions and the two words for failure.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ def source(title: str, url: str) -> None:
 
 
 def context() -> list[dict[str, Any]]:
-    """The earlier results in a plan that runs in list order, frames included: `[{"step", "task", "value"}, …]`."""
+    """Earlier results in a plan that runs in list order: `[{"step": …, "task": …, "value": …}]`, frames included."""
     return _Host.context() if _Host.context is not None else []
 
 

@@ -263,9 +263,14 @@ class Workbench:
         return {
             "model": model,
             "isolation": f"{self.sandbox.level}: {_LEVELS[self.sandbox.level]}",
-            "memory": str(self.settings.home),
+            "memory": "; ".join([self._place(), *getattr(self.memory, "notices", ())]),
             "tools": tools,
         }
+
+    def _place(self) -> str:
+        """Where the memory lies, relative to the project when it is inside."""
+        home, project = self.settings.home, self.settings.project
+        return str(home.relative_to(project)) if home.is_relative_to(project) else str(home)
 
     async def runs(self, limit: int = 20) -> Sequence[Mapping[str, Any]]:
         """This user's newest runs first: run, request, status, model, started_at, seconds, usd."""

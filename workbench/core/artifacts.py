@@ -13,7 +13,7 @@ from typing import Any
 ARROW = "application/vnd.apache.arrow.file"
 PNG = "image/png"
 
-PREVIEW_ROWS = 10
+PREVIEW_ROWS = 20
 """Rows of a frame that are kept in its handle: what the model sees and what a page shows without opening the file."""
 
 

@@ -135,8 +135,12 @@ def loads(line: bytes | str) -> AnyEvent:
             "body": raw.get("body") or {},
         }
         kind = str(raw["kind"])
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise ValueError(f"not an event: {error!r}") from error
+    if not isinstance(envelope["body"], Mapping) or not isinstance(envelope["step"], str | None):
+        raise ValueError("not an event: its body or its step has the wrong type")
+    if not (0 <= envelope["seq"] < 2**63 and 0 <= envelope["attempt"] < 2**31 and 0 <= envelope["v"] < 2**31):
+        raise ValueError("not an event: a number is out of range")
     try:
         return Event(kind=Kind(kind), **envelope)
     except ValueError:

@@ -62,7 +62,8 @@ class Cost:
         if not self.calls:
             return "$0 (no model was called)"
         price = "price unknown" if self.usd is None else f"${self.usd.normalize():f}"
-        return f"{price}, {self.tokens_in} tokens in, {self.tokens_out} out, {self.calls} model calls"
+        calls = "1 model call" if self.calls == 1 else f"{self.calls} model calls"
+        return f"{price}, {self.tokens_in} tokens in, {self.tokens_out} out, {calls}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,8 @@ from workbench.core.errors import PlanInvalid
 from workbench.core.tools import ToolSpec
 
 MAX_STEPS = 50
+MAX_DEPTH = 50
+"""How deep lists and objects of a plan may lie in each other."""
 
 
 class Retry(BaseModel):
@@ -82,13 +84,17 @@ class Plan(BaseModel):
 
     def dump(self) -> dict[str, Any]:
         """The plan as plain JSON, without what is default."""
-        return self.model_dump(mode="json", exclude_defaults=True) | {"steps": [dump_step(s) for s in self.steps]}
+        fields = self.model_dump(exclude_defaults=True, exclude={"steps"})
+        return fields | {"steps": [dump_step(step) for step in self.steps]}
 
 
 def dump_step(step: Step) -> dict[str, Any]:
     """A step as plain JSON: id, task and params always, the rest where it is not default."""
-    rest = step.model_dump(mode="json", exclude_defaults=True)
-    return {"id": step.id, "task": step.task, "params": rest.pop("params", {}), **rest}
+    # The params are passed on as they are: pydantic's own JSON mode fails on half characters.
+    rest = step.model_dump(exclude_defaults=True, exclude={"id", "task", "params"})
+    if step.needs:
+        rest["needs"] = list(step.needs)
+    return {"id": step.id, "task": step.task, "params": step.params, **rest}
 
 
 def read(
@@ -114,6 +120,10 @@ def load(raw: str | bytes | Sequence[Any] | Mapping[str, Any]) -> Plan:
             raw = json.loads(raw)
         except ValueError as error:
             raise PlanInvalid([f"the plan is not JSON: {error}"]) from error
+        except RecursionError:
+            raise PlanInvalid(["the plan is nested too deeply"]) from None
+    if _deeper(raw, MAX_DEPTH):
+        raise PlanInvalid(["the plan is nested too deeply"])
     if isinstance(raw, Mapping):
         fields = dict(raw)
     elif isinstance(raw, Sequence):
@@ -124,9 +134,23 @@ def load(raw: str | bytes | Sequence[Any] | Mapping[str, Any]) -> Plan:
         plan = Plan.model_validate(fields)
     except ValidationError as error:
         raise PlanInvalid([_say(e["loc"], e["msg"]) for e in error.errors()]) from error
-    except RecursionError as error:
-        raise PlanInvalid(["the plan is nested too deeply"]) from error
     return plan.model_copy(update={"steps": tuple(_with_ids(plan.steps))})
+
+
+def _deeper(value: Any, most: int) -> bool:
+    """Whether lists and objects lie deeper in each other than `most`; found without recursion, so any depth is safe."""
+    level: list[Any] = [value]
+    for _ in range(most + 1):
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, Mapping):
+                inner.extend(item.values())
+            elif isinstance(item, list | tuple):
+                inner.extend(item)
+        if not inner:
+            return False
+        level = inner
+    return True
 
 
 def _say(location: tuple[int | str, ...], message: str) -> str:

@@ -42,10 +42,10 @@ def check(value: Any, schema: Mapping[str, Any], where: str = "params", *, resol
         if branches and all(branches):
             yield min(branches, key=len)[0]
         return
-    if "enum" in schema and value not in schema["enum"]:
+    if "enum" in schema and not any(_same(value, one) for one in schema["enum"]):
         yield f"{where}: expected one of {', '.join(map(repr, schema['enum']))}, got {_short(value)}"
         return
-    if "const" in schema and value != schema["const"]:
+    if "const" in schema and not _same(value, schema["const"]):
         yield f"{where}: expected {schema['const']!r}, got {_short(value)}"
         return
     wanted = schema.get("type")
@@ -88,6 +88,11 @@ def _bounds(value: Any, schema: Mapping[str, Any], where: str) -> Iterator[str]:
                 yield f"{where}: expected at least {schema[least]} long, got {len(value)}"
             if most in schema and len(value) > schema[most]:
                 yield f"{where}: expected at most {schema[most]} long, got {len(value)}"
+
+
+def _same(value: Any, other: Any) -> bool:
+    # To Python True is 1; to JSON it is not.
+    return bool(value == other) and isinstance(value, bool) == isinstance(other, bool)
 
 
 def _is(value: Any, name: str) -> bool:

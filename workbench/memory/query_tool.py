@@ -31,6 +31,8 @@ def run(sql: str, database: str) -> toolkit.Table:
         statements = connection.extract_statements(sql)
         if len(statements) != 1:
             raise toolkit.Failed("Give one statement.", hint="Write a single SELECT.")
+        if statements[0].type != duckdb.StatementType.SELECT:
+            raise toolkit.Failed("The record can only be read.", hint="Write a single SELECT.")
         frame = connection.execute(sql).fetch_df_chunk(MAX_ROWS // 2048 + 1)
     except duckdb.Error as error:
         raise toolkit.Failed(str(error).strip().splitlines()[0], hint="`show tables` lists what there is.") from None

@@ -212,5 +212,5 @@ def number(value: Any) -> str:
     if value != value or value in (float("inf"), float("-inf")):
         return "not a number" if value != value else str(value)
     size = abs(value)
-    text = f"{value:,.1f}" if size >= 10_000 else f"{value:,.2f}" if size >= 1 else f"{value:.3g}"
+    text = f"{value:,.2f}" if size >= 1 else f"{value:.3g}"
     return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text

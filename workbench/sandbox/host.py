@@ -9,18 +9,18 @@ import asyncio
 import os
 import socket
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from workbench.core.artifacts import Artifact, find, replace
 from workbench.core.errors import ToolFailed, TransientError, WorkbenchError
 from workbench.core.tools import ToolCall
 from workbench.sandbox import wire
 from workbench.sandbox.base import Service
+from workbench.sandbox.exchange import opening
 from workbench.sandbox.files import Inputs, Outputs
 from workbench.sandbox.limits import Limits
-from workbench.sandbox.values import MAX_DEPTH, clean
+from workbench.sandbox.values import clean
 
 MAX_LINES = 1000
 """Progress lines of one call that are passed on, and sources that are kept."""
@@ -37,7 +37,8 @@ class Done:
 
 
 class Conversation:
-    """Talks with one worker about one call until it is done. `sources` are those that the tool has named so far."""
+    """Talks with one worker about one call until it is done. `ready` once the tool's own code runs; `sources` are those
+    that the tool has named so far."""
 
     def __init__(
         self,
@@ -59,6 +60,7 @@ class Conversation:
         self._progress = progress
         self._sending = asyncio.Lock()
         self._lines = 0
+        self.ready = False
         self.sources: list[dict[str, str]] = []
         self._first = opening(call, inputs, limits, project)
 
@@ -94,6 +96,8 @@ class Conversation:
                 raise EOFError
             for message in inbox.feed(data):
                 match message["kind"]:
+                    case "ready":
+                        self.ready = True
                     case "done":
                         return _done(message)
                     case "progress" | "source" as kind:
@@ -167,49 +171,6 @@ def may_use(uses: tuple[str, ...], service: str) -> bool:
     return service in uses or service.partition(".")[0] in uses
 
 
-def opening(call: ToolCall, inputs: Inputs, limits: Limits, project: Path) -> bytes:
-    """The call frame. Raises ToolFailed when the parameters are too large or not JSON."""
-    swap = inputs.number
-
-    for value in (call.params, *(value for _, _, value in call.context)):
-        for artifact in find(value):
-            if not (artifact.is_frame or artifact.is_image):
-                raise ToolFailed(f"a tool cannot read a file of type {artifact.mime}")
-    message = {
-        "kind": "call",
-        "tool": call.tool.name,
-        "source": call.tool.source.hex(),
-        "params": replace(_unmarked(call.params), swap),
-        "context": [
-            {"step": step, "task": task, "value": replace(_unmarked(value), swap)} for step, task, value in call.context
-        ],
-        "project": str(project),
-        "limits": asdict(limits),
-    }
-    try:
-        data = wire.pack(message)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ToolFailed(f"the parameters are not JSON ({error})") from error
-    if len(data) > limits.call:
-        raise ToolFailed(
-            f"the call is {len(data):,} bytes of JSON; the limit is {limits.call:,}", hint="Pass tables as tables."
-        )
-    return data
-
-
-def _unmarked(value: Any) -> Any:
-    """The value, after a look for the one key that stands for files."""
-    if isinstance(value, Mapping):
-        if wire.FILE in value:
-            raise ToolFailed(f"a parameter has the key {wire.FILE!r}, which the workbench keeps for itself")
-        for item in value.values():
-            _unmarked(item)
-    elif isinstance(value, list | tuple):
-        for item in value:
-            _unmarked(item)
-    return value
-
-
 def pack_answer(answer: dict[str, Any], max_bytes: int, *, has_fd: bool) -> bytes:
     """An answer as a frame, or the frame that says that it is too large."""
     if has_fd:
@@ -219,26 +180,6 @@ def pack_answer(answer: dict[str, Any], max_bytes: int, *, has_fd: bool) -> byte
         return data
     message = f"the answer is {len(data):,} bytes of JSON; the limit is {max_bytes:,}"
     return wire.pack({"kind": "answer", "id": answer["id"], "error": {"kind": "failed", "message": message}})
-
-
-def settle(value: Any, outputs: Outputs, depth: int = 0) -> Any:
-    """The worker's value with its files as artifacts and clean texts. Raises ToolFailed, BrokenFrame."""
-    if depth > MAX_DEPTH + 2:
-        raise wire.BrokenFrame("a value that is nested too deep")
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, list):
-        return [settle(item, outputs, depth + 1) for item in value]
-    if isinstance(value, dict):
-        if wire.FILE in value:
-            return outputs.settle(value[wire.FILE])
-        return {clean(key): settle(item, outputs, depth + 1) for key, item in value.items()}
-    return value
-
-
-def artifacts_of(value: Any) -> tuple[Artifact, ...]:
-    """Each artifact of a value once."""
-    return tuple(dict.fromkeys(find(value)))
 
 
 def _done(message: Mapping[str, Any]) -> Done:
@@ -266,9 +207,9 @@ def _line(value: Any, most: int = MAX_LINE) -> str:
 
 async def _writable(channel: socket.socket) -> None:
     loop = asyncio.get_running_loop()
-    ready = loop.create_future()
-    loop.add_writer(channel, lambda: ready.done() or ready.set_result(None))
+    ready = asyncio.Event()
+    loop.add_writer(channel, ready.set)
     try:
-        await ready
+        await ready.wait()
     finally:
         loop.remove_writer(channel)

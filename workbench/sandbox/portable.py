@@ -20,16 +20,21 @@ from pathlib import Path
 from typing import Any
 
 import workbench
+from workbench.core.artifacts import find
 from workbench.core.errors import ToolFailed, Unavailable
 from workbench.core.tools import Status, ToolCall, ToolResult
 from workbench.sandbox.base import Level, Service
+from workbench.sandbox.exchange import settle
 from workbench.sandbox.files import Inputs, Outputs
-from workbench.sandbox.host import Conversation, Done, artifacts_of, settle
+from workbench.sandbox.fonts import MAKE_LIST, Fonts
+from workbench.sandbox.host import Conversation, Done
 from workbench.sandbox.limits import Limits
 from workbench.sandbox.process import Process
 from workbench.sandbox.scratch import scratch, unwritable, used
 from workbench.sandbox.wire import BrokenFrame
 
+MAX_TEXT = 64_000
+"""Bytes of printed text that a result keeps."""
 _PASSED_ON = ("TZ", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Variables that describe the machine; every other one stays out of the worker."""
 
@@ -55,6 +60,7 @@ class SpawnedSandbox:
         self._home = home
         self._project = project
         self._limits = limits or Limits()
+        self._fonts = Fonts(home)
 
     async def run(
         self,
@@ -66,17 +72,29 @@ class SpawnedSandbox:
         """See `Sandbox.run`."""
         if not hasattr(os, "killpg") or not sys.executable:
             raise Unavailable("Workers need Linux or macOS.", hint="On Windows use the workbench inside WSL.")
+        draws = Fonts.wanted(call.tool.source)
+        if draws:
+            await self._fonts.ensure(self._make_fonts)
         started = time.monotonic()
         inputs = Inputs(artifacts)
         with (
             scratch(self._home) as folder,
             Outputs(artifacts, call.run, call.step, self._limits) as outputs,
         ):
+            env, cwd = self._room(folder)
+            if draws:
+                self._fonts.copy_to(Path(env["MPLCONFIGDIR"]))
             try:
-                result = await self._call(call, services, inputs, outputs, folder, progress)
+                result = await self._call(call, services, inputs, outputs, env, cwd, progress)
             except ToolFailed as error:
                 result = ToolResult(status="failed", error=error.message, hint=error.hint)
         return replace(result, seconds=time.monotonic() - started, isolation=self.level)
+
+    async def _make_fonts(self, keep: Callable[[Path], None]) -> None:
+        with scratch(self._home) as folder, Outputs(folder, "fonts", "fonts") as outputs:
+            env, cwd = self._room(folder)
+            await self._call(MAKE_LIST, {}, Inputs(folder), outputs, env, cwd, lambda text: None)
+            keep(Path(env["MPLCONFIGDIR"]))
 
     async def close(self) -> None:
         """Nothing is kept: a call's processes end with the call."""
@@ -87,13 +105,11 @@ class SpawnedSandbox:
         services: Mapping[str, Service],
         inputs: Inputs,
         outputs: Outputs,
-        folder: Path,
+        env: Mapping[str, str],
+        cwd: Path,
         progress: Callable[[str], None],
     ) -> ToolResult:
-        env, cwd = self._room(folder)
-        process, channel = Process.start(
-            env=env, cwd=cwd, imports=self._imports(), max_output=self._limits.output
-        )
+        process, channel = Process.start(env=env, cwd=cwd, imports=self._imports(), max_output=self._limits.output)
         status, ending = 0, None
         try:
             conversation = Conversation(
@@ -106,18 +122,25 @@ class SpawnedSandbox:
                 project=self._project,
                 progress=progress,
             )
-            ending = await self._until_over(conversation, process, folder, call.timeout)
+            ending = await self._until_over(conversation, process, cwd.parent, call.timeout)
         finally:
-            status = await process.end()
-            channel.close()
+            try:
+                status = await process.end()
+            finally:
+                channel.close()
         if process.flooded.is_set():
             ending = _Ending(
                 "output_limit",
                 f"The tool printed more than {self._limits.output:,} bytes and was stopped.",
                 "Return results instead of printing them.",
             )
-        text = process.output.decode("utf-8", "replace")
+        text = _shortened(process.output)
         sources = tuple(conversation.sources)
+        if ending is None and not conversation.ready:
+            last = text.strip().rpartition("\n")[2] or f"it ended with status {status}"
+            raise Unavailable(
+                f"A worker could not start: {last}.", hint="`workbench doctor` looks at the installation."
+            )
         if ending is None:
             ending = _died(status, self._limits)
         if isinstance(ending, _Ending):
@@ -183,15 +206,21 @@ class SpawnedSandbox:
         return env, work
 
     def _imports(self) -> list[str]:
-        """Where a worker may import from: what this process uses, without the project's own files and relative places."""
+        """Where a worker may import from: where this process does, without relative places and the project's files."""
         ours = str(Path(workbench.__file__).absolute().parent.parent)
-        project, prefix = self._project.absolute(), Path(sys.prefix)
-        kept = [
-            place
-            for place in dict.fromkeys(sys.path)
-            if Path(place).is_absolute()
-            and (place == ours or Path(place).is_relative_to(prefix) or not Path(place).is_relative_to(project))
-        ]
+        installed = (Path(sys.prefix), Path(sys.base_prefix))
+        project = self._project.absolute()
+
+        def may(place: str) -> bool:
+            path = Path(place)
+            return path.is_absolute() and (
+                place == ours
+                or not path.is_relative_to(project)
+                or any(path.is_relative_to(prefix) for prefix in installed)
+                or path.name in ("site-packages", "dist-packages")
+            )
+
+        kept = [place for place in dict.fromkeys(sys.path) if may(place)]
         return kept if ours in kept else [ours, *kept]
 
 
@@ -209,7 +238,16 @@ async def _result(done: Done, outputs: Outputs, text: str) -> ToolResult:
         )
     # Checking and hashing a large table takes a while, and the loop serves other calls.
     value = await asyncio.to_thread(settle, done.value, outputs)
-    return ToolResult(status="ok", value=value, text=text, artifacts=artifacts_of(value))
+    return ToolResult(status="ok", value=value, text=text, artifacts=tuple(dict.fromkeys(find(value))))
+
+
+def _shortened(output: bytes | bytearray) -> str:
+    """What was printed, without the middle when it is long: every run keeps it in its record."""
+    if len(output) <= MAX_TEXT:
+        return output.decode("utf-8", "replace")
+    head, tail = output[: MAX_TEXT * 3 // 4], output[-MAX_TEXT // 4 :]
+    left_out = f"\n[… {len(output) - MAX_TEXT:,} bytes left out …]\n"
+    return head.decode("utf-8", "replace") + left_out + tail.decode("utf-8", "replace")
 
 
 def _died(status: int, limits: Limits) -> _Ending:
@@ -226,5 +264,5 @@ def _died(status: int, limits: Limits) -> _Ending:
 
 async def _overfull(folder: Path, most: int) -> None:
     """Return when the files below a folder hold more bytes than that."""
-    while await asyncio.to_thread(used, folder, most) <= most:
+    while await asyncio.to_thread(used, folder, most) <= most:  # noqa: ASYNC110 - the kernel tells nobody of this
         await asyncio.sleep(0.5)

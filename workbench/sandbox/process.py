@@ -83,13 +83,13 @@ class Process:
         try:
             handle = os.pidfd_open(self._popen.pid)
         except (AttributeError, OSError):  # not Linux
-            while not self._over():
+            while not self._over():  # noqa: ASYNC110 - the kernel tells nobody here
                 await asyncio.sleep(0.01)
             return
-        over = self._loop.create_future()
-        self._loop.add_reader(handle, lambda: over.done() or over.set_result(None))
+        over = asyncio.Event()
+        self._loop.add_reader(handle, over.set)
         try:
-            await over
+            await over.wait()
         finally:
             self._loop.remove_reader(handle)
             os.close(handle)
@@ -105,19 +105,36 @@ class Process:
     async def end(self) -> int:
         """End every process of the call, read what is left of the output, and give the exit status (-n: by signal n).
 
-        Asks first, so that the supervisor can end what left the group; it is over within two seconds either way, also
-        when the waiting task is cancelled once more.
+        Asks first, so that the supervisor can end what left the group. It is over within two seconds, and not given up
+        half-way: a cancellation goes on when it is done.
         """
+        ending = asyncio.ensure_future(self._end())
+        cancelled = False
+        while not ending.done():
+            try:
+                await asyncio.shield(ending)
+            except asyncio.CancelledError:
+                cancelled = True
+        if cancelled or ending.cancelled():
+            raise asyncio.CancelledError
+        return ending.result()
+
+    async def _end(self) -> int:
         try:
             if not self._over():
                 self._signal(signal.SIGTERM)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.ended(), _PATIENCE)
-        finally:
+        finally:  # also when the event loop is closing and cancels everything
             status = self._end_now()
         return status
 
     def _end_now(self) -> int:
+        if not self._over():
+            self._signal(signal.SIGTERM)
+            until = time.monotonic() + _PATIENCE / 2
+            while not self._over() and time.monotonic() < until:
+                time.sleep(0.005)
         clean = self._over() and not self._failed()
         self._signal(signal.SIGKILL)
         if not clean:
@@ -170,11 +187,11 @@ def end_session(session: int) -> None:
 
 def _members(session: int) -> list[int]:
     found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit():
             with suppress(OSError, ValueError, IndexError):
                 # "pid (name) state ppid pgrp session": the name may hold anything, also ") "
-                state, _, _, its = Path("/proc", name, "stat").read_text(errors="replace").rpartition(")")[2].split()[:4]
+                state, _, _, its = (place / "stat").read_text(errors="replace").rpartition(")")[2].split()[:4]
                 if int(its) == session and state != "Z":
-                    found.append(int(name))
+                    found.append(int(place.name))
     return found

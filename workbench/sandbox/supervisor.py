@@ -1,13 +1,14 @@
-"""The small process between host and worker, on Linux: sees how the worker ended and ends whatever it left behind.
+"""The small process between host and worker, on Linux: sees how the worker ended, ends what it left behind.
 
 It is forked before anything is imported or started, so it is a copy of a bare interpreter with one thread. As the
 "subreaper" of its descendants it inherits every orphan, also one that made a session of its own, and therefore finds
 them all. It ends them when the worker has ended, when it is told to (SIGTERM), and when the host is gone, which it
-learns from the channel or, should a copy of the host's end live on somewhere, from its parent-death signal. Then it ends
-the same way as the worker did, so that the host reads the truth from its own wait status.
+learns from the channel or, should a copy of the host's end live on somewhere, from its parent-death signal. Then it
+ends the same way as the worker did, so that the host reads the truth from its own wait status.
 
 What this level cannot hold: a worker is an ordinary process of the user and may kill its supervisor. It dies with it,
-and the host still ends the group and session, but a child that left both is then on its own. Level `kernel` closes that.
+and the host still ends the group and session, but a child that left both is then on its own. Level `kernel` closes
+that.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ GRACE = 0.2
 
 
 def supervise(channel: socket.socket) -> None:
-    """Become the supervisor of a fork of this process; return in the fork only. Does nothing where there is no subreaper."""
+    """Become the supervisor of a fork of this process; return in the fork only. Only Linux has what it takes."""
     if sys.platform != "linux":
         return
     prctl = ctypes.CDLL(None, use_errno=True).prctl

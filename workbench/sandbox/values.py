@@ -1,8 +1,8 @@
-"""What a tool returned, as JSON. Runs in the worker: standard library only, pandas and numpy are known when they see them.
+"""What a tool returned, as JSON. Runs in the worker: standard library only; numpy and pandas are never imported here.
 
-Not a number and the infinities become null, JSON has no word for them. Sets become lists, sorted where that is possible;
-dates, times, paths and UUIDs become text; decimals become numbers. Bytes, cycles and objects of any other kind are
-refused by their place.
+Not a number and the infinities become null: JSON has no word for them. Sets become lists, sorted where possible; dates,
+times, paths and UUIDs become text; decimals become numbers. Bytes, cycles and objects of any other kind are refused by
+their place.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
-from uuid import UUID
 
 from workbench.sandbox.wire import FILE
 
@@ -78,7 +77,7 @@ def _simple(value: Any, where: str) -> Any:
         return str(value)
     if isinstance(value, Decimal):
         return float(value) if value != value.to_integral_value() or not value.is_finite() else int(value)
-    if isinstance(value, PurePath | UUID):
+    if isinstance(value, PurePath) or (type(value).__module__, type(value).__name__) == ("uuid", "UUID"):
         return str(value)
     if isinstance(value, str):
         return str.__str__(value)
@@ -99,7 +98,9 @@ def _simple(value: Any, where: str) -> Any:
         return value.tolist()
     if isinstance(value, bytes | bytearray | memoryview):
         raise NotPlain(f"{where} is bytes: return text, or toolkit.Image for a PNG.")
-    raise NotPlain(f"{where} is a {_name(type(value))}: return JSON values, a DataFrame, toolkit.Table or toolkit.Image.")
+    raise NotPlain(
+        f"{where} is a {_name(type(value))}: return JSON values, a DataFrame, toolkit.Table or toolkit.Image."
+    )
 
 
 def _in_order(value: Any) -> list[Any]:

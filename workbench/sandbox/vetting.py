@@ -1,4 +1,4 @@
-"""Looks into files that a tool wrote before a library opens them: pictures by their structure, tables for compression."""
+"""Looks into files that a tool wrote, before a library opens them: pictures by structure, tables for compression."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_PIXELS = 100_000_000
 
 
 def check_png(data: bytes) -> None:
-    """Raises ValueError unless the bytes are one whole PNG: signature, chunks with right checksums, sane size, an end."""
+    """Raises ValueError unless the bytes are one whole PNG: signature, sound chunks, a sane size, an end."""
     if not data.startswith(_PNG):
         raise ValueError("it does not start as a PNG does")
     at, first, ended, pixels = len(_PNG), True, False, False
@@ -56,7 +56,7 @@ def refuse_compression(data: bytes) -> None:
         for slot in (2, 3):  # dictionaries, record batches
             for offset in _blocks(footer, table, slot):
                 _refuse_in_message(memoryview(data)[offset:])
-    except struct.error as error:
+    except (struct.error, IndexError) as error:
         raise ValueError("it is not an Arrow file") from error
 
 

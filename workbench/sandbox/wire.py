@@ -5,7 +5,8 @@ tool's source inside the first frame. Descriptors ride on a frame that says `"fd
 
     host → worker   call      tool, source, params, context, project, limits
                     answer    id, value | error {kind, message, hint, after}; with a descriptor for input and output
-    worker → host   call      id, service, params
+    worker → host   ready     the tool runs from here on
+                    call      id, service, params
                     input     id, file: asks for a table or picture of the parameters
                     output    id, mime, title, alt: asks for a file to write a result into
                     progress  text

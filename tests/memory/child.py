@@ -1,0 +1,128 @@
+"""Run as a process of its own by the tests: writes into a memory in the way its first argument says."""
+
+import asyncio
+import json
+import os
+import resource
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+
+from workbench.core.errors import Unavailable
+from workbench.core.events import Event, Kind
+from workbench.memory.duckdb import DuckDBMemory
+
+
+def event(run: str, seq: int, kind: Kind = Kind.STEP_PROGRESS, **body: object) -> Event:
+    return Event(run=run, seq=seq, at="2026-01-01T12:00:00.000001+00:00", kind=kind, body=body)
+
+
+def say(what: object) -> None:
+    os.write(1, json.dumps(what).encode())
+
+
+async def acknowledge(home: Path, run: str) -> None:
+    """Print each event's id once it is acknowledged, until killed; merge as often as possible meanwhile."""
+    memory = DuckDBMemory(home, merge_seconds=0.001)
+    for seq in range(1_000_000):
+        memory.append(event(run, seq, text="x" * (seq % 300)))
+        await memory.barrier()
+        os.write(1, f"{run}/1/{seq}\n".encode())
+
+
+async def write_runs(home: Path, name: str, count: str) -> None:
+    memory = DuckDBMemory(home, merge_seconds=0.05)
+    for n in range(int(count)):
+        run = f"{name}-{n:04}"
+        memory.append(event(run, 0, Kind.RUN_STARTED, request=f"request {n}", user=name))
+        memory.append(event(run, 1, Kind.RUN_DONE, status="done", seconds=0.1))
+        await memory.barrier()
+        if n % 50 == 0:
+            await memory.runs(1)
+    await memory.close()
+
+
+async def just_end(home: Path) -> None:
+    memory = DuckDBMemory(home)
+    for seq in range(500):
+        memory.append(event("r1", seq))
+
+
+async def fork(home: Path) -> None:
+    memory = DuckDBMemory(home, merge_seconds=0.01)
+    memory.append(event("parent", 0, Kind.RUN_STARTED))
+    await memory.barrier()
+    await memory.runs()
+    memory.append(event("parent", 1))
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            memory.append(event("child", 0, Kind.RUN_STARTED))
+            memory._journal.wait(10)
+            found = memory._read(lambda c: c.execute("select run from runs order by run").fetchall())
+            code = 0 if found == [("child",), ("parent",)] else 2
+            memory.close_now()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)  # noqa: ASYNC222 - nothing else runs on this loop
+    from workbench.memory import locks
+
+    (own,) = memory._journal.names
+    locked = locks.is_held(home / "journal" / own)
+    memory.append(event("parent", 2))
+    await memory.barrier()
+    events = len(await memory.events("parent"))
+    await memory.close()
+    say({"child": os.waitstatus_to_exitcode(status), "locked": locked, "events": events})
+
+
+def refuse_as_nobody(home: Path) -> Coroutine[None, None, None]:
+    """`refuse`, by a user whom the permissions of folders stop: they do not stop root."""
+    # Nobody may not be able to read what is imported late.
+    import concurrent.futures.thread  # noqa: F401
+
+    import duckdb  # noqa: F401
+
+    if not os.getuid():
+        os.setuid(65534)
+    return refuse(home)
+
+
+async def refuse(home: Path, limit: str = "") -> None:
+    """Say what a memory says that cannot write; with a limit, files may not grow beyond that many bytes."""
+    if limit:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+    memory = DuckDBMemory(home)
+    acknowledged, lines = 0, []
+    try:
+        for seq in range(1_000):
+            memory.append(event("r1", seq, text="x" * 1000))
+            await memory.barrier()
+            acknowledged += 1
+    except Unavailable as error:
+        lines += error.lines()
+    try:
+        await memory.runs()
+    except Unavailable as error:
+        lines += error.lines()
+    say({"acknowledged": acknowledged, "lines": lines})
+
+
+async def watch_opens(home: Path) -> None:
+    """Say which files Python itself opened while a memory did all that it can do."""
+    opened: list[str] = []
+    sys.addaudithook(lambda name, arguments: opened.append(str(arguments[0])) if name == "open" else None)
+    memory = DuckDBMemory(home, merge_seconds=0.01)
+    memory.append(event("r1", 0, Kind.RUN_STARTED))
+    await memory.barrier()
+    await memory.runs()
+    await memory.events("r1")
+    await memory.snapshot(home / "copy.duckdb")
+    await memory.close()
+    say(opened)
+
+
+if __name__ == "__main__":
+    what, where, *rest = sys.argv[1:]
+    asyncio.run(globals()[what](Path(where), *rest))

@@ -1,0 +1,39 @@
+"""Every memory that ships is held to the same probes."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from workbench.memory.conformance import PROBES, Open, Probe, check
+from workbench.memory.duckdb import DuckDBMemory
+from workbench.memory.volatile import InMemoryMemory, Kept
+
+
+@pytest.fixture(params=["duckdb", "volatile"])
+def fresh(request, tmp_path: Path) -> Callable[[], Open]:
+    stores = iter(range(1000))
+
+    def make() -> Open:
+        if request.param == "volatile":
+            kept = Kept()
+            return lambda: InMemoryMemory(kept)
+        home = tmp_path / f"home {next(stores)}'s"
+        return lambda: DuckDBMemory(home)
+
+    return make
+
+
+@pytest.mark.parametrize("probe", PROBES.values(), ids=PROBES)
+async def test_a_memory_that_ships_keeps_the_contract(probe: Probe, fresh: Callable[[], Open]) -> None:
+    await probe(fresh())
+
+
+async def test_the_suite_names_what_a_forgetful_memory_breaks() -> None:
+    class Forgetful(InMemoryMemory):
+        async def events(self, run):
+            return (await super().events(run))[:3]
+
+    problems = await check(lambda: Forgetful)
+    assert "acknowledged_events_come_back_in_order" in problems
+    assert "runs_are_listed_newest_first_by_user" not in problems

@@ -1,0 +1,98 @@
+"""What a question finds, in which order, and why."""
+
+import json
+
+import pytest
+
+from tests.memory.support import ROOT, event
+from workbench.core.events import Kind
+from workbench.core.request import Scope
+from workbench.memory.recall import Recall, stem
+
+SCOPE = Scope(user="ann", workspace="sales", session="")
+
+
+def remembering(*texts: str) -> Recall:
+    recall = Recall()
+    for n, text in enumerate(texts):
+        scope = {"user": "ann", "workspace": "sales"}
+        recall.hear(event(seq=n, kind=Kind.MEMORY_WRITTEN, id=f"m{n}", text=text, scope=scope))
+    return recall
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        "issue issues issued issuing",
+        "query queries queried querying",
+        "exclude excludes excluded excluding",
+        "plan plans planned planning",
+        "chart charts charted charting",
+        "box boxes",
+        "price prices priced pricing",
+        "class classes",
+        "call calls called calling",
+    ],
+)
+def test_the_forms_of_a_word_meet_in_one_stem(forms: str):
+    assert len({stem(form) for form in forms.split()}) == 1
+
+
+@pytest.mark.parametrize("word", ["bed", "ring", "as", "is", "thing", "2025s", "größes", "数据s", "press"])
+def test_short_and_foreign_words_keep_their_shape(word: str):
+    assert word.startswith(stem(word).rstrip("i"))
+    assert len(stem(word)) >= min(3, len(word))
+
+
+def test_an_identifier_comes_before_any_number_of_shared_words():
+    recall = remembering("refund late customer order ticket payment", "see order_id", "ERR-4042", "refund")
+    hits = recall.search("refund for a late customer order, ticket and payment of ERR-4042", SCOPE, 5)
+    assert hits[0].id == "m2"
+    assert hits[0].why == "exact: ERR-4042, 4042; lexical: ERR"
+    assert hits[0].score > 0.5 > hits[1].score
+
+
+def test_the_reason_names_the_words_of_the_question_in_their_order():
+    (hit,) = remembering("The fiscal year starts in April").search("Which years are fiscal?", SCOPE, 5)
+    assert hit.why == "lexical: years, fiscal"
+    assert hit.source == "r1/s1"
+
+
+def test_a_malformed_memory_is_passed_over_and_a_repeated_one_counts_once():
+    recall = remembering("fiscal year")
+    for body in (
+        {},
+        {"id": 1},
+        {"id": "x"},
+        {"id": "x", "text": 5, "scope": {}},
+        {"id": "x", "text": "fiscal", "scope": 3},
+    ):
+        recall.hear(event(kind=Kind.MEMORY_WRITTEN, **body))
+    recall.hear(event(kind=Kind.MEMORY_WRITTEN, id="m0", text="fiscal", scope={"user": "ann", "workspace": "sales"}))
+    assert [hit.text for hit in recall.search("fiscal", SCOPE, 5)] == ["fiscal year"]
+
+
+def test_what_is_forgotten_before_it_is_heard_of_stays_forgotten():
+    recall = Recall()
+    recall.hear(event(kind=Kind.MEMORY_FORGOTTEN, id="m0"))
+    recall.hear(event(kind=Kind.MEMORY_WRITTEN, id="m0", text="fiscal", scope={"user": "ann", "workspace": "sales"}))
+    assert recall.search("fiscal", SCOPE, 5) == []
+
+
+@pytest.mark.parametrize("question", ["", "   ", "\x00", "\ud800", "the of and", "?!", "x" * 1_000_000])
+def test_a_question_without_content_finds_nothing(question: str):
+    assert remembering("fiscal year", "").search(question, SCOPE, 5) == []
+
+
+def test_three_inflected_words_of_a_fact_find_it_among_the_others():
+    path = ROOT / "tests" / "corpus" / "memory" / "pairs.json"
+    if not path.exists():
+        pytest.skip("the corpus is not in this checkout")
+    facts = [pair["fact"] for pair in json.loads(path.read_text())["pairs"]]
+    recall = remembering(*facts)
+    right = 0
+    for n, fact in enumerate(facts):
+        words = sorted({word for word in fact.split() if word.isalpha() and len(word) > 4}, key=len)[-3:]
+        hits = recall.search(" ".join(word + "s" if not word.endswith("s") else word[:-1] for word in words), SCOPE, 1)
+        right += bool(hits) and hits[0].id == f"m{n}"
+    assert right >= 0.92 * len(facts)

@@ -1,0 +1,196 @@
+"""The output gate: what a stranger wrote can be read and does nothing; two runs of the same give the same text."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workbench.core.artifacts import ARROW, PNG, Artifact, Column
+from workbench.core.outcome import Outcome, Problem, StepOutcome
+from workbench.core.plan import load
+from workbench.core.progress import State
+from workbench.render import bundle, cell, clean_text, safe_html, safe_markdown, table_text
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+ATTACKS = json.loads((Path(__file__).parents[1] / "corpus" / "attacks" / "output_attacks.json").read_text("utf-8"))
+ALLOWED = {
+    *("style", "div", "table", "thead", "tbody", "tr", "th", "td", "p", "pre", "code", "img", "a", "ol", "ul", "li"),
+    *("em", "strong", "h1", "h2", "h3", "h4", "h5", "h6", "br", "hr", "blockquote", "del"),
+}
+
+
+class Reader(HTMLParser):
+    """Collects tags with their attributes, and the text between them."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def parsed(source: str) -> Reader:
+    reader = Reader()
+    reader.feed(source)
+    reader.close()
+    return reader
+
+
+def everywhere(text: str) -> Outcome:
+    """An outcome that holds the text in every place that a stranger can fill."""
+    frame = Artifact(
+        path="r/t.arrow",
+        mime=ARROW,
+        bytes=1,
+        sha256="0",
+        title=text,
+        rows=99,
+        columns=(Column(name=text, type="text"), Column(name="n", type="integer")),
+        preview=((text, 1), (None, 2)),
+    )
+    image = Artifact(path="r/p.png", mime=PNG, bytes=1, sha256="0", title=text, alt=text)
+    plan = load([{"id": "s1", "task": "query_data", "params": {"sql": text}, "title": text[:200]}, {"task": "plot"}])
+    steps = (
+        StepOutcome(
+            id="s1",
+            task="query_data",
+            title=text,
+            params={"sql": text},
+            state=State.DONE,
+            value={"frame": frame, "image": image},
+            text=text,
+            sources=({"title": text, "url": text}, {"title": text, "url": f"https://example.org/{text}"}),
+        ),
+        StepOutcome(
+            id="s2",
+            task=text,
+            title=text,
+            params={},
+            state=State.FAILED,
+            problem=Problem(kind="ToolFailed", message=text, hint=text),
+        ),
+    )
+    return Outcome(
+        run="r1",
+        request=text,
+        plan=plan,
+        steps=steps,
+        planner="model",
+        model=text,
+        notes=(text,),
+        answer=text,
+        answered_by=text,
+        status="failed",
+        problem=Problem(kind="ToolFailed", message=text, hint=text),
+    )
+
+
+def harmless(source: str) -> None:
+    for tag, attributes in parsed(source).tags:
+        assert tag in ALLOWED, tag
+        for name, value in attributes.items():
+            assert name in {"class", "alt", "src", "href", "rel"}, (tag, name)
+            if name == "src":
+                assert tag == "img"
+                assert str(value).startswith("data:image/png;base64,")
+            if name == "href":
+                assert str(value).startswith(("https://", "http://"))
+            if name == "class":
+                assert value in {"workbench tex2jax_ignore mathjax_ignore", "number", "small"}
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack["id"])
+def test_an_attack_in_any_field_does_nothing(attack: dict[str, str]) -> None:
+    data, _ = bundle(everywhere(attack["payload"]), lambda artifact: PIXEL)
+    harmless(data["text/html"])
+    assert data["text/html"].count("<style") == 1
+    assert "\x1b" not in data["text/plain"]
+    for gate in (safe_html, safe_markdown):
+        harmless(gate(attack["payload"]))
+
+
+@given(st.text())
+def test_any_text_in_any_field_does_nothing(text: str) -> None:
+    data, _ = bundle(everywhere(text), lambda artifact: PIXEL)
+    harmless(data["text/html"])
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=50))
+def test_visible_text_is_shown_as_it_is(text: str) -> None:
+    data, _ = bundle(Outcome(run="r", planner="grammar", notes=(text,)), lambda artifact: None)
+    assert text in parsed(data["text/html"]).text
+    assert text in data["text/plain"]
+
+
+def test_hidden_characters_are_shown() -> None:
+    assert clean_text("a\u202eb\x1b[31mred\x1b[0m\x07\u200b") == r"a\u{202e}bred\u{7}\u{200b}"
+    assert clean_text("family: 👩‍👩‍👧 ok") == "family: 👩‍👩‍👧 ok"
+
+
+def test_what_changes_from_run_to_run_is_metadata_only() -> None:
+    one = replace(everywhere("x"), run="id-one", seconds=1.5, started_at="2026-11-23T01:02:03", isolation="process")
+    two = replace(everywhere("x"), run="id-two", seconds=9.5, started_at="2027-01-01T00:00:00", isolation="kernel")
+    first, second = (bundle(outcome, lambda artifact: PIXEL) for outcome in (one, two))
+    assert first[0] == second[0]
+    assert first[1]["workbench"]["run"] == "id-one"
+    assert first[1] != second[1]
+
+
+def test_a_picture_that_is_no_png_is_named_and_not_shown() -> None:
+    for data in (b"<svg onload=alert(1)>", b"GIF89a", None):
+        shown = bundle(everywhere("chart"), lambda artifact, data=data: data)[0]["text/html"]  # type: ignore[misc]
+        assert "<img" not in shown
+        assert "[picture: chart]" in shown
+
+
+def test_links_lead_only_to_named_hosts() -> None:
+    text = "[a](https://example.org/x) [b](https://evil.example/?d=SECRET) [c](javascript:alert(1))"
+    links = [
+        attributes.get("href") for tag, attributes in parsed(safe_markdown(text, {"example.org"})).tags if tag == "a"
+    ]
+    assert links == ["https://example.org/x", None, None]
+
+
+def test_numbers_are_readable_and_long_cells_are_cut() -> None:
+    assert [cell(v) for v in (1234567, 1234567.891, 0.1 + 0.2, 3.0, None, float("nan"), True, "x" * 500)] == [
+        "1,234,567",
+        "1,234,567.89",
+        "0.3",
+        "3",
+        "",
+        "",
+        "yes",
+        "x" * 199 + "…",
+    ]
+
+
+def test_a_table_as_text_is_aligned_and_says_what_it_leaves_out() -> None:
+    text = table_text(("region", "revenue"), [("North", 1200.5), ("日本", 7), ("South", None)], most=2)
+    assert text.splitlines() == [
+        "region   revenue",
+        "------  --------",
+        "North   1,200.50",
+        "日本           7",
+        "… 1 more",
+    ]
+    assert table_text(("a",), []) == "a\n-"
+
+
+def test_a_table_longer_than_its_preview_says_how_long_it_is() -> None:
+    data, _ = bundle(everywhere("x"), lambda artifact: PIXEL)
+    assert "2 of 99 rows" in data["text/plain"]
+    assert "2 of 99 rows" in data["text/html"]

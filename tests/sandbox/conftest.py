@@ -1,0 +1,47 @@
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.core.tools import ToolCall, ToolResult, ToolSpec
+from workbench.sandbox.limits import Limits
+from workbench.sandbox.portable import SpawnedSandbox
+
+
+class Desk:
+    """A sandbox with folders of its own; `run` calls a tool with the given source."""
+
+    def __init__(self, folder: Path, **limits: int) -> None:
+        self.folder = folder
+        self.home = folder / "home"
+        self.artifacts = self.home / "artifacts"
+        self.sandbox = SpawnedSandbox(self.home, folder / "project", Limits(**limits))
+        self.told: list[str] = []
+
+    def call(self, source: str, *, seconds: float = 20.0, uses: tuple[str, ...] = (), **params: Any) -> ToolCall:
+        tool = ToolSpec(name="tool", summary="", params={}, version="0", source=source.encode(), uses=uses)
+        return ToolCall(run="r1", step="s1", tool=tool, params=params, timeout=seconds)
+
+    async def run(self, source: str, *, services: Mapping[str, Any] | None = None, **options: Any) -> ToolResult:
+        call = self.call(source, **options)
+        return await self.sandbox.run(call, services or {}, self.artifacts, self.told.append)
+
+    @property
+    def left_over(self) -> list[str]:
+        """Files below home that belong to no finished result."""
+        scratch = [path.name for path in (self.home / "scratch").iterdir()]
+        return scratch + [path.name for path in self.artifacts.glob("**/.part-*")]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+@pytest.fixture
+def small_desk(tmp_path: Path) -> Desk:
+    """With limits that a test reaches quickly."""
+    return Desk(
+        tmp_path, memory=256 << 20, file=4 << 20, disk=16 << 20, cpu=1, result=100_000, picture=100_000, files=4
+    )

@@ -1,0 +1,73 @@
+"""The one bridge from code without `await` to the event loop: a single background thread serves cells and scripts.
+
+A cell that waits stays interruptible: the stop button raises KeyboardInterrupt in the waiting thread, the work is
+cancelled on the loop, and what it says about its end (a `Cancelled` error with the finished steps) is what the caller
+gets. The coroutine runs in a copy of the caller's context, so that late output lands in the cell that asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import CancelledError, Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+_lock = threading.Lock()
+_loop: asyncio.AbstractEventLoop | None = None
+_owner = 0
+
+
+def loop() -> asyncio.AbstractEventLoop:
+    """This process's background loop, started at the first call. A forked child gets one of its own."""
+    global _loop, _owner, _lock
+    if _owner != os.getpid():
+        # The thread did not come along in a fork, and the lock may have been held by one that did not either.
+        _lock, _loop, _owner = threading.Lock(), None, os.getpid()
+    with _lock:
+        if _loop is None or _loop.is_closed():
+            _loop = asyncio.new_event_loop()
+            threading.Thread(target=_loop.run_forever, name="workbench-loop", daemon=True).start()
+        return _loop
+
+
+def submit(work: Coroutine[Any, Any, T]) -> Future[T]:
+    """Start work on the background loop and return at once; `cancel()` on the future cancels the work."""
+    return asyncio.run_coroutine_threadsafe(work, loop())
+
+
+def wait(work: Coroutine[Any, Any, T], *, patience: float = 5.0) -> T:
+    """The result of work on the background loop, from a thread that may block.
+
+    On KeyboardInterrupt the work is cancelled and given `patience` seconds to say how it ended: its own error is
+    raised, else the interrupt. Raises RuntimeError when called on the loop's own thread, which would wait for itself.
+    """
+    try:
+        here = asyncio.get_running_loop()
+    except RuntimeError:
+        here = None
+    if here is not None and here is _loop:
+        work.close()
+        raise RuntimeError("this code already runs on the workbench's loop: use `await` here")
+    running: list[asyncio.Task[Any]] = []
+
+    async def held() -> T:
+        running.append(asyncio.current_task())  # type: ignore[arg-type]  # inside a coroutine there is one
+        return await work
+
+    future = submit(held())
+    try:
+        return future.result()
+    except KeyboardInterrupt:
+        if not running:
+            future.cancel()
+            raise
+        loop().call_soon_threadsafe(running[0].cancel)
+        # The future is not cancelled itself: it would forget how the work ended.
+        try:
+            return future.result(patience)
+        except (CancelledError, TimeoutError):
+            raise KeyboardInterrupt from None

@@ -1,0 +1,100 @@
+"""A memory without files: for tests, and for users who want nothing kept."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.core.errors import Refused, Unavailable
+from workbench.core.events import AnyEvent, dumps, loads
+from workbench.core.request import Scope
+from workbench.memory import tables
+from workbench.memory.base import Hit
+from workbench.memory.locks import PRIVATE_FILE
+from workbench.memory.recall import Recall
+from workbench.memory.recent import ordered
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection as Connection
+
+
+class Kept:
+    """What is remembered, in this process only; memories that are handed the same one share it."""
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self.events: dict[str, AnyEvent] = {}
+        self.recall = Recall()
+
+
+class InMemoryMemory:
+    """`Memory` in RAM. `kept`: what to share with another memory of this process."""
+
+    def __init__(self, kept: Kept | None = None) -> None:
+        self.kept = kept or Kept()
+        self._closed = False
+
+    def append(self, event: AnyEvent) -> None:
+        self._check()
+        event = loads(dumps(event))  # as it would come back from a file: JSON only, and nobody else's to change
+        with self.kept.guard:
+            self.kept.events.setdefault(event.id, event)
+        self.kept.recall.hear(event)
+
+    async def barrier(self) -> None:
+        return None
+
+    async def events(self, run: str) -> Sequence[AnyEvent]:
+        self._check()
+        with self.kept.guard:
+            events = list(self.kept.events.values())
+        names = sorted({event.run for event in events if event.run.startswith(run)})
+        if run not in names and len(names) > 1:
+            raise Refused(f"{len(names)} runs begin with {run!r}: {', '.join(names[:3])}", hint="Give more of the id.")
+        chosen = run if run in names or not names else names[0]
+        return ordered([event for event in events if event.run == chosen])
+
+    async def runs(self, limit: int = 20, *, user: str | None = None) -> Sequence[Mapping[str, Any]]:
+        self._check()
+
+        def read() -> Sequence[Mapping[str, Any]]:
+            with self._tables() as connection:
+                return tables.runs(connection, limit, user)
+
+        return await asyncio.to_thread(read)
+
+    async def recall(self, question: str, scope: Scope, limit: int = 5) -> Sequence[Hit]:
+        self._check()
+        return self.kept.recall.search(question, scope, limit)
+
+    async def snapshot(self, path: Path) -> None:
+        self._check()
+
+        def copy() -> None:
+            path.unlink(missing_ok=True)
+            with self._tables(str(path)):
+                pass
+            path.chmod(PRIVATE_FILE)
+
+        await asyncio.to_thread(copy)
+
+    async def close(self) -> None:
+        self._closed = True
+
+    def _check(self) -> None:
+        if self._closed:
+            raise Unavailable("The memory is closed.", hint="Open a new workbench.")
+
+    def _tables(self, path: str = ":memory:") -> Connection:
+        # The same tables and views as the shared file has, so that a test which reads them reads the real thing.
+        import duckdb
+
+        connection = duckdb.connect(path, config={"threads": 1, "memory_limit": "256MB"})
+        tables.prepare(connection)
+        with self.kept.guard:
+            events = list(self.kept.events.values())
+        tables.insert(connection, events)
+        return connection

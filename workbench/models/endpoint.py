@@ -1,0 +1,210 @@
+"""One OpenAI-compatible server over HTTP: a request to it, and whatever goes wrong as one of our errors.
+
+Imported at the first call only, because the SDK takes about a second. Requests go in below the SDK's typed resources
+(`client.post`), which keeps its authentication and connection handling and saves most of a call's CPU. Nothing is
+retried here. Errors carry in `data`: `status`, `code` and `said` (the server's own words, one short line, no keys);
+`again=True` marks a final error that is still worth another try.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import openai
+
+from workbench.core.errors import Refused, TransientError, Unavailable, WorkbenchError
+
+MAX_BYTES = 16 * 2**20
+"""A reply that is larger is not a chat completion."""
+
+_TRANSIENT = frozenset({408, 409, 425, 429, *range(500, 600)}) - {501, 505}
+_KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key|Bearer)[-_ ][\w*.…-]{6,}", re.IGNORECASE)
+
+
+class Endpoint:
+    """A server at `base_url`. `timeout`: seconds for a whole exchange. Belongs to the event loop that first uses it."""
+
+    def __init__(self, base_url: str, api_key: str, timeout: float, now: Callable[[], datetime]) -> None:
+        self._key = api_key
+        self._timeout = timeout
+        self._now = now
+        self.where = urlsplit(base_url).netloc.rpartition("@")[2]
+        limits = httpx2.Timeout(timeout, connect=min(timeout, 10.0))
+        self._client = openai.AsyncOpenAI(
+            # The SDK wants a key even for servers that have none.
+            api_key=api_key or "none",
+            base_url=base_url,
+            max_retries=0,
+            timeout=limits,
+            default_headers={"Accept-Encoding": "identity"},
+            http_client=openai.DefaultAsyncHttpxClient(
+                base_url=base_url,
+                timeout=limits,
+                follow_redirects=False,  # a prompt goes where the user sent it and nowhere else
+                event_hooks={"response": [self._cap]},
+            ),
+        )
+
+    async def chat(self, body: dict[str, Any]) -> Any:
+        """The JSON that the server answers to a chat completion request."""
+        return await self._exchange(self._client.post("/chat/completions", cast_to=object, body=body))
+
+    async def models(self) -> list[str]:
+        """The names of the models that the server offers."""
+        raw = await self._exchange(self._client.get("/models", cast_to=object))
+        listed = raw.get("data") if isinstance(raw, dict) else None
+        if not isinstance(listed, list):
+            raise self._not_a_model_server("lists no models")
+        return [str(model["id"]) for model in listed if isinstance(model, dict) and model.get("id")]
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def _exchange(self, call: Coroutine[Any, Any, object]) -> Any:
+        try:
+            async with asyncio.timeout(self._timeout):
+                raw = await call
+            if not isinstance(raw, str):
+                return raw
+            if not raw.lstrip().startswith("<"):
+                return json.loads(raw)  # JSON that was sent as plain text
+            failure: WorkbenchError = self._not_a_model_server("answered with a web page")
+        except (openai.OpenAIError, httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, RecursionError) as error:
+            failure = self._failure(error)
+        # Raised outside of the `except`, so that no request, which holds the key, hangs on our error.
+        raise failure
+
+    def _failure(self, error: Exception) -> WorkbenchError:
+        cause = error.__cause__ or error
+        match error, cause:
+            case openai.APIStatusError(), _:
+                return self._status(error)
+            case _, httpx2.ConnectError() if "CERTIFICATE" in str(cause):
+                hint = "If it is a server of your own, SSL_CERT_FILE names the certificates to trust."
+                return Unavailable(f"The certificate of {self.where} is not trusted.", hint=hint, endpoint=self.where)
+            case _, httpx2.ConnectError() | httpx2.ConnectTimeout():
+                return Unavailable(
+                    f"{self.where} cannot be reached.",
+                    hint="Is the server running? OPENAI_BASE_URL or base_url in the settings says where it is.",
+                    again=True,
+                    endpoint=self.where,
+                )
+            case (openai.APITimeoutError() | TimeoutError(), _):
+                return TransientError(
+                    f"{self.where} did not answer within {self._timeout:g} s.",
+                    hint="WORKBENCH_MODEL_TIMEOUT sets how long to wait.",
+                )
+            case _, httpx2.InvalidURL() | httpx2.UnsupportedProtocol():
+                return self._not_a_model_server("is not an http address")
+            case openai.APIConnectionError(), _:
+                return TransientError(f"{self.where} broke off the connection.", hint="Try again.")
+            case UnicodeEncodeError(), _:
+                return Refused("The text holds half of a character (a lone surrogate), which cannot be sent.")
+            case (ValueError() | RecursionError(), _):
+                return TransientError(f"{self.where} answered with broken JSON.", hint="Try again.")
+            case _:
+                return Unavailable(f"{self.where} cannot be used: {self._clean(str(error))}")
+
+    def _status(self, error: openai.APIStatusError) -> WorkbenchError:
+        status, (said, code) = error.status_code, self._said(error.body)
+        facts: dict[str, Any] = {"status": status, "code": code, "said": said, "endpoint": self.where}
+        words = f": {said}" if said else "."
+        if status == 401:
+            what = "refused the key" if self._key else "asks for a key"
+            return Unavailable(
+                f"{self.where} {what} (401).", hint="Set OPENAI_API_KEY to a key of this endpoint.", **facts
+            )
+        if status == 403:
+            hint = "Is OPENAI_API_KEY a key of this endpoint, and may it use this model?"
+            return Unavailable(f"{self.where} refused the key for this request (403){words}", hint=hint, **facts)
+        if code == "insufficient_quota":
+            hint = "Look at the account's billing page; waiting does not help."
+            return Unavailable(f"The account's quota at {self.where} is used up.", hint=hint, **facts)
+        if code == "content_filter":
+            return Refused(f"The content filter of {self.where} declined the request.", **facts)
+        if status in _TRANSIENT:
+            wait = _retry_after(error.response.headers, self._now())
+            hint = f"It asks to wait {wait:.0f} s." if wait else "Try again in a while."
+            busy = "is busy" if status == 429 else "failed"
+            return TransientError(f"{self.where} {busy} ({status}){words}", hint=hint, retry_after=wait, **facts)
+        if 300 <= status < 400:
+            target = urlsplit(error.response.headers.get("location", "")).netloc or "another address"
+            hint = f"If that is right, set the base URL to {target}."
+            return Unavailable(
+                f"{self.where} sends requests on to {target}, which is not followed.", hint=hint, **facts
+            )
+        hint = "Offer fewer or smaller tables, or use a model with more room." if "context" in f"{code} {said}" else ""
+        return Unavailable(f"{self.where} refused the request ({status}){words}", hint=hint, **facts)
+
+    def _said(self, body: object) -> tuple[str, str]:
+        """The server's own words and its code for the error, from the shapes that servers really send."""
+        error = body.get("error", body) if isinstance(body, dict) else body
+        if isinstance(error, dict):
+            words = error.get("message") or error.get("detail") or ""
+            return self._clean(words if isinstance(words, str) else json.dumps(words)), str(error.get("code") or "")
+        return ("" if str(error or "").lstrip().startswith("<") else self._clean(str(error or ""))), ""
+
+    def _clean(self, text: str) -> str:
+        """One short printable line without the key, nor what looks like one."""
+        if self._key:
+            text = text.replace(self._key, "***")
+        line = "".join(c if c.isprintable() else " " for c in _KEY.sub("***", text))
+        line = " ".join(line.split())
+        return line if len(line) <= 200 else f"{line[:199]}…"
+
+    def _not_a_model_server(self, what: str) -> Unavailable:
+        return Unavailable(
+            f"{self.where} {what}: it is not an OpenAI-compatible endpoint.",
+            hint="Check OPENAI_BASE_URL; it usually ends in /v1.",
+            endpoint=self.where,
+        )
+
+    async def _cap(self, response: httpx2.Response) -> None:
+        # We ask for no compression; a server that compresses all the same may expand it a hundredfold.
+        most = MAX_BYTES // 100 if response.headers.get("content-encoding") else MAX_BYTES
+        response.stream = _Capped(response.stream, most, self._not_a_model_server("answers without end"))
+
+
+class _Capped(httpx2.AsyncByteStream):
+    """A response body that raises `error` once it is longer than `most` bytes."""
+
+    def __init__(self, inner: Any, most: int, error: Unavailable) -> None:
+        self._inner = inner
+        self._most = most
+        self._error = error
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        seen = 0
+        async for chunk in self._inner:
+            seen += len(chunk)
+            if seen > self._most:
+                raise self._error
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+def _retry_after(headers: httpx2.Headers, now: datetime) -> float | None:
+    """Seconds that the server asks to wait; it says so in milliseconds, in seconds, or as a date."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) * unit
+        except ValueError:
+            continue
+        if math.isfinite(seconds):
+            return max(0.0, seconds)
+    try:
+        at = parsedate_to_datetime(headers.get("retry-after", ""))
+    except ValueError:
+        return None
+    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now.timestamp())

@@ -1,0 +1,214 @@
+"""Any server that speaks OpenAI's chat completions: OpenAI, Ollama, vLLM, llama.cpp, LM Studio and others.
+
+One owner of retries, this class: the SDK's are off, and planners do not retry. At most 16 calls of this process are
+under way at one endpoint. How the server can be held to JSON is found out once and remembered (see `models.wire`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+from weakref import WeakKeyDictionary
+
+from pydantic import SecretStr
+
+from workbench.core.errors import TransientError, Unavailable, WorkbenchError
+from workbench.core.tools import digest
+from workbench.models.base import Message, Reply, Usage
+from workbench.models.prices import OPENAI, price
+from workbench.models.served import is_about_the_model, only_model, unknown_model
+from workbench.models.wire import LADDER, Rung, Said, read, request
+
+if TYPE_CHECKING:
+    from workbench.models.endpoint import Endpoint
+
+T = TypeVar("T")
+
+AT_ONCE = 16
+MAX_RETRY_AFTER = 120.0
+"""Seconds. A server that asks for more is not waited for: the error says how long it asked for."""
+
+_slots: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]] = WeakKeyDictionary()
+
+
+class OpenAIModel:
+    """A model behind `base_url` (empty: OpenAI). An empty `name` stands for the only model that is served there.
+
+    `timeout`: seconds for a try. `retries`: tries after the first. `sleep`, `uniform` and `now` are parameters so that
+    tests need no time and no luck. May be used from several event loops; building one opens nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        base_url: str = "",
+        api_key: SecretStr | None = None,
+        timeout: float = 120.0,
+        retries: int = 2,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        uniform: Callable[[float, float], float] = random.uniform,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.name = name
+        self.base_url = base_url or OPENAI
+        self.endpoint = _host(self.base_url)
+        self._api_key = api_key
+        self._timeout = timeout
+        self._retries = retries
+        self._sleep = sleep
+        self._uniform = uniform
+        self._now = now
+        self._rung: Rung = LADDER[0]
+        self._proven = False
+        self._endpoints: WeakKeyDictionary[asyncio.AbstractEventLoop, Endpoint] = WeakKeyDictionary()
+
+    async def complete(
+        self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, max_tokens: int | None = None
+    ) -> Reply:
+        started = time.monotonic()
+        endpoint = self._connected()
+        if not self.name:
+            self.name = await self._only_model(endpoint)
+        try:
+            said, sha256, usage = await self._ask(endpoint, messages, schema, self._limit(max_tokens))
+        except WorkbenchError as error:
+            if "tokens_in" in error.data:  # a reply that cannot be used was paid for all the same
+                spent = Usage(tokens_in=error.data["tokens_in"], tokens_out=error.data["tokens_out"])
+                error.data["usd"] = price(self.name, spent, self.base_url)
+            raise await self._explained(endpoint, error) from None
+        if said.finish == "length" and schema is not None:
+            raise Unavailable(
+                f"The reply of {self.name} was cut at the token limit.",
+                hint="Ask for less at once, or use a model with a larger limit.",
+                tokens_in=usage.tokens_in,
+                tokens_out=usage.tokens_out,
+                usd=price(self.name, usage, self.base_url),
+                finish="length",
+            )
+        return Reply(
+            text=said.text,
+            model=self.name,
+            finish=said.finish,
+            usage=usage,
+            usd=price(self.name, usage, self.base_url),
+            seconds=time.monotonic() - started,
+            request_sha256=sha256,
+        )
+
+    async def close(self) -> None:
+        """Let go of the connections of the running event loop. The model can still be used afterwards."""
+        endpoint = self._endpoints.pop(asyncio.get_running_loop(), None)
+        if endpoint is not None:
+            await endpoint.close()
+
+    async def _ask(
+        self,
+        endpoint: Endpoint,
+        messages: Sequence[Message],
+        schema: Mapping[str, Any] | None,
+        limit: Mapping[str, int],
+    ) -> tuple[Said, str, Usage]:
+        """The answer, the hash of the request that got it, and the tokens of all answers on the way to it."""
+        rungs = LADDER[LADDER.index(self._rung) :] if schema is not None else LADDER[-1:]
+        first: WorkbenchError | None = None
+        used = Usage()
+        for rung in rungs:
+            body = request(self.name, messages, schema, rung, limit)
+            try:
+                said = await self._tries(partial(self._chat, endpoint, body), 0 if first else self._retries)
+            except (Unavailable, TransientError) as error:
+                if self._proven or schema is None or not _may_be_the_form(error):
+                    raise
+                first = first or error
+                continue
+            used = Usage(
+                tokens_in=used.tokens_in + said.usage.tokens_in, tokens_out=used.tokens_out + said.usage.tokens_out
+            )
+            is_data = "{" in said.text or "[" in said.text
+            if schema is None or is_data or self._proven or rung == LADDER[-1] or said.finish == "length":
+                if schema is not None and is_data:
+                    self._rung, self._proven = rung, True
+                return said, digest(body), used
+        raise first or Unavailable(f"{self.endpoint} gave no reply.")
+
+    async def _chat(self, endpoint: Endpoint, body: dict[str, Any]) -> Said:
+        slots = _slots.setdefault(asyncio.get_running_loop(), {})
+        async with slots.setdefault(self.base_url, asyncio.Semaphore(AT_ONCE)):
+            return read(await endpoint.chat(body), endpoint.where)
+
+    async def _tries(self, call: Callable[[], Awaitable[T]], retries: int) -> T:
+        """The first success, with full jitter between the tries, or the last error."""
+        tried = 0
+        while True:
+            try:
+                return await call()
+            except (TransientError, Unavailable) as error:
+                asked = getattr(error, "retry_after", None)
+                again = isinstance(error, TransientError) or error.data.get("again")
+                if not again or tried == retries or (asked or 0.0) > MAX_RETRY_AFTER:
+                    raise
+            wait = self._uniform(0.0, min(8.0, 0.5 * 2**tried))
+            tried += 1
+            await self._sleep(wait + (asked or 0.0))
+
+    def _connected(self) -> Endpoint:
+        """The connection of the running event loop, made at the first call."""
+        loop = asyncio.get_running_loop()
+        if loop not in self._endpoints:
+            key = self._api_key.get_secret_value().strip() if self._api_key else ""
+            if not self.endpoint:
+                raise Unavailable(
+                    "The base URL of the model is not an http address.",
+                    hint="Write OPENAI_BASE_URL as http://host:port/v1.",
+                )
+            if self.base_url == OPENAI and not key:
+                raise Unavailable(
+                    f"{self.name} needs a key.", hint="Set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own."
+                )
+            if not key.isascii() or not key.isprintable():
+                raise Unavailable("The model's key holds characters that no key has.", hint="Set OPENAI_API_KEY again.")
+            from workbench.models.endpoint import Endpoint
+
+            self._endpoints[loop] = Endpoint(self.base_url, key, self._timeout, self._now)
+        return self._endpoints[loop]
+
+    async def _only_model(self, endpoint: Endpoint) -> str:
+        return only_model(await self._tries(endpoint.models, self._retries), endpoint.where)
+
+    async def _explained(self, endpoint: Endpoint, error: WorkbenchError) -> WorkbenchError:
+        """The error, or when it is about an unknown model, one that says which models there are."""
+        if not is_about_the_model(error):
+            return error
+        try:
+            served = await endpoint.models()
+        except WorkbenchError:
+            served = []
+        return unknown_model(self.name, served, endpoint.where, error)
+
+    def _limit(self, max_tokens: int | None) -> dict[str, int]:
+        if max_tokens is None:
+            return {}
+        # OpenAI's newer models refuse the older name; most other servers know no other.
+        return {"max_completion_tokens" if self.base_url == OPENAI else "max_tokens": max_tokens}
+
+
+def _may_be_the_form(error: WorkbenchError) -> bool:
+    """Whether the server may have minded the form that was asked for. Servers say so in any words, or in none."""
+    about_length = "context" in f"{error.data.get('code')} {error.data.get('said')}".lower()
+    status = error.data.get("status")
+    return bool(error.data.get("empty")) or (status in (400, 415, 422, 500, 501) and not about_length)
+
+
+def _host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
+    except ValueError:
+        return ""

@@ -1,0 +1,103 @@
+"""What stands under a cell: live, a panel that freezes into the result; headless, one result and nothing before it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from workbench.core.events import AnyEvent, Event
+from workbench.core.outcome import Outcome, advance
+from workbench.notebook import kernel
+
+if TYPE_CHECKING:
+    from workbench.run import Run
+
+T = TypeVar("T")
+
+SECONDS_BETWEEN = 0.1
+"""At most ten updates of a panel a second: many runs may be watched at once."""
+
+
+class Display:
+    """The output of one `%agent`. Made on the cell's thread; `listen` and `cancellable` run on the event loop."""
+
+    def __init__(self, shell: Any, *, headless: bool | None = None) -> None:
+        self._shell = shell
+        self._front = kernel.front(shell, headless)
+        self._outcome = Outcome(run="")
+        self._task: asyncio.Task[Any] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._cancelling = False
+        self._panel: Any = None
+        self._handle: Any = None
+        self._drawn = 0.0
+        self._pending: asyncio.TimerHandle | None = None
+        if self._front == "live":
+            self._show_panel()
+
+    def _show_panel(self) -> None:
+        from IPython.display import display
+
+        from workbench.notebook import panel
+
+        self._panel = panel.make(self._outcome, self._cancel)
+        self._panel.can_cancel = kernel.route_clicks(self._shell, self._panel.comm)
+        data, metadata = self._panel._repr_mimebundle_()
+        # The text is what stands there when the kernel dies before the end.
+        self._handle = display(  # type: ignore[no-untyped-call]  # IPython leaves this one untyped
+            {**data, "text/plain": "The run was not finished.", "text/html": "<p>The run was not finished.</p>"},
+            metadata=metadata,
+            raw=True,
+            display_id=True,
+        )
+
+    async def cancellable(self, work: Coroutine[Any, Any, T]) -> T:
+        """The work, in a task that the panel's button can cancel."""
+        self._task, self._loop = asyncio.current_task(), asyncio.get_running_loop()
+        return await work
+
+    def _cancel(self) -> None:
+        self._cancelling = True
+        if self._task is not None and self._loop is not None:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    def listen(self, event: AnyEvent) -> None:
+        """Hear an event; the panel is drawn at once or a little later, and always once more at the end of a burst."""
+        if self._panel is None or not isinstance(event, Event):
+            return
+        self._outcome = advance(self._outcome, event)
+        if self._pending is None:
+            wait = max(0.0, self._drawn + SECONDS_BETWEEN - time.monotonic())
+            self._pending = asyncio.get_running_loop().call_later(wait, self._draw)
+
+    def _draw(self) -> None:
+        from workbench.notebook.panel import picture
+
+        self._pending, self._drawn = None, time.monotonic()
+        if self._panel is not None:
+            self._panel.state = picture(self._outcome, cancelling=self._cancelling)
+
+    def finish(self, run: Run | None) -> None:
+        """Put the result in the panel's place, or show it for the first time; None when there is nothing to show."""
+        from IPython.display import display
+
+        panel, self._panel = self._panel, None
+        if run is not None:
+            data, metadata = run._repr_mimebundle_()
+            if run.outcome.plan is None and self._handle is None:
+                return  # the error says it all
+            if self._handle is not None:
+                self._handle.update(data, metadata=metadata, raw=True)
+            elif self._front == "terminal":
+                print(data["text/plain"])  # noqa: T201 - a terminal shows text
+            else:
+                display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]  # as above
+            run.shown_in = self._shell.execution_count
+        elif self._handle is not None:
+            self._handle.update({"text/plain": "Stopped.", "text/html": "<p>Stopped.</p>"}, raw=True)
+        if panel is not None:
+            with suppress(Exception):
+                panel.close()

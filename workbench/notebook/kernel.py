@@ -1,0 +1,70 @@
+"""What a cell may expect of its kernel: who looks at it, and whether a click reaches it while the cell runs.
+
+ipykernel 7.4 hands a widget's messages to the shell that last published, which is the busy one. So the panel's comm is
+pinned to a subshell (a second thread that takes messages) of our own. Both spots are private to ipykernel: they are
+looked for, never assumed, and where they are missing no button is shown. `tests/notebook/test_kernel.py` is the canary.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any, Literal
+
+Front = Literal["live", "headless", "terminal"]
+"""live: somebody looks and can click. headless: papermill, nbclient, nbval: nobody does. terminal: plain IPython."""
+
+_subshells: dict[int, str] = {}
+_making = threading.Lock()
+
+
+def front(shell: Any, headless: bool | None = None) -> Front:
+    """Who shows the output of the cell that runs now. `headless` decides when it is not None."""
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None:
+        return "terminal"
+    if headless is not None:
+        return "headless" if headless else "live"
+    with suppress(Exception):
+        # Whoever can be asked for input is a person in front of a notebook.
+        return "live" if kernel.get_parent()["content"].get("allow_stdin", False) else "headless"
+    return "headless"
+
+
+def route_clicks(shell: Any, comm: Any) -> bool:
+    """Let a comm's messages arrive while a cell runs. False where this kernel does not allow that."""
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None or not getattr(kernel, "_supports_kernel_subshells", False):
+        return False
+    if not hasattr(type(comm), "_reply_subshell_for") and not hasattr(comm, "_reply_subshell_for"):
+        return False
+    subshell = _subshell(kernel)
+    if subshell is None:
+        return False
+    comm._reply_subshell_for = lambda data, default: subshell
+    return True
+
+
+def _subshell(kernel: Any) -> str | None:
+    """The id of this kernel's subshell for clicks, made at the first call; None when it cannot be had."""
+    with _making:
+        key = id(kernel)
+        if key not in _subshells:
+            made: Future[str] = Future()
+
+            def make() -> None:
+                # On the control thread, as ipykernel's own handler does: the socket belongs to that thread.
+                try:
+                    socket = kernel.shell_channel_thread.manager.control_to_shell_channel.from_socket
+                    socket.send_json({"type": "create"})
+                    made.set_result(socket.recv_json()["subshell_id"])
+                except Exception as error:  # noqa: BLE001 - private parts: anything may have changed
+                    made.set_exception(error)
+
+            try:
+                kernel.control_thread.io_loop.add_callback(make)
+                _subshells[key] = made.result(timeout=2.0)
+            except Exception:  # noqa: BLE001 - then clicks cannot be routed, and no button is shown
+                return None
+        return _subshells[key]

@@ -1,0 +1,103 @@
+"""Reads what stands behind `%agent`: a few options, then the request, byte for byte.
+
+Only leading words that begin with `--` are options. In the request `{{expression}}` becomes the text of its value and
+`@name` offers a table; every other character stays as it was typed, so that JSON, braces, quotes and `$` need no care.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+OPTIONS: Mapping[str, str] = {
+    "plan": "show the plan and run nothing",
+    "model": "NAME of the model that plans and answers this request",
+    "help": "show this help",
+}
+VERBS: Mapping[str, str] = {
+    "tools": "the tools that may be used",
+    "runs": "the newest runs",
+    "show": "RUN: one run again, from the record",
+    "sql": "QUERY: read the record with SQL",
+    "doctor": "check this installation",
+}
+_WORD = re.compile(r"\s*(--?[A-Za-z][\w-]*)(?:=(\S*))?(?:\s|$)")
+_CAPTURE = re.compile(r"\s*([^\W\d]\w*)\s*<<(?:\s|$)")
+_EXPRESSION = re.compile(r"\{\{(.+?)\}\}", re.DOTALL)
+_NAME = re.compile(r"(?<![\w.@/])@([^\W\d]\w*)")
+
+
+class BadLine(Exception):
+    """The line cannot be read; the message is one line that says what to type instead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What a line asks for. `capture` is the name that keeps the run, "" when there is none."""
+
+    text: str
+    plan: bool = False
+    model: str | None = None
+    help: bool = False
+    capture: str = ""
+
+
+def read(line: str, body: str | None = None) -> Line:
+    """What `%agent line` or `%%agent line` over `body` asks for. Raises BadLine."""
+    options: dict[str, Any] = {}
+    rest = line
+    while (found := _WORD.match(rest)) is not None and found[1].startswith("--"):
+        name, value, rest = found[1][2:], found[2], rest[found.end() :]
+        if name not in OPTIONS:
+            raise BadLine(f"There is no option --{name}{_near(name, OPTIONS, '--')}")
+        if name == "model":
+            if value is None:
+                value, _, rest = rest.strip().partition(" ")
+            if not value:
+                raise BadLine("--model needs a name: --model gpt-4o")
+            options["model"] = value
+        else:
+            options[name] = True
+    if (kept := _CAPTURE.match(rest)) is not None:
+        options["capture"], rest = kept[1], rest[kept.end() :]
+    rest = rest.strip(" \t") if body is None else rest.strip()
+    text = rest if body is None else f"{rest}\n{body}" if rest else body
+    return Line(text=text, **options)
+
+
+def expand(text: str, evaluate: Callable[[str], Any]) -> str:
+    """The text with each `{{expression}}` replaced by `str` of its value. Raises BadLine naming one that fails."""
+
+    def value(found: re.Match[str]) -> str:
+        try:
+            return str(evaluate(found[1].strip()))
+        except Exception as error:
+            raise BadLine(f"{{{{{found[1].strip()}}}}} failed: {type(error).__name__}: {error}") from error
+
+    return _EXPRESSION.sub(value, text)
+
+
+def named(text: str, tables: Iterable[str], others: Iterable[str] = ()) -> list[str]:
+    """The tables that a request names with `@`, each once. Raises BadLine for a name that is not there.
+
+    A name that only looks like one (an address, a decorator in pasted code) is told apart by what is before it.
+    """
+    known = list(tables)
+    found = list(dict.fromkeys(_NAME.findall(text)))
+    for name in found:
+        if name not in known:
+            if name in set(others):
+                raise BadLine(f"@{name} is not a DataFrame{_near(name, known, '@')}")
+            raise BadLine(f"There is no table @{name}{_near(name, known, '@')}")
+    return found
+
+
+def _near(name: str, known: Iterable[str], mark: str) -> str:
+    names = list(known)
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return f"; did you mean {mark}{close[0]}?"
+    return f". There are: {', '.join(mark + n for n in names[:10])}." if names else ". There are none here."

@@ -1,0 +1,136 @@
+"""`%agent` and `%workbench`: parse the line, find the tables, show what comes back."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
+
+from workbench.notebook import line as lines
+
+if TYPE_CHECKING:
+    from workbench.run import Run
+    from workbench.workbench import Workbench
+
+
+@magics_class
+class AgentMagics(Magics):
+    """The magics of one kernel."""
+
+    @no_var_expand  # `$` and braces belong to the user
+    @needs_local_scope
+    @line_cell_magic
+    def agent(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Run | None:
+        """Ask for something, in words: `%agent REQUEST`, or a longer request in a cell under `%%agent`.
+
+        %agent total revenue by region in 2025 as a bar chart of @sales
+        growth = %agent ...        keep the run; `_` is the last one
+        %%agent growth <<          the same for a cell
+
+        --plan          show the plan and run nothing
+        --model NAME    the model that plans and answers this request
+
+        `@name` names a DataFrame, `{{expression}}` puts a value of yours into the request; everything else is taken as
+        it is. The run has .df .answer .images .artifacts .steps .plan .cost .id .status
+        """
+        try:
+            asked = lines.read(line, cell)
+            scope = {**self._namespace(), **(local_ns or {})}
+            if asked.help or (cell is None and not asked.text and not asked.capture):
+                print(self._help())  # noqa: T201 - the answer to a bare %agent
+                return None
+            if not asked.text.strip():
+                raise lines.BadLine("The request is empty: write what you want, in words.")
+            text = lines.expand(asked.text, lambda code: eval(code, scope))  # noqa: S307 - the user's own expression
+            tables = _tables(scope)
+            names = lines.named(text, tables, scope)
+        except lines.BadLine as wrong:
+            raise UsageError(str(wrong)) from None
+        frames = {name: tables[name] for name in names} if names else tables
+        run = self._ask(text, frames, names, asked)
+        if asked.capture:
+            self._namespace()[asked.capture] = run
+            return None
+        return run
+
+    def _ask(self, text: str, frames: dict[str, Any], names: list[str], asked: lines.Line) -> Run:
+        from workbench.bridge import wait
+        from workbench.core.errors import WorkbenchError
+        from workbench.notebook.display import Display
+
+        workbench = self._workbench()
+        display = Display(self.shell, headless=workbench.settings.headless)
+        work = workbench.ask(
+            text,
+            variables=frames,
+            named=names,
+            plan_only=asked.plan,
+            model=asked.model,
+            listeners=(display.listen,),
+        )
+        try:
+            run = wait(display.cancellable(work))
+        except WorkbenchError as error:
+            display.finish(error.run)
+            raise
+        except BaseException:
+            display.finish(None)
+            raise
+        display.finish(run)
+        return run
+
+    @no_var_expand
+    @line_magic
+    def workbench(self, line: str) -> Any:
+        """What is in force, and what is on record.
+
+        %workbench              model, isolation, memory, tools
+        %workbench tools        the tools that may be used
+        %workbench runs         the newest runs
+        %workbench show RUN     one run again
+        %workbench sql QUERY    the record: runs, steps, events, model_calls, tool_calls, artifacts, memories
+        %workbench doctor       check this installation
+        """
+        from workbench.notebook import verbs
+
+        verb, _, rest = line.strip().partition(" ")
+        if not verb:
+            return verbs.status(self._workbench())
+        if verb not in lines.VERBS:
+            near = difflib.get_close_matches(verb, list(lines.VERBS), n=1)
+            said = f"did you mean {near[0]}?" if near else f"there are: {', '.join(lines.VERBS)}."
+            raise UsageError(f"There is no %workbench {verb}; {said}")
+        return getattr(verbs, verb)(self._workbench(), rest.strip())
+
+    def _namespace(self) -> dict[str, Any]:
+        names: dict[str, Any] = getattr(self.shell, "user_ns", {})
+        return names
+
+    def _workbench(self) -> Workbench:
+        from workbench.workbench import current
+
+        return current()
+
+    def _help(self) -> str:
+        from workbench.notebook import verbs
+
+        usage = (
+            "%agent REQUEST asks for something, in words: %agent total revenue by region of @sales\n%agent? has more."
+        )
+        return f"{usage}\n\n{verbs.status(self._workbench())}"
+
+
+def _tables(scope: dict[str, Any]) -> dict[str, Any]:
+    """The DataFrames of the user's namespace by name, in the order they were made."""
+    import sys
+
+    pandas = sys.modules.get("pandas")
+    if pandas is None:  # then nobody has made a DataFrame
+        return {}
+    return {
+        name: value
+        for name, value in scope.items()
+        if isinstance(value, pandas.DataFrame) and not name.startswith("_") and name.isidentifier()
+    }

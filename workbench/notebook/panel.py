@@ -1,0 +1,68 @@
+"""The run panel: the plan with its states while it runs, and Cancel. One widget model, keyed updates, no build step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from workbench.core.outcome import Outcome
+from workbench.core.progress import OPEN
+from workbench.render import clean_text
+from workbench.render.run import MARKS
+
+
+@cache
+def panel_class() -> type[Any]:
+    """The widget's class; made at the first use, since anywidget takes a while to import."""
+    import anywidget
+    import traitlets
+
+    class RunPanel(anywidget.AnyWidget):
+        """Shows one run while it runs. `state` is plain JSON made by `picture`; a click sends {"do": "cancel"}."""
+
+        _esm = Path(__file__).parent / "static" / "panel.js"
+        _css = Path(__file__).parent / "static" / "panel.css"
+        state = traitlets.Dict().tag(sync=True)
+        can_cancel = traitlets.Bool(False).tag(sync=True)
+
+    return RunPanel
+
+
+def make(outcome: Outcome, on_cancel: Callable[[], None]) -> Any:
+    """A panel that shows the outcome and calls `on_cancel` when it is clicked."""
+    panel = panel_class()(state=picture(outcome))
+    panel.on_msg(lambda widget, content, buffers: on_cancel() if content.get("do") == "cancel" else None)
+    return panel
+
+
+def picture(outcome: Outcome, *, cancelling: bool = False) -> dict[str, Any]:
+    """What the panel draws, as JSON: a line that says where the run stands, and a row for each step."""
+    steps = [
+        {
+            "id": step.id,
+            "mark": MARKS[step.state],
+            "state": str(step.state),
+            "tool": clean_text(step.task),
+            "title": clean_text(step.title if step.title != step.task else ""),
+            "note": clean_text(
+                step.problem.message
+                if step.problem
+                else step.progress
+                or (f"try {step.tries}" if step.tries > 1 else "")
+                or (f"needs {', '.join(step.blocked_by)}" if step.blocked_by else "")
+            )[:300],
+        }
+        for step in outcome.steps
+    ]
+    open_steps = sum(step.state in OPEN for step in outcome.steps)
+    if cancelling:
+        line = "Stopping …"
+    elif outcome.plan is None:
+        line = "Planning …"
+    elif open_steps:
+        line = f"Running: {len(outcome.steps) - open_steps} of {len(outcome.steps)} steps finished"
+    else:
+        line = "Writing the answer …"
+    return {"line": line, "steps": steps}

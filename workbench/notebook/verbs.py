@@ -1,0 +1,71 @@
+"""What `%workbench` answers: small tables that read as text and as HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from workbench.bridge import wait
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from workbench.run import Run
+    from workbench.workbench import Workbench
+
+
+class Table:
+    """Rows under columns, shown as text or HTML. `notes` are lines below."""
+
+    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], notes: Sequence[str] = ()) -> None:
+        self.columns, self.rows, self.notes = columns, rows, notes
+
+    def __repr__(self) -> str:
+        from workbench.render import clean_text, table_text
+
+        return "\n".join([table_text(self.columns, self.rows), *map(clean_text, self.notes)])
+
+    def _repr_html_(self) -> str:
+        from workbench.render import escape, table_html
+
+        return table_html(self.columns, self.rows) + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+
+
+def status(workbench: Workbench) -> Table:
+    """What is in force."""
+    return Table(("what", "in force"), list(workbench.status().items()))
+
+
+def tools(workbench: Workbench, rest: str = "") -> Table:
+    """The tools that may be used, and why others may not."""
+    found = workbench.found()
+    rows = [(name, spec.origin, spec.effect, spec.summary) for name, spec in sorted(found.tools.items())]
+    notes = [*found.problems, *found.shadowed]
+    for name, spec in sorted(found.untrusted.items()):
+        notes.append(f"{name} is not trusted yet. Read it, then: workbench trust {spec.path}")
+    return Table(("tool", "from", "effect", "what it does"), rows, notes)
+
+
+def runs(workbench: Workbench, rest: str = "") -> Table:
+    """The newest runs first."""
+    columns = ("run", "status", "started_at", "seconds", "model", "usd", "request")
+    rows = wait(workbench.runs(int(rest) if rest.isdigit() else 20))
+    return Table(columns, [tuple(row.get(name) for name in columns) for row in rows])
+
+
+def show(workbench: Workbench, rest: str) -> Run:
+    """One run again."""
+    return wait(workbench.show(rest))
+
+
+def sql(workbench: Workbench, rest: str) -> pd.DataFrame:
+    """The rows of a query over the record."""
+    return wait(workbench.sql(rest))
+
+
+def doctor(workbench: Workbench, rest: str = "") -> Table:
+    """What was found wrong or right with this installation."""
+    from workbench.doctor import examine
+
+    checks = wait(examine(workbench))
+    return Table(("check", "ok", "detail"), [(c.name, "yes" if c.ok else "NO", c.detail) for c in checks])

@@ -1,0 +1,164 @@
+"""A language model as the planner: asked for a plan, shown what is wrong with it, and later asked for the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from workbench.core import plan as plans
+from workbench.core.errors import PlanInvalid, Refused, Unavailable, WorkbenchError
+from workbench.core.events import Kind
+from workbench.core.outcome import Outcome
+from workbench.core.plan import Plan
+from workbench.core.request import Request
+from workbench.core.tools import ToolSpec
+from workbench.models.base import Message, Model, Reply
+from workbench.planners import prompt
+from workbench.planners.base import Answer, Planned, Tell
+from workbench.planners.parts import messages as chat
+from workbench.planners.reply import read_json, without_thoughts
+from workbench.planners.results import answer_parts
+
+REPAIRS = 2
+MAX_SHOWN_CHARS = 20_000
+"""How much of its own broken reply a model is shown again."""
+
+_OPTIONAL = ("id", "title", "needs", "timeout", "retry")
+
+
+class ModelPlanner:
+    """Plans and answers with `model`; `persona` is added to its instructions."""
+
+    name = "model"
+
+    def __init__(self, model: Model, persona: str = "") -> None:
+        self.model = model
+        self._persona = persona
+
+    async def plan(self, request: Request, tools: Mapping[str, ToolSpec], tell: Tell) -> Planned:
+        if not tools:
+            raise Refused(
+                "There are no tools to plan with.", hint="`workbench tools` says which were found, and why not."
+            )
+        asked = chat(prompt.plan_parts(request, tools, self._persona))
+        schema = prompt.plan_schema(tools)
+        messages, errors = asked, [""]
+        for attempt in range(1 + REPAIRS):
+            reply = await self._ask(messages, "repair" if attempt else "plan", tell, schema)
+            try:
+                made = self._read(reply, request, tools)
+            except PlanInvalid as error:
+                errors = error.errors
+                shown = Message(role="assistant", content=reply.text[:MAX_SHOWN_CHARS])
+                messages = [*asked, shown, Message(role="user", content=prompt.repair(errors))]
+            else:
+                notes = (f"The model mended its plan {attempt} time{'s'[: attempt - 1]}.",) if attempt else ()
+                return Planned(plan=made, planner=self.name, model=reply.model, notes=notes)
+        hint = f"{self.model.name} made no valid plan in {1 + REPAIRS} tries: ask in other words, or use another model."
+        raise PlanInvalid(errors, hint=hint, model=self.model.name)
+
+    async def answer(self, outcome: Outcome, tell: Tell) -> Answer:
+        reply = await self._ask(chat(answer_parts(outcome, self._persona)), "answer", tell)
+        text = without_thoughts(reply.text).strip()
+        if not text:
+            raise Unavailable(f"{reply.model} thought and said nothing.", hint="Try again, or use another model.")
+        return Answer(text=text, planner=reply.model)
+
+    def _read(self, reply: Reply, request: Request, tools: Mapping[str, ToolSpec]) -> Plan:
+        """The checked plan of a reply. Raises Refused when the model declined, PlanInvalid when the plan is no good."""
+        data = _without_nulls(read_json(reply.text))
+        if isinstance(data, dict):
+            refusal = data.pop("refusal", None)
+            if isinstance(refusal, str) and refusal.strip():
+                if data.get("steps"):
+                    raise PlanInvalid(["the reply has both steps and a refusal; send one of them"])
+                reason = " ".join(refusal.split())[:500]
+                raise Refused(
+                    f"{self.model.name} declined: {reason}", hint="Ask in other words, or offer other tables."
+                )
+        return plans.read(data, tools, [variable.name for variable in request.variables])
+
+    async def _ask(
+        self, messages: Sequence[Message], purpose: str, tell: Tell, schema: Mapping[str, Any] | None = None
+    ) -> Reply:
+        """The model's whole reply, told with its cost. A failed call is told too, and raised."""
+        started = time.monotonic()
+        told: dict[str, Any] = {"purpose": purpose, "model": self.model.name, "endpoint": self.model.endpoint}
+        try:
+            reply = await self.model.complete(messages, schema=schema)
+        except (WorkbenchError, asyncio.CancelledError) as error:
+            tell(Kind.MODEL_CALLED, told | _failed(error) | {"seconds": round(time.monotonic() - started, 6)})
+            raise
+        problem = _incomplete(reply)
+        tell(
+            Kind.MODEL_CALLED,
+            told
+            | {
+                "model": reply.model,
+                "request_sha256": reply.request_sha256,
+                "response_sha256": hashlib.sha256(reply.text.encode(errors="surrogatepass")).hexdigest(),
+                "tokens_in": reply.usage.tokens_in,
+                "tokens_out": reply.usage.tokens_out,
+                "usd": reply.usd,
+                "finish": reply.finish,
+                "seconds": round(reply.seconds, 6),
+                "error": _error(problem) if problem else None,
+            },
+        )
+        if problem is not None:
+            raise problem
+        return reply
+
+
+def _incomplete(reply: Reply) -> WorkbenchError | None:
+    """Why a reply cannot be used, whatever model it came from."""
+    if reply.finish in ("refusal", "content_filter"):
+        return Refused(f"{reply.model} declined the request.", hint="Ask in other words.")
+    if reply.finish == "length":
+        hint = "Ask for less at once, or use a model with a larger limit."
+        return Unavailable(f"The reply of {reply.model} was cut at the token limit.", hint=hint)
+    if not reply.text.strip():
+        return Unavailable(f"{reply.model} answered nothing.", hint="Try again, or use another model.")
+    return None
+
+
+def _failed(error: BaseException) -> dict[str, Any]:
+    """The body of a call that gave no reply. A call that may have been paid for has an unknown price, not none."""
+    data = error.data if isinstance(error, WorkbenchError) else {}
+    # An error with a status is the server's own: it turned the request away, and nobody bills for that.
+    free = "status" in data or data.get("again")
+    return {
+        "request_sha256": "",
+        "response_sha256": "",
+        "tokens_in": data.get("tokens_in", 0),
+        "tokens_out": data.get("tokens_out", 0),
+        "usd": data.get("usd", "0" if free else None),
+        "finish": data.get("finish", ""),
+        "error": _error(error),
+    }
+
+
+def _error(error: BaseException) -> dict[str, str]:
+    if isinstance(error, WorkbenchError):
+        return {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
+    return {"kind": "Cancelled", "message": "stopped before the model had answered", "hint": ""}
+
+
+def _without_nulls(data: Any) -> Any:
+    """The plan without fields that a model filled with null because the schema names them."""
+    if isinstance(data, list):
+        return [_without_nulls({"steps": [step]})["steps"][0] for step in data]
+    if not isinstance(data, dict):
+        return data
+    kept = {key: value for key, value in data.items() if value is not None or key == "steps"}
+    if isinstance(kept.get("steps"), list):
+        kept["steps"] = [
+            {key: value for key, value in step.items() if value is not None or key not in _OPTIONAL}
+            if isinstance(step, dict)
+            else step
+            for step in kept["steps"]
+        ]
+    return kept

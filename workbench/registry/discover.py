@@ -1,0 +1,204 @@
+"""Finds the tools: project, user, plug-ins, shipped, in this order. Describes them without running them.
+
+Cheap enough for every request: a file is read again only when its size or time changed. A nearer tool stands in for a
+farther one of its name, and that is told; one that nobody has trusted yet replaces nothing.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import stat
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import workbench
+from workbench.core.errors import Refused, Unavailable
+from workbench.core.tools import ToolSpec
+from workbench.registry.spec import MAX_BYTES, Origin, describe
+from workbench.registry.trust import Trust
+
+GROUP = "workbench.tools"
+"""Entry points: `weather = "acme_tools.weather"` names a file, `all = "acme_tools.tools"` a folder of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """`tools` may be used. `untrusted` would be after `workbench trust PATH`. `problems` are files that are no tools
+    though they mean to be, `shadowed` says which tool stands in for which; both are lines for the user."""
+
+    tools: Mapping[str, ToolSpec]
+    problems: tuple[str, ...] = ()
+    shadowed: tuple[str, ...] = ()
+    untrusted: Mapping[str, ToolSpec]
+
+
+def discover(project: Path, config: Path, shipped: Path | None = None) -> Found:
+    """Every tool there is for a project. `shipped`: the folder of our own tools, by default that of this installation.
+    Never raises for what lies in the folders."""
+    problems: list[str] = []
+    ours = list(_describe_all(_files(shipped or shipped_folder()), "shipped", problems))
+    known = {spec.version: spec for spec in ours}
+    others = [
+        *_describe_all(_files(project / "tools"), "project", problems),
+        *_describe_all(_files(config / "tools"), "user", problems),
+        *_describe_all(_plugged(problems), "plug-in", problems),
+    ]
+    trusted = _Trusted(Trust(config, project), problems)
+    tools: dict[str, ToolSpec] = {}
+    untrusted: dict[str, ToolSpec] = {}
+    shadowed: list[str] = []
+    for spec in [*(known.get(spec.version, spec) for spec in others), *ours]:
+        if spec.version not in known and not trusted(spec):
+            untrusted.setdefault(spec.name, spec)
+        elif spec.name not in tools:
+            tools[spec.name] = spec
+        elif tools[spec.name].version != spec.version:
+            nearer = tools[spec.name]
+            shadowed.append(f"{spec.name}: {_place(nearer)} stands in for {_place(spec)}")
+    shadowed += [
+        f"{name}: {_place(spec)} will stand in for {_place(tools[name])} once it is trusted"
+        for name, spec in untrusted.items()
+        if name in tools
+    ]
+    return Found(
+        tools=dict(sorted(tools.items())),
+        problems=tuple(dict.fromkeys(problems)),
+        shadowed=tuple(dict.fromkeys(shadowed)),
+        untrusted=dict(sorted(untrusted.items())),
+    )
+
+
+def shipped_folder() -> Path | None:
+    """Where the tools of this installation lie: in the wheel, or beside the package in a checkout."""
+    package = Path(workbench.__file__).absolute().parent
+    if (inside := package / "_shipped_tools").is_dir():
+        return inside
+    checkout = package.parent
+    return checkout / "tools" if (checkout / "pyproject.toml").is_file() else None
+
+
+class _Trusted:
+    """Asks the pins; a damaged file is told once and trusts nobody."""
+
+    def __init__(self, trust: Trust, problems: list[str]) -> None:
+        self._trust = trust
+        self._problems = problems
+
+    def __call__(self, spec: ToolSpec) -> bool:
+        try:
+            return self._trust.is_trusted(spec)
+        except Unavailable as error:
+            self._problems.append(str(error))
+            return False
+
+
+def _place(spec: ToolSpec) -> str:
+    return f"the shipped {spec.name}" if spec.origin == "shipped" else f"{spec.path} ({spec.origin})"
+
+
+def _files(folder: Path | None) -> Iterator[Path]:
+    """The Python files of a folder by name; those that start with `_` or `.` are not tools."""
+    if folder is None:
+        return
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError:
+        return
+    for path in paths:
+        if path.suffix == ".py" and not path.name.startswith(("_", ".")):
+            yield path
+
+
+def _describe_all(paths: Iterator[Path], origin: Origin, problems: list[str]) -> Iterator[ToolSpec]:
+    for path in paths:
+        try:
+            spec = _read(path, origin)
+        except Refused as error:
+            problems.append(str(error))
+        else:
+            if spec is not None:
+                yield spec
+
+
+def _read(path: Path, origin: Origin) -> ToolSpec | None:
+    where = f"{path.parent.name}/{path.name}"
+    try:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):  # opening a pipe would wait for ever
+            raise Refused(f"{where}: not a plain file")
+        if facts.st_size > MAX_BYTES:
+            raise Refused(f"{where}: {facts.st_size:,} bytes; a tool file has at most {MAX_BYTES:,}")
+        # A file that was written just now may change again within the same tick of the file system's clock.
+        fresh = abs(time.time_ns() - facts.st_mtime_ns) < 100_000_000
+        key = (str(path), origin, facts.st_mtime_ns, facts.st_size, facts.st_ino, time.time_ns() if fresh else 0)
+        found = _described(*key)
+    except OSError as error:
+        raise Refused(f"{where}: cannot be read ({error.strerror or error})") from error
+    if isinstance(found, Refused):
+        raise Refused(found.message, hint=found.hint)
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _described(path: str, origin: Origin, mtime: int, size: int, inode: int, fresh: int) -> ToolSpec | Refused | None:
+    """What a file holds, remembered for as long as its facts stay the same."""
+    with Path(path).open("rb") as file:
+        source = file.read(MAX_BYTES + 1)
+    try:
+        return describe(source, Path(path), origin)
+    except Refused as error:
+        return error
+
+
+def _plugged(problems: list[str]) -> Iterator[Path]:
+    """The files that installed packages name as tools. The packages are looked up, never imported."""
+    for name, value in _entry_points(tuple(sys.path), _times()):
+        try:
+            places = list(_locate(value))
+        except Exception as error:  # noqa: BLE001 - finders of other packages may raise anything
+            problems.append(f"entry point {name} = {value!r}: {type(error).__name__}: {error}")
+            continue
+        if not places:
+            problems.append(f"entry point {name} = {value!r}: there is no such file")
+        yield from places
+
+
+@lru_cache(maxsize=4)
+def _entry_points(path: tuple[str, ...], times: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
+    found = importlib.metadata.entry_points(group=GROUP)
+    return tuple(sorted({(point.name, point.value) for point in found}))
+
+
+def _times() -> tuple[int, ...]:
+    """When the folders that packages are installed in last changed."""
+    found = []
+    for place in sys.path:
+        try:
+            found.append(Path(place or ".").stat().st_mtime_ns)
+        except OSError:
+            found.append(0)
+    return tuple(found)
+
+
+def _locate(value: str) -> Iterator[Path]:
+    package, *rest = value.partition("[")[0].strip().replace(":", ".").split(".")
+    spec = importlib.util.find_spec(package)
+    if spec is None:
+        return
+    if not rest:
+        if spec.origin and spec.origin.endswith(".py") and not spec.submodule_search_locations:
+            yield Path(spec.origin)
+        for root in spec.submodule_search_locations or ():
+            yield from _files(Path(root))
+        return
+    for root in spec.submodule_search_locations or ():
+        base = Path(root).joinpath(*rest)
+        if base.with_name(f"{base.name}.py").is_file():
+            yield base.with_name(f"{base.name}.py")
+        elif base.is_dir():
+            yield from _files(base)

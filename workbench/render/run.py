@@ -1,0 +1,221 @@
+"""The one output gate: what a run shows, as text and as HTML that reads without scripts, style or widgets.
+
+Everything that a user, a tool or a model wrote is cleaned and escaped here, for cells, pages and exports alike. Nothing
+that changes from run to run (ids, times, paths, isolation) is in the text or the HTML: it is metadata, so that two runs
+of the same notebook compare equal.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from workbench.core.artifacts import Artifact
+from workbench.core.outcome import Outcome, StepOutcome
+from workbench.core.plan import Plan
+from workbench.core.progress import State
+from workbench.render.clean import clean_text, escape, host_of, safe_markdown
+from workbench.render.tables import table_html, table_text
+
+Load = Callable[[Artifact], bytes | None]
+"""The bytes of a run's file, None when it is gone."""
+
+MAX_ROWS = 20
+MAX_IMAGE = 8_000_000
+MARKS = {
+    State.WAITING: "·",
+    State.RUNNING: "▸",
+    State.DONE: "✓",
+    State.FAILED: "✗",
+    State.BLOCKED: "–",
+    State.UNCERTAIN: "?",
+    State.CANCELLED: "■",
+}
+_PNG = b"\x89PNG\r\n\x1a\n"
+
+STYLE = (
+    "<style>.workbench.workbench{font-size:var(--jp-ui-font-size1,13px);color:var(--jp-ui-font-color1,CanvasText)}"
+    ".workbench.workbench table{border-collapse:collapse;margin:.4em 0}"
+    ".workbench.workbench th,.workbench.workbench td{text-align:left;padding:.15em .7em;vertical-align:top;"
+    "border-bottom:1px solid var(--jp-border-color2,GrayText)}"
+    ".workbench.workbench td.number,.workbench.workbench th.number{text-align:right;font-variant-numeric:tabular-nums}"
+    ".workbench.workbench pre{white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;margin:.2em 0}"
+    ".workbench.workbench img{max-width:100%;background:#fff}"
+    ".workbench.workbench .small{color:var(--jp-ui-font-color2,inherit);font-size:.92em}</style>"
+)
+
+
+def bundle(outcome: Outcome, load: Load) -> tuple[dict[str, str], dict[str, Any]]:
+    """What a cell shows for a run: `text/plain` and `text/html`, and the metadata that goes beside them."""
+    data = {"text/plain": as_text(outcome), "text/html": as_html(outcome, load)}
+    metadata = {
+        "workbench": {
+            "run": outcome.run,
+            "status": outcome.status,
+            "started_at": outcome.started_at,
+            "seconds": round(outcome.seconds, 3),
+            "isolation": outcome.isolation,
+            "steps": {step.id: {"seconds": round(step.seconds, 3), "tries": step.tries} for step in outcome.steps},
+        }
+    }
+    return data, metadata
+
+
+def as_text(outcome: Outcome) -> str:
+    """A run as plain text: plan, how it was read, answer, tables, sources, model and cost."""
+    parts: list[str] = []
+    titles = {step.title for step in outcome.steps}  # the plan has said them already
+    if outcome.plan is not None:
+        parts.append(plan_text(outcome.plan, outcome.steps))
+    notes = [clean_text(note) for note in outcome.notes]
+    if notes:
+        parts.append("\n".join(notes))
+    if outcome.answer:
+        parts.append(clean_text(outcome.answer, keep_lines=True))
+    parts += [_frame_text(frame, titles) for frame in shown_frames(outcome)]
+    parts += [f"[picture] {clean_text(image.alt or image.title)}" for image in outcome.images]
+    if outcome.sources:
+        lines = [f"[{n}] {clean_text(s.get('title', ''))} {clean_text(s.get('url', ''))}" for n, s in _sources(outcome)]
+        parts.append("Sources\n" + "\n".join(lines))
+    if outcome.status == "planned":
+        parts.append("Nothing was run: this is the plan.")
+    if outcome.problem is not None and outcome.plan is None:
+        parts.append(clean_text(f"{outcome.problem.kind}: {outcome.problem.message} {outcome.problem.hint}"))
+    parts.append(_footer(outcome))
+    return "\n\n".join(part for part in parts if part)
+
+
+def as_html(outcome: Outcome, load: Load) -> str:
+    """A run as HTML that carries its pictures and loads nothing."""
+    parts: list[str] = []
+    titles = {step.title for step in outcome.steps}  # the plan has said them already
+    if outcome.plan is not None:
+        parts.append(plan_html(outcome.steps))
+    if outcome.notes:
+        parts.append("".join(f'<p class="small">{escape(note)}</p>' for note in outcome.notes))
+    if outcome.answer:
+        parts.append(safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}))
+    parts += [_frame_html(frame, titles) for frame in shown_frames(outcome)]
+    parts += [_image_html(image, load) for image in outcome.images]
+    if outcome.sources:
+        items = "".join(f"<li>{_link(s.get('title', ''), s.get('url', ''))}</li>" for _, s in _sources(outcome))
+        parts.append(f"<p>Sources</p><ol>{items}</ol>")
+    if outcome.status == "planned":
+        parts.append("<p>Nothing was run: this is the plan.</p>")
+    if outcome.problem is not None and outcome.plan is None:
+        said = f"{outcome.problem.kind}: {outcome.problem.message} {outcome.problem.hint}"
+        parts.append(f"<p>{escape(said)}</p>")
+    parts.append(f'<p class="small">{escape(_footer(outcome))}</p>')
+    return f'{STYLE}<div class="workbench tex2jax_ignore mathjax_ignore">{"".join(parts)}</div>'
+
+
+def plan_text(plan: Plan, steps: Sequence[StepOutcome] = ()) -> str:
+    """A plan as aligned lines: state, id, tool, title; SQL and what went wrong below."""
+    known = {step.id: step for step in steps}
+    width = max(len(step.id) for step in plan.steps)
+    tool = max(len(clean_text(step.task)) for step in plan.steps)
+    lines = ["Plan"]
+    for step in plan.steps:
+        outcome = known.get(step.id, StepOutcome(id=step.id, task=step.task, title="", params={}))
+        title = clean_text(step.title) if step.title and step.title != step.task else ""
+        head = (
+            f"  {MARKS[outcome.state]} {outcome.state:<9} {step.id:<{width}}  {clean_text(step.task):<{tool}}  {title}"
+        )
+        lines.append(head.rstrip())
+        lines += [f"      {line}" for line in _sql(step.params).splitlines()]
+        if (trouble := _trouble(outcome)) != "":
+            lines.append(f"      {trouble}")
+    return "\n".join(lines)
+
+
+def plan_html(steps: Sequence[StepOutcome]) -> str:
+    """A plan as a table that reads right without any style."""
+    rows = []
+    for step in steps:
+        detail = escape(step.title) if step.title != step.task else ""
+        sql = _sql(step.params)
+        if sql:
+            detail += f"<pre><code>{escape(sql, keep_lines=True)}</code></pre>"
+        if (trouble := _trouble(step)) != "":
+            detail += f"<p>{escape(trouble)}</p>"
+        state = f"{MARKS[step.state]}&nbsp;{step.state}"
+        rows.append(f"<tr><td>{state}</td><td>{escape(step.id)}</td><td>{escape(step.task)}</td><td>{detail}</td></tr>")
+    head = "<tr><th>State</th><th>Step</th><th>Tool</th><th>What it does</th></tr>"
+    return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def shown_frames(outcome: Outcome) -> list[Artifact]:
+    """The tables that are results: those that no later step took as its input, except to draw them."""
+    needs = outcome.plan.needs() if outcome.plan is not None else {}
+    drawn = {step.id for step in outcome.steps if any(artifact.is_image for artifact in step.artifacts)}
+    used = {need for step, before in needs.items() if step not in drawn for need in before}
+    if outcome.plan is not None and outcome.plan.sequential:
+        used = set()
+    leaves = (a for step in outcome.steps if step.id not in used for a in step.artifacts if a.is_frame)
+    return list(dict.fromkeys(leaves))
+
+
+def _frame_text(frame: Artifact, told: set[str]) -> str:
+    rows = frame.preview[:MAX_ROWS]
+    text = table_text([column.name for column in frame.columns], rows)
+    more = _more(frame, len(rows))
+    title = f"{clean_text(frame.title)}\n" if frame.title and frame.title not in told else ""
+    return f"{title}{text}" + (f"\n{more}" if more else "")
+
+
+def _frame_html(frame: Artifact, told: set[str]) -> str:
+    rows = frame.preview[:MAX_ROWS]
+    table = table_html([column.name for column in frame.columns], rows)
+    title = f"<p>{escape(frame.title)}</p>" if frame.title and frame.title not in told else ""
+    more = _more(frame, len(rows))
+    return f"{title}{table}" + (f'<p class="small">{more}</p>' if more else "")
+
+
+def _more(frame: Artifact, shown: int) -> str:
+    total = frame.rows or 0
+    return f"{shown:,} of {total:,} rows; the run's .df has all" if total > shown else ""
+
+
+def _image_html(image: Artifact, load: Load) -> str:
+    data = load(image)
+    said = escape(image.alt or image.title or "picture")
+    if data is None or not data.startswith(_PNG) or len(data) > MAX_IMAGE:
+        return f"<p>[picture: {said}]</p>"
+    return f'<p><img alt="{said}" src="data:image/png;base64,{base64.b64encode(data).decode("ascii")}"></p>'
+
+
+def _link(title: str, url: str) -> str:
+    said = escape(title or url)
+    if not host_of(url):
+        return f"{said} ({escape(url)})" if url and url != title else said
+    return f'<a href="{escape(url)}" rel="noopener noreferrer nofollow">{said}</a>'
+
+
+def _sources(outcome: Outcome) -> list[tuple[int, Any]]:
+    return list(enumerate(outcome.sources[:50], 1))
+
+
+def _sql(params: Any) -> str:
+    sql = params.get("sql") if hasattr(params, "get") else None
+    return clean_text(sql, keep_lines=True) if isinstance(sql, str) else ""
+
+
+def _trouble(step: StepOutcome) -> str:
+    if step.problem is not None:
+        hint = f" → {step.problem.hint}" if step.problem.hint else ""
+        return clean_text(f"{step.problem.message}{hint}")
+    if step.blocked_by:
+        return f"not run: needs {', '.join(map(clean_text, step.blocked_by))}"
+    return ""
+
+
+def _footer(outcome: Outcome) -> str:
+    if not outcome.planner:
+        return ""
+    who = f"Planned by {clean_text(outcome.model or outcome.planner)}"
+    if outcome.answered_by == "summary":
+        who += ", answer put together from the results"
+    elif outcome.answered_by and outcome.answered_by != (outcome.model or outcome.planner):
+        who += f", answered by {clean_text(outcome.answered_by)}"
+    return f"{who}. Cost: {outcome.cost}."
