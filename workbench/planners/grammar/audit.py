@@ -36,6 +36,7 @@ _EVIDENCE: Mapping[tuple[str, Any], str] = {
     ("not", "not"): r"\bNOT\b|<>",
     ("not", "except"): r"\bNOT\b|<>",
     ("when", "not"): r"\bNOT\b",
+    ("when", "except"): r"\bNOT\b",
     ("when", "since"): r">=",
     ("when", "after"): r">=",
     ("when", "before"): r"<",

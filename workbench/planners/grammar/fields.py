@@ -17,8 +17,8 @@ def _stems(text: str) -> frozenset[str]:
 
 
 UNITS = _stems(
-    "mm cm m km g kg mg t lb lbs oz s sec secs second seconds minute minutes mins hour hours hr hrs h ms day days week weeks"
-    " usd eur gbp chf c f celsius fahrenheit pct percent kwh kw mw l ml mhz hz hpa ppm mph kmh kph db w v amp"
+    "mm cm m km g kg mg t lb lbs oz s sec secs second seconds minute minutes mins hour hours hr hrs h ms day days"
+    " week weeks usd eur gbp chf c f celsius fahrenheit pct percent kwh kw mw l ml mhz hz hpa ppm mph kmh kph db w v"
 )
 TIME_UNITS = _stems("s sec secs second seconds minute minutes mins hour hours hr hrs h ms day days week weeks")
 UNIT_WORDS: dict[str, frozenset[str]] = {
@@ -57,6 +57,10 @@ _DERIVED = _stems(
     " refunded cancelled budget estimated est first old new cumulative cum total lower upper"
 )
 """Words that make a column something else than its last word says: `predicted_revenue` is not "revenue"."""
+_LIFETIME = (
+    "hire", "hiring", "birth", "born", "dob", "join", "sign", "regist", "found", "built", "expir", "due", "deadline",
+    "end", "close", "last", "updat", "modif", "member", "enrol", "graduat", "death", "died", "retire", "leave", "left",
+)  # fmt: skip
 _FLAG_STARTS = _stems("is has was did")
 
 
@@ -88,6 +92,11 @@ class Field:
     def is_year(self) -> bool:
         """A numeric column of calendar years."""
         return self.numeric and self.parts[-1:] == ("year",) and _calendar(self.profile)
+
+    @property
+    def lifetime(self) -> bool:
+        """A date in the life of the thing that a row is, such as its birth: not the time of what is measured."""
+        return self.is_date and any(part.startswith(_LIFETIME) for part in self.parts)
 
     @property
     def is_key(self) -> bool:

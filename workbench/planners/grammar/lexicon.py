@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -101,7 +100,13 @@ class Table:
     def name(self) -> str:
         return self.variable.name
 
+    @property
+    def called(self) -> bool:
+        """Whether the request calls the table by its noun."""
+        return any(sense.kind == "rows" for senses in self.senses.values() for sense in senses)
+
     def covers(self) -> set[int]:
+        """The words that have a meaning in this table."""
         return {at for start, found in self.senses.items() for sense in found for at in range(start, sense.end)}
 
 
@@ -120,6 +125,9 @@ class View:
     @property
     def tables(self) -> tuple[Table, ...]:
         return (self.table,) if self.other is None else (self.table, self.other)
+
+    def covers(self) -> set[int]:
+        return set().union(*(table.covers() for table in self.tables))
 
     def dates(self) -> list[Field]:
         """The date columns of the first table; the one named after its rows alone, where there is one (order_date)."""
@@ -257,7 +265,7 @@ def _verbs(words: Sequence[Word], one: Field) -> Iterator[tuple[int, int]]:
 
 
 def _same_root(word: str, base: str, name: str) -> bool:
-    common = len(os.path.commonprefix([word, name]))
+    common = next((at for at, (a, b) in enumerate(zip(word, name, strict=False)) if a != b), min(len(word), len(name)))
     return common >= 4 or (common == 3 and common in (len(name), len(base)))
 
 

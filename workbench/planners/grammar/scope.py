@@ -34,9 +34,9 @@ class Scope:
         """The senses of a kind that start at a position."""
         return (sense for sense in self.senses.get(at, ()) if sense.kind == kind)
 
-    def known(self, at: int) -> bool:
+    @staticmethod
+    def known(word: Word) -> bool:
         """Whether a word is a word of the grammar, whatever the tables hold."""
-        word = self.words[at]
         return (
             word.kind in ("number", "date", "sign")
             or word.low in VOCABULARY
@@ -80,6 +80,11 @@ def rows(scope: Scope, at: int) -> Iterator[Hit]:
     """The noun of one of the view's tables, as its name."""
     for sense in scope.at(at, "rows"):
         yield Hit(sense.end, sense.table, (Tag(at, sense.end, "table", sense.table),))
+
+
+def own_rows(scope: Scope, at: int) -> Iterator[Hit]:
+    """The noun of the rows that are counted: those of the view's first table."""
+    return (hit for hit in rows(scope, at) if hit.value == scope.view.table.name)
 
 
 def named(scope: Scope, at: int) -> Iterator[Hit]:
