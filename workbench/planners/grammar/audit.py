@@ -92,8 +92,12 @@ def _shown(tag: Tag, words: Sequence[Word], sql: str, chart: Mapping[str, Any] |
             return f"date_trunc('{unit}'" in sql or (unit == "day" and "AS DATE" in sql)
         case "chart", kind:
             return chart is not None and kind in ("auto", chart.get("kind"))
+        case "compare", "=":
+            return re.search(r"(?<![<>!])=|\bIN \(", named) is not None
+        case "compare", "!=":
+            return re.search(r"<>|\bNOT\b", named) is not None
         case "compare", op:
-            return re.search(rf"(?<![<>!]){re.escape(op)}(?!=)" if op != "!=" else "<>", named) is not None
+            return re.search(rf"(?<![<>!]){re.escape(op)}(?!=)", named) is not None
         case "joint", "and":
             return "," in sql or " AND " in sql
         case "when", "in" | "from":

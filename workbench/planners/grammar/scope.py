@@ -40,7 +40,7 @@ class Scope:
         return (
             word.kind in ("number", "date", "sign")
             or word.low in VOCABULARY
-            or word.stem in UNITS
+            or word.stem in _UNIT_STEMS
             or is_number_word(word.low)
         )
 
@@ -127,7 +127,7 @@ def unit_word(scope: Scope, at: int, field: Field, before: str = "") -> Iterator
         yield Hit(place + 1, None, (Tag(at, place + 1, "column", field),))
 
 
-VOCABULARY.update(UNITS, *UNIT_WORDS.values())
+_UNIT_STEMS = UNITS.union(*UNIT_WORDS.values())
 
 
 def sign(role: str, **meanings: str) -> Rule:
