@@ -34,7 +34,7 @@ def truth() -> duckdb.DuckDBPyConnection:
     connection = duckdb.connect(":memory:")
     for name in TABLES:
         connection.execute(
-            f"create table {name} as from read_csv('{FOLDER / name}.csv', nullstr=['', 'NA'])"  # noqa: S608
+            f"create table {name} as from read_csv('{FOLDER / name}.csv', nullstr=['', 'NA'])"
         )
     return connection
 
