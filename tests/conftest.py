@@ -14,8 +14,13 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
+# Properties are judged by what they say, not by how long a busy machine takes to say it.
+settings.register_profile("any machine", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+
 ROOT = Path(__file__).resolve().parent.parent
 NAME_LOOKUPS = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"}
 OUTGOING = {"socket.connect", "socket.sendto", "socket.sendmsg"}

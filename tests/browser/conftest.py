@@ -116,8 +116,9 @@ def wait_for(happened: Callable[[], bool], seconds: float, what: str) -> None:
     pytest.fail(f"waited {seconds:g} s for {what}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
+    """One Chromium for a module. Not for the session: its driver runs a loop that async tests would trip over."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         yield browser

@@ -21,9 +21,9 @@ slow = {"mode": "sequential", "steps": [
     {"title": "A short wait", "task": "slow", "params": {"seconds": 0}},
     {"title": "A long wait", "task": "slow", "params": {"seconds": 100}},
 ]}
-_ = workbench.use(workbench.Workbench(model=TestModel(lambda messages: slow)))
+bench = workbench.use(workbench.Workbench(model=TestModel(lambda messages: slow)))
 """
-GRAMMAR = "_ = workbench.use(workbench.Workbench())"
+GRAMMAR = "bench = workbench.use(workbench.Workbench())"
 
 
 def long_run(book: Notebook, number: int) -> None:

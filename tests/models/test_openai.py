@@ -47,6 +47,7 @@ async def test_a_reply_with_its_tokens_and_the_hash_of_what_was_asked():
     )
     assert reply.usd is None  # a server here that calls its model gpt-4o does not cost what OpenAI's does
     assert reply.request_sha256 == again.request_sha256 != other.request_sha256
+    assert server.asked[0].headers["accept-encoding"] == "identity"
     assert server.asked[0].headers["authorization"] == f"Bearer {KEY}"
     assert server.asked[0].body["messages"][-1] == {"role": "user", "content": ASK[-1].content}
 

@@ -100,8 +100,8 @@ async def test_the_only_model_is_found_by_itself_and_speaks(llama: str):
     async with connected(llama, "", key=None) as model:
         reply = await model.complete([Message(role="user", content="hi")], max_tokens=20)
     assert model.name.endswith("random.gguf")
-    assert reply.usage.tokens_out == 20
-    assert reply.finish == "length"
+    assert 0 < reply.usage.tokens_out <= 20
+    assert reply.finish in ("length", "stop")
     assert reply.usd is None
 
 

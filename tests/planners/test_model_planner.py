@@ -383,6 +383,13 @@ async def test_no_answer_is_a_typed_error_and_told(reply):
     assert told[0][1]["error"] is not None
 
 
+async def test_what_a_model_thought_is_not_its_answer():
+    model = TestModel(["<think>41? 42!</think>\n\n42.", "<think>hm</think>\n"])
+    assert (await ModelPlanner(model).answer(OUTCOME, Told())).text == "42."
+    with pytest.raises(Unavailable, match="said nothing"):
+        await ModelPlanner(model).answer(OUTCOME, Told())
+
+
 async def test_an_answer_that_is_cut_is_an_error():
     async with serving(said("There are", "length")) as server, connected(server.base_url) as model:
         with pytest.raises(Unavailable, match="cut at the token limit"):

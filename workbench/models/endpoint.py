@@ -88,6 +88,9 @@ class Endpoint:
         match error, cause:
             case openai.APIStatusError(), _:
                 return self._status(error)
+            case _, httpx2.ConnectError() if "CERTIFICATE" in str(cause):
+                hint = "If it is a server of your own, SSL_CERT_FILE names the certificates to trust."
+                return Unavailable(f"The certificate of {self.where} is not trusted.", hint=hint, endpoint=self.where)
             case _, httpx2.ConnectError() | httpx2.ConnectTimeout():
                 return Unavailable(
                     f"{self.where} cannot be reached.",
@@ -139,7 +142,8 @@ class Endpoint:
             return Unavailable(
                 f"{self.where} sends requests on to {target}, which is not followed.", hint=hint, **facts
             )
-        return Unavailable(f"{self.where} refused the request ({status}){words}", **facts)
+        hint = "Offer fewer or smaller tables, or use a model with more room." if "context" in f"{code} {said}" else ""
+        return Unavailable(f"{self.where} refused the request ({status}){words}", hint=hint, **facts)
 
     def _said(self, body: object) -> tuple[str, str]:
         """The server's own words and its code for the error, from the shapes that servers really send."""

@@ -7,7 +7,6 @@ under way at one endpoint. How the server can be held to JSON is found out once 
 from __future__ import annotations
 
 import asyncio
-import difflib
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,6 +22,7 @@ from workbench.core.errors import TransientError, Unavailable, WorkbenchError
 from workbench.core.tools import digest
 from workbench.models.base import Message, Reply, Usage
 from workbench.models.prices import OPENAI, price
+from workbench.models.served import is_about_the_model, only_model, unknown_model
 from workbench.models.wire import LADDER, Rung, Said, read, request
 
 if TYPE_CHECKING:
@@ -180,37 +180,17 @@ class OpenAIModel:
         return self._endpoints[loop]
 
     async def _only_model(self, endpoint: Endpoint) -> str:
-        served = await self._tries(endpoint.models, self._retries)
-        chat = [name for name in served if "embed" not in name.lower()]
-        if len(chat) == 1:
-            return chat[0]
-        there = f"serves {_list(chat)}" if chat else "serves no chat model"
-        raise Unavailable(f"{endpoint.where} {there}.", hint="Say which: WORKBENCH_MODEL or --model.", available=chat)
+        return only_model(await self._tries(endpoint.models, self._retries), endpoint.where)
 
     async def _explained(self, endpoint: Endpoint, error: WorkbenchError) -> WorkbenchError:
         """The error, or when it is about an unknown model, one that says which models there are."""
-        said = str(error.data.get("said", "")).lower()
-        unknown = error.data.get("code") == "model_not_found" or ("model" in said and "not" in said)
-        if error.data.get("status") != 404 and not (unknown and error.data.get("status") == 400):
+        if not is_about_the_model(error):
             return error
         try:
             served = await endpoint.models()
         except WorkbenchError:
-            return Unavailable(
-                f"{endpoint.where} has no chat completions, or no model {self.name} (404).",
-                hint="Check OPENAI_BASE_URL (it usually ends in /v1) and WORKBENCH_MODEL.",
-                **error.data,
-            )
-        if self.name in served:
-            return error
-        near = difflib.get_close_matches(self.name, served, n=8, cutoff=0.3)
-        served = list(dict.fromkeys([*near, *served]))
-        return Unavailable(
-            f"{endpoint.where} has no model {self.name}; it serves {_list(served)}.",
-            hint="Say which: WORKBENCH_MODEL or --model.",
-            available=served,
-            **error.data,
-        )
+            served = []
+        return unknown_model(self.name, served, endpoint.where, error)
 
     def _limit(self, max_tokens: int | None) -> dict[str, int]:
         if max_tokens is None:
@@ -232,8 +212,3 @@ def _host(url: str) -> str:
         return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
     except ValueError:
         return ""
-
-
-def _list(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:8])
-    return f"{shown} and {len(names) - 8} more" if len(names) > 8 else shown or "none"

@@ -1,130 +1,216 @@
-"""An answer put together from the numbers, without a model: one to three plain sentences a result.
+"""An answer put together from the numbers, without a model: what came out, in one to three plain sentences.
 
-It says only what the results say: values, the highest and lowest, the first and last. No units that are not in a name,
-no causes, no guesses about rows that it does not see.
+It says only what the results hold. Of a table longer than its preview it says nothing about rows that it has not seen,
+except what the order of the query tells.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
 from typing import Any
 
-from workbench.core.artifacts import Artifact, find
+from workbench.core.artifacts import Artifact
 from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.progress import State
 from workbench.planners.base import Answer
 
+SUMMARY = "summary"
 MAX_TEXT = 4000
-"""Characters of one tool's text in an answer."""
-_NUMBERS = ("integer", "number")
-_DAY = re.compile(r"\d{4}-\d\d-\d\d(?:T[\d:.]+)?")
+"""Characters of a tool's text that are shown."""
+
+_LISTED = 5
+_ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]00:00:00(?:\.0+)?)?")
 
 
 def summarise(outcome: Outcome) -> Answer:
-    """The answer to a run from its results alone; `planner` is "summary". Failed steps are named."""
-    parts = [part for step in outcome.steps if step.state is State.DONE for part in _result(step)]
-    failed = [step for step in outcome.steps if step.state is State.FAILED]
-    for step in failed:
-        why = f": {step.problem.message}" if step.problem else ""
-        parts.append(f"{step.title or step.task} failed{why}")
-    if not parts:
-        parts = [f"Done: {step.title or step.task}." for step in outcome.steps if step.state is State.DONE]
-    return Answer(text="\n\n".join(parts), planner="summary")
+    """The answer of a run whose steps have all ended, failed ones named. Planner is "summary"."""
+    said = [line for step in outcome.steps for line in _step(step)]
+    if outcome.problem is not None and not any(step.state is State.FAILED for step in outcome.steps):
+        said.append(f"{outcome.problem.kind}: {outcome.problem.message}")
+    return Answer(text="\n\n".join(said) or "The run gave no result.", planner=SUMMARY)
 
 
-def _result(step: StepOutcome) -> list[str]:
-    """What one finished step says. A picture says nothing in words: it is shown."""
+def _step(step: StepOutcome) -> Iterator[str]:
+    match step.state:
+        case State.DONE:
+            yield from _value(step)
+        case State.FAILED:
+            why = f": {step.problem.message}" if step.problem is not None else ""
+            yield f"The step “{step.title}” failed{why}"
+        case State.BLOCKED:
+            yield f"The step “{step.title}” was not run, because it needs {', '.join(step.blocked_by)}."
+        case State.UNCERTAIN:
+            yield f"It is not certain whether the step “{step.title}” was done."
+        case State.CANCELLED:
+            yield f"The step “{step.title}” was cancelled."
+        case State.WAITING | State.RUNNING:
+            yield f"The step “{step.title}” has not ended."
+
+
+def _value(step: StepOutcome) -> Iterator[str]:
     value = step.value
-    if isinstance(value, Mapping) and isinstance(value.get("formatted"), str):
-        return [_cut(value["formatted"])]
-    frames = [artifact for artifact in find(value) if artifact.is_frame]
-    if frames:
-        return [_frame(frame, step.title if step.title != step.task else "") for frame in frames]
-    if isinstance(value, str):
-        return [_cut(value)] if value.strip() else []
-    if isinstance(value, bool | int | float):
-        return [f"{step.title}: {_value(value)}"]
-    return []
+    if isinstance(value, Artifact):
+        if value.is_frame:
+            yield table(value, step)
+        return
+    if isinstance(value, Mapping):
+        if isinstance(value.get("formatted"), str) and value["formatted"].strip():
+            yield _capped(value["formatted"])
+            return
+        frames = [item for item in value.values() if isinstance(item, Artifact) and item.is_frame]
+        yield from (table(frame, step) for frame in frames)
+        plain = {key: item for key, item in value.items() if isinstance(item, str | int | float | bool)}
+        if plain:
+            yield _capped(
+                "; ".join(f"{key}: {item if isinstance(item, str) else number(item)}" for key, item in plain.items())
+            )
+    elif isinstance(value, list | tuple):
+        texts = [str(item) for item in value if isinstance(item, str | int | float)]
+        many = f"{step.title}: {len(value):,} results"
+        yield _capped(
+            f"{many}: {', '.join(texts[:_LISTED])}{', …' if len(texts) > _LISTED else ''}." if texts else f"{many}."
+        )
+    elif value is not None:
+        yield _capped(value if isinstance(value, str) else f"{step.title}: {number(value)}.")
+    elif step.text.strip():
+        yield _capped(step.text)
 
 
-def _frame(frame: Artifact, title: str) -> str:
-    rows, total = frame.preview, frame.rows or 0
+def _capped(text: str) -> str:
+    text = text.strip()
+    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT].rstrip()} … ({len(text):,} characters in all)"
+
+
+# -- tables ------------------------------------------------------------------------------------------------------------
+
+
+def table(frame: Artifact, step: StepOutcome) -> str:
+    """What a table says: its one value, its few rows, or its highest and lowest."""
+    title = frame.title or step.title
     names = [column.name for column in frame.columns]
-    said = title or frame.title
-    if not total:
-        return f"{said}: no rows." if said else "There are no rows."
-    measures = [index for index, column in enumerate(frame.columns) if column.type in _NUMBERS]
-    labels = [index for index in range(len(names)) if index not in measures]
-    if total == 1:
-        return _one(frame, said, labels, measures)
-    head = f"{said}: " if said else ""
-    if len(rows) < total or len(measures) != 1 or not 1 <= len(labels) <= 2:
-        return f"{head}{total:,} rows with {', '.join(map(_words, names[:8]))}{' and more' if len(names) > 8 else ''}."
-    measure = measures[0]
-    known = [row for row in rows if row[measure] is not None]
-    if len(known) < 2:
-        return f"{head}{total:,} rows."
-    high, low = max(known, key=lambda row: row[measure]), min(known, key=lambda row: row[measure])
-
-    def point(row: tuple[Any, ...]) -> str:
-        return f"{', '.join(_label(row[index], rows, index) for index in labels)} ({_value(row[measure])})"
-
-    if high[measure] == low[measure]:
-        return f"{head}{_words(names[measure])} is {_value(high[measure])} in all {total:,} rows."
-    if len(labels) == 1 and all(_is_day(row[labels[0]]) for row in rows):
-        return f"{head}from {point(rows[0])} to {point(rows[-1])}; highest {point(high)}, lowest {point(low)}."
-    if total == 2:
-        return f"{head}{point(rows[0])}, {point(rows[1])}."
-    return f"{head}highest {point(high)}, lowest {point(low)}, of {total:,}."
+    rows, count = frame.preview, frame.rows if frame.rows is not None else len(frame.preview)
+    if not count:
+        return f"{title}: no rows."
+    if count == 1 and len(rows) == 1:
+        return _one_row(title, names, rows[0])
+    groups = [at for at, column in enumerate(frame.columns) if not _measures(column.type, column.name, at)]
+    measures = [at for at in range(len(names)) if at not in groups]
+    if len(groups) == 1 and groups[0] == 0 and measures and len(names) <= 4:
+        return _grouped(title, names, rows, count, _order(step, names[1]))
+    if len(names) > 1 and measures and len(groups) == 2 and len(names) <= 4 and count == len(rows):
+        best = max(
+            (row for row in rows if _is_number(row[measures[0]])), key=lambda row: row[measures[0]], default=None
+        )
+        if best is not None:
+            where = ", ".join(say(best[at], names[at]) for at in groups)
+            name = names[measures[0]]
+            return f"{title}: {count:,} rows; the highest {name} is {_with(best, measures[0], names)} ({where})."
+    return f"{title}: {count:,} rows of {len(names)} column{'s' if len(names) > 1 else ''} ({_names(names)})."
 
 
-def _one(frame: Artifact, said: str, labels: list[int], measures: list[int]) -> str:
-    """A single row: the number alone, or what it belongs to and each number with its name."""
-    (row,) = frame.preview
-    names = [_words(column.name) for column in frame.columns]
-    if len(names) == 1:
-        return f"{said or names[0]}: {_value(row[0])}."
-    parts = [_label(row[index], frame.preview, index) for index in labels[:4]]
-    parts += [f"{names[index]} {_value(row[index])}" for index in measures[:6]]
-    more = " and more" if len(labels) > 4 or len(measures) > 6 else ""
-    return f"{said}: {', '.join(parts)}{more}." if said else f"{', '.join(parts)}{more}."
+def _measures(kind: str, name: str, at: int) -> bool:
+    return kind in ("integer", "number") and not (
+        at == 0 and name.casefold() in ("year", "month", "quarter", "week", "day")
+    )
 
 
-def _value(value: Any) -> str:
+def _one_row(title: str, names: Sequence[str], row: Sequence[Any]) -> str:
+    if len(row) == 1:
+        return f"{title}: {_with(row, 0, names)}."
+    if len(row) > 6:
+        return f"{title}: 1 row of {len(row)} columns ({_names(names)})."
+    if isinstance(row[0], str):
+        rest = ", ".join(f"{names[at]} {_with(row, at, names)}" for at in range(1, len(row)))
+        return f"{say(row[0], names[0])}: {rest}."
+    return f"{title}: " + ", ".join(f"{names[at]} {_with(row, at, names)}" for at in range(len(row))) + "."
+
+
+def _grouped(title: str, names: Sequence[str], rows: Sequence[Sequence[Any]], count: int, order: str) -> str:
+    """One group column and its measures. `order`: how the query sorts the first measure: "DESC", "ASC", "" or with
+    "LIMIT" when it cut the rest off."""
+    whole = count == len(rows)
+    known = [row for row in rows if _is_number(row[1])]
+    if not known:
+        return f"{title}: {count:,} rows without a value."
+    timed = all(isinstance(row[0], str) and _ISO_DAY.fullmatch(row[0]) for row in rows) or names[0].casefold() == "year"
+    if "LIMIT" in order and whole and count <= 10:
+        listed = "; ".join(f"{at}. {_pair(row, names)}" for at, row in enumerate(rows, 1))
+        return f"{title}: {listed}."
+    if timed and whole and len(known) > 1:
+        top, low = max(known, key=lambda r: r[1]), min(known, key=lambda r: r[1])
+        return (
+            f"{title}: from {_pair(rows[0], names)} to {_pair(rows[-1], names)}."
+            f" The highest is {_pair(top, names)}, the lowest {_pair(low, names)}."
+        )
+    if timed:
+        return f"{title}: {count:,} rows, the first {_pair(rows[0], names)}."
+    if whole and len(known) > 1:
+        top, low = max(known, key=lambda r: r[1]), min(known, key=lambda r: r[1])
+        if top[1] == low[1]:
+            return f"{title}: {_with(top, 1, names)} for each of {count:,}."
+        return (
+            f"{say(top[0], names[0])} has the highest {names[1]} ({_with(top, 1, names)}),"
+            f" {say(low[0], names[0])} the lowest ({_with(low, 1, names)}); {count:,} rows."
+        )
+    if order.startswith(("DESC", "ASC")):
+        end = "highest" if order.startswith("DESC") else "lowest"
+        return f"{say(known[0][0], names[0])} has the {end} {names[1]} ({_with(known[0], 1, names)}); {count:,} rows."
+    return f"{title}: {count:,} rows, the first {_pair(rows[0], names)}."
+
+
+def _pair(row: Sequence[Any], names: Sequence[str]) -> str:
+    return f"{say(row[0], names[0])} ({_with(row, 1, names)})"
+
+
+def _order(step: StepOutcome, name: str) -> str:
+    """How the step's SQL sorts a column, and whether it cuts off; "" when it does not say."""
+    sql = str(step.params.get("sql", ""))
+    found = re.search(rf"ORDER BY \"?{re.escape(name)}\"? (DESC|ASC)\b", sql)
+    return "" if found is None else found[1] + (" LIMIT" if re.search(r"\bLIMIT \d+\s*$", sql) else "")
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
+
+
+# -- values ------------------------------------------------------------------------------------------------------------
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+
+
+def _with(row: Sequence[Any], at: int, names: Sequence[str]) -> str:
+    text = say(row[at], names[at])
+    percent = names[at].endswith("(%)") or names[at] == "percent"
+    return f"{text} %" if percent and _is_number(row[at]) else text
+
+
+def say(value: Any, name: str = "") -> str:
+    """A value as people write it; `name` is its column's, which tells a year from a count and a month from a day."""
+    unit = name.casefold()
     if value is None:
         return "missing"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        if value.is_integer() and abs(value) < 1e15:
-            return f"{value:,.0f}"
-        return f"{value:,.2f}" if abs(value) >= 100 else f"{value:.4g}"
-    return str(value)
+    if isinstance(value, str) and unit in ("year", "quarter", "month") and _ISO_DAY.fullmatch(value):
+        day = date.fromisoformat(value[:10])
+        return {"year": f"{day.year}", "quarter": f"Q{(day.month + 2) // 3} {day.year}"}.get(unit, f"{day:%B %Y}")
+    if isinstance(value, str):
+        return value[:10] if _ISO_DAY.fullmatch(value) else value[:200]
+    if isinstance(value, int | float) and not isinstance(value, bool) and unit.endswith("year") and value == int(value):
+        return str(int(value))
+    return number(value)
 
 
-def _label(value: Any, rows: tuple[tuple[Any, ...], ...], index: int) -> str:
-    """A row's name; the first days of months as months, of years as years, when all of them are."""
-    days = [str(row[index])[:10] for row in rows if _is_day(row[index])]
-    if len(days) == len(rows) and _is_day(value):
-        if all(day.endswith("-01-01") for day in days) and len(days) > 1:
-            return str(value)[:4]
-        if all(day.endswith("-01") for day in days):
-            return str(value)[:7]
-        return str(value)[:10]
-    return str(value) if isinstance(value, int) else _value(value)
-
-
-def _is_day(value: Any) -> bool:
-    return isinstance(value, str) and _DAY.fullmatch(value) is not None
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _cut(text: str) -> str:
-    text = text.strip()
-    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]} …"
+def number(value: Any) -> str:
+    """A number with thousands separators and as many decimals as say something."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
+        return f"{int(value):,}"
+    if value != value or value in (float("inf"), float("-inf")):
+        return "not a number" if value != value else str(value)
+    size = abs(value)
+    text = f"{value:,.2f}" if size >= 1 else f"{value:.3g}"
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text

@@ -18,7 +18,9 @@ from workbench.core.tools import ToolSpec
 from workbench.models.base import Message, Model, Reply
 from workbench.planners import prompt
 from workbench.planners.base import Answer, Planned, Tell
-from workbench.planners.reply import read_json
+from workbench.planners.parts import messages as chat
+from workbench.planners.reply import read_json, without_thoughts
+from workbench.planners.results import answer_parts
 
 REPAIRS = 2
 MAX_SHOWN_CHARS = 20_000
@@ -28,7 +30,7 @@ _OPTIONAL = ("id", "title", "needs", "timeout", "retry")
 
 
 class ModelPlanner:
-    """Plans and answers with `model`; `persona` is added to its instructions for plans."""
+    """Plans and answers with `model`; `persona` is added to its instructions."""
 
     name = "model"
 
@@ -41,7 +43,7 @@ class ModelPlanner:
             raise Refused(
                 "There are no tools to plan with.", hint="`workbench tools` says which were found, and why not."
             )
-        asked = prompt.messages(prompt.plan_parts(request, tools, self._persona))
+        asked = chat(prompt.plan_parts(request, tools, self._persona))
         schema = prompt.plan_schema(tools)
         messages, errors = asked, [""]
         for attempt in range(1 + REPAIRS):
@@ -59,8 +61,11 @@ class ModelPlanner:
         raise PlanInvalid(errors, hint=hint, model=self.model.name)
 
     async def answer(self, outcome: Outcome, tell: Tell) -> Answer:
-        reply = await self._ask(prompt.messages(prompt.answer_parts(outcome)), "answer", tell)
-        return Answer(text=reply.text.strip(), planner=reply.model)
+        reply = await self._ask(chat(answer_parts(outcome, self._persona)), "answer", tell)
+        text = without_thoughts(reply.text).strip()
+        if not text:
+            raise Unavailable(f"{reply.model} thought and said nothing.", hint="Try again, or use another model.")
+        return Answer(text=text, planner=reply.model)
 
     def _read(self, reply: Reply, request: Request, tools: Mapping[str, ToolSpec]) -> Plan:
         """The checked plan of a reply. Raises Refused when the model declined, PlanInvalid when the plan is no good."""

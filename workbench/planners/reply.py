@@ -31,7 +31,7 @@ def read_json(text: str) -> Any:
     """
     if len(text) > MAX_CHARS:
         raise PlanInvalid([f"the reply is {len(text)} characters long; a plan has at most {MAX_CHARS}"])
-    text = _THOUGHTS.sub("", text)
+    text = without_thoughts(text)
     found: list[Any] = []
     position = starts = 0
     while (start := _START.search(text, position)) is not None:
@@ -51,16 +51,22 @@ def read_json(text: str) -> Any:
     raise PlanInvalid(["the reply holds no plan; send one JSON object with `steps`"])
 
 
+def without_thoughts(text: str) -> str:
+    """The text without the thinking that some models put in front of it."""
+    return _THOUGHTS.sub("", text)
+
+
 def _decode(text: str, start: int) -> tuple[Any, int]:
     """The value that starts here, and where it ends; `_PROSE` when these brackets are not JSON at all."""
     try:
         return _DECODER.raw_decode(text, start)
     except json.JSONDecodeError as error:
         first = _SPACE.match(text, start + 1)
-        starts_wrong = error.pos <= (first.end() if first else start + 1) and error.pos < len(text)
-        if starts_wrong and not _LOOSE_OBJECT.match(text, start):
+        is_cut = error.pos >= len(text) or "Unterminated" in error.msg
+        starts_wrong = error.pos <= (first.end() if first else start + 1)
+        if starts_wrong and not is_cut and not _LOOSE_OBJECT.match(text, start):
             return _PROSE, start + 1  # "{name}" or "[see below]": text, not data
-        reason = "is cut off" if error.pos >= len(text) or "Unterminated" in error.msg else f"is broken: {error.msg}"
+        reason = "is cut off" if is_cut else f"is broken: {error.msg}"
         raise PlanInvalid([f"the JSON in the reply {reason} (character {error.pos} of {len(text)})"]) from None
     except RecursionError:
         raise PlanInvalid(["the JSON in the reply is nested too deeply"]) from None

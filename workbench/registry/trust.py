@@ -76,7 +76,7 @@ def _write(path: Path, content: Mapping[str, Any]) -> None:
     """Replace the file as a whole, readable by its owner only."""
     part = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
     try:
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             json.dump(content, file, indent=1)
             file.flush()
@@ -94,7 +94,7 @@ def _locked(path: Path) -> Iterator[None]:
     except ImportError:  # Windows: the last one wins
         yield
         return
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         with suppress(OSError):  # a file system without locks
             fcntl.flock(fd, fcntl.LOCK_EX)

@@ -40,7 +40,7 @@ STYLE = (
     ".workbench.workbench th,.workbench.workbench td{text-align:left;padding:.15em .7em;vertical-align:top;"
     "border-bottom:1px solid var(--jp-border-color2,GrayText)}"
     ".workbench.workbench td.number,.workbench.workbench th.number{text-align:right;font-variant-numeric:tabular-nums}"
-    ".workbench.workbench pre{white-space:pre-wrap;margin:.2em 0}"
+    ".workbench.workbench pre{white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;margin:.2em 0}"
     ".workbench.workbench img{max-width:100%;background:#fff}"
     ".workbench.workbench .small{color:var(--jp-ui-font-color2,inherit);font-size:.92em}</style>"
 )
@@ -65,6 +65,7 @@ def bundle(outcome: Outcome, load: Load) -> tuple[dict[str, str], dict[str, Any]
 def as_text(outcome: Outcome) -> str:
     """A run as plain text: plan, how it was read, answer, tables, sources, model and cost."""
     parts: list[str] = []
+    titles = {step.title for step in outcome.steps}  # the plan has said them already
     if outcome.plan is not None:
         parts.append(plan_text(outcome.plan, outcome.steps))
     notes = [clean_text(note) for note in outcome.notes]
@@ -72,7 +73,7 @@ def as_text(outcome: Outcome) -> str:
         parts.append("\n".join(notes))
     if outcome.answer:
         parts.append(clean_text(outcome.answer, keep_lines=True))
-    parts += [_frame_text(frame) for frame in shown_frames(outcome)]
+    parts += [_frame_text(frame, titles) for frame in shown_frames(outcome)]
     parts += [f"[picture] {clean_text(image.alt or image.title)}" for image in outcome.images]
     if outcome.sources:
         lines = [f"[{n}] {clean_text(s.get('title', ''))} {clean_text(s.get('url', ''))}" for n, s in _sources(outcome)]
@@ -88,13 +89,14 @@ def as_text(outcome: Outcome) -> str:
 def as_html(outcome: Outcome, load: Load) -> str:
     """A run as HTML that carries its pictures and loads nothing."""
     parts: list[str] = []
+    titles = {step.title for step in outcome.steps}  # the plan has said them already
     if outcome.plan is not None:
         parts.append(plan_html(outcome.steps))
     if outcome.notes:
         parts.append("".join(f'<p class="small">{escape(note)}</p>' for note in outcome.notes))
     if outcome.answer:
         parts.append(safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}))
-    parts += [_frame_html(frame) for frame in shown_frames(outcome)]
+    parts += [_frame_html(frame, titles) for frame in shown_frames(outcome)]
     parts += [_image_html(image, load) for image in outcome.images]
     if outcome.sources:
         items = "".join(f"<li>{_link(s.get('title', ''), s.get('url', ''))}</li>" for _, s in _sources(outcome))
@@ -154,18 +156,18 @@ def shown_frames(outcome: Outcome) -> list[Artifact]:
     return list(dict.fromkeys(leaves))
 
 
-def _frame_text(frame: Artifact) -> str:
+def _frame_text(frame: Artifact, told: set[str]) -> str:
     rows = frame.preview[:MAX_ROWS]
     text = table_text([column.name for column in frame.columns], rows)
     more = _more(frame, len(rows))
-    title = f"{clean_text(frame.title)}\n" if frame.title else ""
+    title = f"{clean_text(frame.title)}\n" if frame.title and frame.title not in told else ""
     return f"{title}{text}" + (f"\n{more}" if more else "")
 
 
-def _frame_html(frame: Artifact) -> str:
+def _frame_html(frame: Artifact, told: set[str]) -> str:
     rows = frame.preview[:MAX_ROWS]
     table = table_html([column.name for column in frame.columns], rows)
-    title = f"<p>{escape(frame.title)}</p>" if frame.title else ""
+    title = f"<p>{escape(frame.title)}</p>" if frame.title and frame.title not in told else ""
     more = _more(frame, len(rows))
     return f"{title}{table}" + (f'<p class="small">{more}</p>' if more else "")
 

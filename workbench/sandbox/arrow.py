@@ -18,11 +18,10 @@ if TYPE_CHECKING:
 BATCH_ROWS = 1 << 17
 
 
-def write_table(frame: pd.DataFrame | pd.Series[Any], file: IO[bytes]) -> None:
-    """Write the frame as an Arrow IPC file. Raises Refused naming a column that cannot travel."""
+def write_table(table: pa.Table, file: IO[bytes]) -> None:
+    """Write the table as an Arrow IPC file."""
     import pyarrow as pa
 
-    table = from_pandas(frame)
     with pa.ipc.new_file(file, table.schema) as writer:
         writer.write_table(table, max_chunksize=BATCH_ROWS)
 
@@ -103,7 +102,11 @@ def unsupported(kind: pa.DataType) -> str | None:
 
     if isinstance(kind, pa.BaseExtensionType):
         return str(kind)
-    if types.is_dictionary(kind) or types.is_list(kind) or types.is_large_list(kind):
+    if types.is_dictionary(kind):
+        inner = kind.value_type
+        odd = types.is_nested(inner) or types.is_dictionary(inner) or types.is_float16(inner)
+        return f"categories of type {inner}" if odd else unsupported(inner)
+    if types.is_list(kind) or types.is_large_list(kind):
         return unsupported(kind.value_type)
     if types.is_struct(kind):
         problems = (unsupported(kind.field(at).type) for at in range(kind.num_fields))

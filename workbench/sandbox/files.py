@@ -6,24 +6,28 @@ it, syncs it and gives it its name `<step>-<n>-<hash>.arrow` or `.png`; whatever
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterable
+import stat
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from workbench.core.artifacts import ARROW, PNG, Artifact
+from workbench.core.artifacts import PNG, Artifact
 from workbench.core.errors import ToolFailed, Unavailable
 from workbench.sandbox.limits import Limits
 from workbench.sandbox.scratch import unwritable
+from workbench.sandbox.vetting import check_png
 
 FileKind = Literal["frame", "image"]
-_SUFFIX: dict[FileKind, str] = {"frame": ".arrow", "image": ".png"}
+_SUFFIX: Mapping[FileKind, str] = {"frame": ".arrow", "image": ".png"}
+_NOUN: Mapping[FileKind, str] = {"frame": "table", "image": "picture"}
 
 
 class Inputs:
@@ -50,7 +54,7 @@ class Inputs:
         if relative.is_absolute() or ".." in relative.parts:
             raise ToolFailed(f"{relative} is not a file of a run")
         try:
-            return os.open(self._folder / relative, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
+            return _open_plain(self._folder / relative)
         except OSError as error:
             raise ToolFailed(
                 f"the table or picture {relative.name} is gone ({error.strerror})", hint="Run the request again."
@@ -72,7 +76,7 @@ class Outputs:
         self._artifacts = artifacts
         self._folder = artifacts / _safe(run)
         self._step = _safe(step)
-        self._limits = limits or Limits(file=1 << 50)
+        self._limits = limits or Limits()
         self._parts: list[_Part] = []
         self._settled: dict[int, Artifact] = {}
 
@@ -93,7 +97,7 @@ class Outputs:
         path = self._folder / f".part-{secrets.token_hex(8)}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except OSError as error:
             raise unwritable(self._folder, error) from error
         self._parts.append(_Part(path, kind, title, alt))
@@ -108,48 +112,58 @@ class Outputs:
         return self._settled[number]
 
     def _settle(self, number: int, part: _Part) -> Artifact:
-        data = self._read(part)
-        digest = hashlib.sha256(data).hexdigest()
-        described = _described(part, data)
-        name = f"{self._step}-{number + 1}-{digest[:12]}{_SUFFIX[part.kind]}"
+        most = self._limits.file if part.kind == "frame" else self._limits.picture
         try:
-            _sync(part.path)
+            with os.fdopen(_open_plain(part.path), "rb") as file:
+                if (size := os.fstat(file.fileno()).st_size) > most:
+                    raise ToolFailed(f"a {_NOUN[part.kind]} of {size:,} bytes; the limit is {most:,}")
+                data = file.read(most)
+        except OSError as error:
+            raise Unavailable(f"Cannot read a result back: {error.strerror}.") from error
+        try:
+            described = _described(part.kind, data)
+        except ValueError as error:
+            raise ToolFailed(f"the tool wrote a broken {_NOUN[part.kind]}: {error}") from error
+        return self._place(number, described)
+
+    def keep(self, number: int, described: Mapping[str, Any]) -> Artifact:
+        """The file as an artifact with these facts, unread: for what the host wrote itself."""
+        self._settled[number] = self._place(number, described)
+        return self._settled[number]
+
+    def _place(self, number: int, described: Mapping[str, Any]) -> Artifact:
+        part = self._parts[number]
+        try:
+            with part.path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                size = file.tell()
+                os.fsync(file.fileno())
+            name = f"{self._step}-{number + 1}-{digest[:12]}{_SUFFIX[part.kind]}"
             part.path.replace(self._folder / name)
             _sync(self._folder)
         except OSError as error:
             raise unwritable(self._folder, error) from error
         path = f"{self._folder.relative_to(self._artifacts).as_posix()}/{name}"
-        return Artifact(path=path, bytes=len(data), sha256=digest, title=part.title, **described)
-
-    def _read(self, part: _Part) -> bytes:
-        most = self._limits.file if part.kind == "frame" else self._limits.picture
-        try:
-            if part.path.stat().st_size > most:
-                raise ToolFailed(f"a {part.kind} of {part.path.stat().st_size:,} bytes; the limit is {most:,}")
-            return part.path.read_bytes()
-        except OSError as error:
-            raise Unavailable(f"Cannot read a result back: {error.strerror}.") from error
+        return Artifact(path=path, bytes=size, sha256=digest, title=part.title, alt=part.alt, **described)
 
 
-def _described(part: _Part, data: bytes) -> dict[str, Any]:
-    try:
-        if part.kind == "image":
-            from workbench.sandbox.vetting import check_png
+def _described(kind: FileKind, data: bytes) -> dict[str, Any]:
+    """What a file holds. Raises ValueError when it is not what it should be."""
+    if kind == "image":
+        check_png(data)
+        return {"mime": PNG}
+    from workbench.sandbox import frames
 
-            check_png(data)
-            return {"mime": PNG, "alt": part.alt}
-        from workbench.sandbox import frames
+    return frames.described(frames.check_table(data))
 
-        table = frames.check_table(data)
-        return {
-            "mime": ARROW,
-            "rows": len(table),
-            "columns": frames.columns(table.schema),
-            "preview": frames.preview(table),
-        }
-    except ValueError as error:
-        noun = "table" if part.kind == "frame" else "picture"
-        raise ToolFailed(f"the tool wrote a broken {noun}: {error}") from error
+
+def _open_plain(path: Path) -> int:
+    """A descriptor to read a plain file; a link, a pipe or a device, which could hold us up, is an OSError."""
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "not a plain file")
+    return fd
 
 
 def _sync(path: Path) -> None:

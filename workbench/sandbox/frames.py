@@ -7,9 +7,10 @@ from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.core.artifacts import PREVIEW_ROWS, Artifact, Column
+from workbench.core.artifacts import ARROW, PREVIEW_ROWS, Artifact, Column
 from workbench.core.errors import Unavailable
 from workbench.sandbox import arrow
+from workbench.sandbox.scratch import unwritable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,10 +33,11 @@ def snapshot(frame: pd.DataFrame, artifacts: Path, run: str, name: str) -> Artif
         number, fd = outputs.open("frame", title=name)
         try:
             with os.fdopen(fd, "wb") as file:
-                arrow.write_table(frame, file)
+                table = arrow.from_pandas(frame)
+                arrow.write_table(table, file)
         except OSError as error:
-            raise Unavailable(f"Cannot write the table {name}: {error.strerror}.", hint="Free some space.") from error
-        return outputs.settle(number)
+            raise unwritable(artifacts, error) from error
+        return outputs.keep(number, described(table))
 
 
 def read_frame(path: Path) -> pd.DataFrame:
@@ -63,6 +65,8 @@ def check_table(data: bytes) -> pa.Table:
         if len(table) > MAX_ROWS:
             raise ValueError(f"{len(table):,} rows, the limit is {MAX_ROWS:,}")
         table.validate(full=True)
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            _check_categories(name, column)
     except (pa.ArrowException, OSError) as error:
         raise ValueError((str(error).splitlines() or [type(error).__name__])[0]) from error
     return table.replace_schema_metadata(None)
@@ -78,7 +82,23 @@ def _check_schema(schema: pa.Schema) -> None:
             raise ValueError(f"column {field.name!r} holds {problem}")
 
 
-def columns(schema: pa.Schema) -> tuple[Column, ...]:
+def _check_categories(name: str, column: pa.ChunkedArray) -> None:
+    """Raises ValueError when categories are missing or there twice: no DataFrame could be made of them."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        for chunk in column.chunks:
+            words = chunk.dictionary
+            if words.null_count or len(words.unique()) != len(words):
+                raise ValueError(f"column {name!r} has a category twice")
+
+
+def described(table: pa.Table) -> dict[str, Any]:
+    """What an artifact says of a table besides its file."""
+    return {"mime": ARROW, "rows": len(table), "columns": _columns(table.schema), "preview": preview(table)}
+
+
+def _columns(schema: pa.Schema) -> tuple[Column, ...]:
     """The columns as an artifact says them."""
     return tuple(Column(name=field.name, type=_word(field.type)) for field in schema)
 

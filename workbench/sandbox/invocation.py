@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import linecache
 import os
@@ -13,9 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from workbench import toolkit
+from workbench.core.errors import Refused
 from workbench.sandbox import wire
 from workbench.sandbox.line import Line
 from workbench.sandbox.values import NotPlain, clean, plain
+
+MAX_LINE = 4000
+"""Characters of a reported line."""
+MAX_AFTER = 86_400.0
+"""Seconds that a tool may ask to be left alone."""
 
 
 class Invocation:
@@ -114,7 +121,7 @@ class Invocation:
             table = toolkit.Table(_tables().as_frame(table.frame), table.title)
         number, fd = self._output("frame", table.title, "")
         with os.fdopen(fd, "wb") as file:
-            _tables().write_table(table.frame, file)
+            _tables().write_table(_tables().from_pandas(table.frame), file)
         return {wire.FILE: number}
 
     def _output(self, kind: str, title: str, alt: str) -> tuple[int, int]:
@@ -126,10 +133,14 @@ class Invocation:
             return None
 
         value = plain(dict(params), keep, f"the parameters of {service}")
+        if (size := len(wire.pack(value))) > self._limits["answer"]:
+            raise toolkit.Failed(
+                f"{service} was given {size:,} bytes of JSON; the limit is {self._limits['answer']:,}."
+            )
         return self._line.ask({"kind": "call", "service": str(service), "params": value})[0]
 
     def _tell(self, kind: str, body: Mapping[str, Any]) -> None:
-        self._line.send({"kind": kind, **{key: clean(str(text)) for key, text in body.items()}})
+        self._line.send({"kind": kind, **{key: clean(str(text)[:MAX_LINE]) for key, text in body.items()}})
 
     def _failure(self, error: BaseException) -> dict[str, Any]:
         """How the tool failed, as data; the traceback only where it says more than the message."""
@@ -137,14 +148,16 @@ class Invocation:
             return _said("transient", error, error.hint, after=error.after)
         if isinstance(error, toolkit.Failed | NotPlain):
             return _said("failed", error, getattr(error, "hint", ""))
-        if type(error).__name__ == "Refused" and type(error).__module__ == "workbench.core.errors":
-            return _said("failed", getattr(error, "message", error), getattr(error, "hint", ""))
+        if isinstance(error, Refused):
+            return _said("failed", error.message, error.hint)
         message = f"{type(error).__name__}: {_text(error)}".rstrip(": ") + self._where(error)
         hint = ""
         if isinstance(error, MemoryError):
             hint = f"A tool may use {self._limits['memory'] / (1 << 30):g} GB; work on fewer rows or columns at a time."
-        elif isinstance(error, OSError) and error.errno == 27:  # EFBIG: the file limit
+        elif isinstance(error, OSError) and error.errno == errno.EFBIG:
             hint = f"One file may have {self._limits['file'] >> 20:,} MB."
+        elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            hint = "Free some space on the disk that holds WORKBENCH_HOME."
         return {**_said("failed", message, hint), "trace": self._trace(error)}
 
     def _where(self, error: BaseException) -> str:
@@ -173,7 +186,7 @@ def _tables() -> Any:
 
 
 def _said(kind: str, message: Any, hint: Any, after: Any = None) -> dict[str, Any]:
-    after = float(after) if isinstance(after, int | float) else None
+    after = float(after) if isinstance(after, int | float) and 0 <= after <= MAX_AFTER else None
     return {"kind": kind, "message": _text(message)[:4000], "hint": _text(hint)[:1000], "after": after}
 
 

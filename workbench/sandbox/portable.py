@@ -208,13 +208,19 @@ class SpawnedSandbox:
     def _imports(self) -> list[str]:
         """Where a worker may import from: where this process does, without relative places and the project's files."""
         ours = str(Path(workbench.__file__).absolute().parent.parent)
-        project, prefix = self._project.absolute(), Path(sys.prefix)
-        kept = [
-            place
-            for place in dict.fromkeys(sys.path)
-            if Path(place).is_absolute()
-            and (place == ours or Path(place).is_relative_to(prefix) or not Path(place).is_relative_to(project))
-        ]
+        installed = (Path(sys.prefix), Path(sys.base_prefix))
+        project = self._project.absolute()
+
+        def may(place: str) -> bool:
+            path = Path(place)
+            return path.is_absolute() and (
+                place == ours
+                or not path.is_relative_to(project)
+                or any(path.is_relative_to(prefix) for prefix in installed)
+                or path.name in ("site-packages", "dist-packages")
+            )
+
+        kept = [place for place in dict.fromkeys(sys.path) if may(place)]
         return kept if ours in kept else [ours, *kept]
 
 

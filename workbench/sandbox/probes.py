@@ -104,7 +104,14 @@ def run():
             "date": datetime.date(2025, 1, 2), "time": datetime.datetime(2025, 1, 2, 3, 4),
             "dec": decimal.Decimal("1.5"), "enum": Colour.RED, "path": pathlib.PurePosixPath("a/b")}
 """
-    wanted: dict[str, Any] = {"nan": None, "inf": [None], "set": [1, 2], "tuple": [1, 2], "3": "key", "date": "2025-01-02"}
+    wanted: dict[str, Any] = {
+        "nan": None,
+        "inf": [None],
+        "set": [1, 2],
+        "tuple": [1, 2],
+        "3": "key",
+        "date": "2025-01-02",
+    }
     wanted |= {"time": "2025-01-02T03:04:00", "dec": 1.5, "enum": "red", "path": "a/b"}
     _same(_expect(await bench.run(source), "ok").value, wanted)
 

@@ -56,7 +56,7 @@ def refuse_compression(data: bytes) -> None:
         for slot in (2, 3):  # dictionaries, record batches
             for offset in _blocks(footer, table, slot):
                 _refuse_in_message(memoryview(data)[offset:])
-    except struct.error as error:
+    except (struct.error, IndexError) as error:
         raise ValueError("it is not an Arrow file") from error
 
 

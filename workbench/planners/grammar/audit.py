@@ -36,12 +36,13 @@ _EVIDENCE: Mapping[tuple[str, Any], str] = {
     ("not", "not"): r"\bNOT\b|<>",
     ("not", "except"): r"\bNOT\b|<>",
     ("when", "not"): r"\bNOT\b",
+    ("when", "except"): r"\bNOT\b",
     ("when", "since"): r">=",
     ("when", "after"): r">=",
     ("when", "before"): r"<",
     ("when", "through"): r"<",
-    ("by", "by"): r"GROUP BY",
-    ("by", "per"): r"GROUP BY",
+    ("by", "by"): r"GROUP BY|ORDER BY",
+    ("by", "per"): r"GROUP BY|ORDER BY",
     ("by", None): r"\bavg\(",
     ("distinct", None): r"\bDISTINCT\b",
     ("missing", None): r"IS NULL",
@@ -52,7 +53,7 @@ _EVIDENCE: Mapping[tuple[str, Any], str] = {
     ("describe", None): r"SUMMARIZE",
     ("trend", None): r"date_trunc|\byear\b",
     ("spread", None): r"GROUP BY|\Z",
-    ("compared", None): r"GROUP BY",
+    ("compared", None): r"GROUP BY|\bIN \(",
 }
 
 
@@ -86,7 +87,9 @@ def _shown(tag: Tag, words: Sequence[Word], sql: str, chart: Mapping[str, Any] |
         case "period", Yearless():
             return "DATE '" in sql
         case "unit", unit:
-            return f"date_trunc('{unit}'" in sql or (f"{unit}(" in sql if unit == "year" else unit == "day" and "AS DATE" in sql)
+            if unit == "year":
+                return re.search(r"(?i)year", named) is not None
+            return f"date_trunc('{unit}'" in sql or (unit == "day" and "AS DATE" in sql)
         case "chart", kind:
             return chart is not None and kind in ("auto", chart.get("kind"))
         case "compare", op:
@@ -115,4 +118,3 @@ def _names(sql: str, name: str) -> bool:
 
 def _day_shown(day: Any, sql: str) -> bool:
     return day.isoformat() in sql or re.search(rf"(?<!\w){day.year}(?!\w)", sql) is not None
-

@@ -24,7 +24,37 @@ _SLOT = re.compile(r"\{([A-Za-z_]\w*)\}")
 _POLITE = re.compile(r"(?:(?:please|kindly|can you|could you|would you|will you|now)[\s,]+)*", re.IGNORECASE)
 _LEADS = frozenset({"for", "about", "of", "that", "on", "in", "at", "from", "to", "named", "called"})
 _PLAIN = frozenset(
-    "what is the a an are was were do does did you i me my we our show give tell how many much which who when where why of".split()
+    [
+        "what",
+        "is",
+        "the",
+        "a",
+        "an",
+        "are",
+        "was",
+        "were",
+        "do",
+        "does",
+        "did",
+        "you",
+        "i",
+        "me",
+        "my",
+        "we",
+        "our",
+        "show",
+        "give",
+        "tell",
+        "how",
+        "many",
+        "much",
+        "which",
+        "who",
+        "when",
+        "where",
+        "why",
+        "of",
+    ]
 )
 """Words that open any question: a plain example needs another one before its argument to be recognised by."""
 

@@ -17,10 +17,28 @@ def _stems(text: str) -> frozenset[str]:
 
 
 UNITS = _stems(
-    "mm cm m km g kg mg t lb lbs oz s sec secs second seconds minute minutes mins hour hours hr hrs h ms day days week weeks"
-    " usd eur gbp chf c f celsius fahrenheit pct percent kwh kw mw l ml mhz hz hpa ppm mph kmh kph db w v amp"
+    "mm cm m km g kg mg t lb lbs oz s sec secs second seconds minute minutes mins hour hours hr hrs h ms day days"
+    " week weeks usd eur gbp chf c f celsius fahrenheit pct percent kwh kw mw l ml mhz hz hpa ppm mph kmh kph db w v"
 )
 TIME_UNITS = _stems("s sec secs second seconds minute minutes mins hour hours hr hrs h ms day days week weeks")
+UNIT_WORDS: dict[str, frozenset[str]] = {
+    "mm": _stems("mm millimeters millimetres"),
+    "cm": _stems("cm centimeters centimetres"),
+    "m": _stems("m meters metres"),
+    "km": _stems("km kilometers kilometres"),
+    "g": _stems("g grams"),
+    "kg": _stems("kg kilos kilograms"),
+    "minute": _stems("min minutes"),
+    "hour": _stems("hours h"),
+    "hr": _stems("hours hrs"),
+    "h": _stems("hours h"),
+    "sec": _stems("seconds sec"),
+    "s": _stems("seconds sec"),
+    "c": _stems("c degrees celsius"),
+    "pct": _stems("percent"),
+}
+"""How a column's unit may be said after a number: "over 24 hours" of wait_hr."""
+
 _ADDITIVE = _stems(
     "revenue sales amount units quantity qty count cost costs profit spend spending expense expenses turnover total"
     " payment payments visits clicks views impressions downloads donations rainfall precipitation sold deaths births"
@@ -39,6 +57,10 @@ _DERIVED = _stems(
     " refunded cancelled budget estimated est first old new cumulative cum total lower upper"
 )
 """Words that make a column something else than its last word says: `predicted_revenue` is not "revenue"."""
+_LIFETIME = (
+    "hire", "hiring", "birth", "born", "dob", "join", "sign", "regist", "found", "built", "expir", "due", "deadline",
+    "end", "close", "last", "updat", "modif", "member", "enrol", "graduat", "death", "died", "retire", "leave", "left",
+)  # fmt: skip
 _FLAG_STARTS = _stems("is has was did")
 
 
@@ -72,15 +94,32 @@ class Field:
         return self.numeric and self.parts[-1:] == ("year",) and _calendar(self.profile)
 
     @property
+    def lifetime(self) -> bool:
+        """A date in the life of the thing that a row is, such as its birth: not the time of what is measured."""
+        return self.is_date and any(part.startswith(_LIFETIME) for part in self.parts)
+
+    @property
     def is_key(self) -> bool:
         """A code for a thing. Keys are counted and grouped by, never added up."""
         return self.profile.type in ("integer", "text", "number") and bool(_KEYS.intersection(self.parts[-1:]))
 
     @property
     def flag(self) -> bool:
-        """True or false, or 1 and 0."""
+        """True or false, or 1 and 0, or yes and no."""
         p = self.profile
-        return p.type == "boolean" or (p.type == "integer" and p.distinct == 2 and (p.minimum, p.maximum) == (0, 1))
+        return (
+            self.yes is not None
+            or p.type == "boolean"
+            or (p.type == "integer" and p.distinct == 2 and (p.minimum, p.maximum) == (0, 1))
+        )
+
+    @property
+    def yes(self) -> str | None:
+        """The value that means yes in a text column of yes and no."""
+        values = self.profile.values or ()
+        if {value.casefold() for value in values} not in ({"yes", "no"}, {"y", "n"}, {"true", "false"}):
+            return None
+        return next(value for value in values if value[0] in "yYtT")
 
     @property
     def unique(self) -> bool:
@@ -104,6 +143,8 @@ class Field:
     @property
     def groupable(self) -> bool:
         p = self.profile
+        if self.is_key and self.unique:  # that is the rows themselves
+            return False
         if p.type in ("text", "boolean") or self.is_year or self.is_key:
             return not p.dates
         if not self.numeric or self.additive or not p.distinct:
@@ -156,7 +197,9 @@ def column_forms(name: str, is_date: bool) -> tuple[tuple[tuple[str, ...], int, 
     return _listed(forms)
 
 
-_SHORT = {"qty": "quantity", "temp": "temperature", "amt": "amount", "dept": "department", "sex": "gender"}
+_SHORT = {"qty": "quantity", "temp": "temperature", "amt": "amount", "dept": "department", "sex": "gender",
+    "dest": "destination", "dep": "departure", "arr": "arrival", "avg": "average", "max": "maximum", "min": "minimum",
+}  # fmt: skip
 
 
 def _without_end(parts: tuple[str, ...], ends: frozenset[str]) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -18,8 +17,53 @@ LONGEST = 7
 
 _NOT_NOUNS = frozenset({"df", "data", "frame", "table", "dataset", "list", "record", "log", "raw", "clean"})
 STOP = frozenset(
-    "a an the of in on at by for from to with and or not no is are was were be i we me my us our it its as all any each"
-    " per this that than then there do does did have has had".split()
+    [
+        "a",
+        "an",
+        "the",
+        "of",
+        "in",
+        "on",
+        "at",
+        "by",
+        "for",
+        "from",
+        "to",
+        "with",
+        "and",
+        "or",
+        "not",
+        "no",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "i",
+        "we",
+        "me",
+        "my",
+        "us",
+        "our",
+        "it",
+        "its",
+        "as",
+        "all",
+        "any",
+        "each",
+        "per",
+        "this",
+        "that",
+        "than",
+        "then",
+        "there",
+        "do",
+        "does",
+        "did",
+        "have",
+        "has",
+        "had",
+    ]
 )
 """Words that are read as a value only next to their column's name."""
 
@@ -56,7 +100,13 @@ class Table:
     def name(self) -> str:
         return self.variable.name
 
+    @property
+    def called(self) -> bool:
+        """Whether the request calls the table by its noun."""
+        return any(sense.kind == "rows" for senses in self.senses.values() for sense in senses)
+
     def covers(self) -> set[int]:
+        """The words that have a meaning in this table."""
         return {at for start, found in self.senses.items() for sense in found for at in range(start, sense.end)}
 
 
@@ -75,6 +125,9 @@ class View:
     @property
     def tables(self) -> tuple[Table, ...]:
         return (self.table,) if self.other is None else (self.table, self.other)
+
+    def covers(self) -> set[int]:
+        return set().union(*(table.covers() for table in self.tables))
 
     def dates(self) -> list[Field]:
         """The date columns of the first table; the one named after its rows alone, where there is one (order_date)."""
@@ -143,8 +196,9 @@ def _table(
             index = _values(one.profile.values)
             for text in index.keys() & texts.keys():
                 for at, end in texts[text]:
-                    weak = text in STOP or end - at == 1 and words[at].kind == "number"
                     for value in index[text]:
+                        weak = text in STOP and not _shouted(words[at:end], value)
+                        weak |= end - at == 1 and words[at].kind == "number"
                         found.setdefault(at, []).append(Sense(end, "value", 0, variable.name, one, value, weak))
     return Table(variable, fields, {at: _best(tuple(senses)) for at, senses in found.items()})
 
@@ -191,6 +245,11 @@ def _spellings(gram: Sequence[Word]) -> set[str]:
     return {text, one, one + "s", one + "es"} if len(one) > 2 else {text}
 
 
+def _shouted(gram: Sequence[Word], value: str) -> bool:
+    """Whether a value that is also a small word (IT, US) is written as the value."""
+    return len(value) > 1 and value.isupper() and [word.text for word in gram] == [value]
+
+
 def _verbs(words: Sequence[Word], one: Field) -> Iterator[tuple[int, int]]:
     """Where the request says what happens on this column's day: `opened` for opened_at, `signed up` for signup_date."""
     name = one.parts[0]
@@ -206,7 +265,7 @@ def _verbs(words: Sequence[Word], one: Field) -> Iterator[tuple[int, int]]:
 
 
 def _same_root(word: str, base: str, name: str) -> bool:
-    common = len(os.path.commonprefix([word, name]))
+    common = next((at for at, (a, b) in enumerate(zip(word, name, strict=False)) if a != b), min(len(word), len(name)))
     return common >= 4 or (common == 3 and common in (len(name), len(base)))
 
 

@@ -11,7 +11,20 @@ from workbench.planners.grammar.query import Period, Unit, Yearless, add_months,
 from workbench.planners.grammar.rules import VOCABULARY, Hit, Tag
 from workbench.planners.grammar.scope import Scope
 
-_NAMES = "January February March April May June July August September October November December".split()
+_NAMES = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+]
 _MONTHS = {name.casefold(): number for number, name in enumerate(_NAMES, 1)}
 _MONTHS |= {name[:3]: number for name, number in _MONTHS.items()} | {"sept": 9}
 _ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "1st": 1, "2nd": 2, "3rd": 3, "4th": 4}
@@ -38,6 +51,7 @@ _PATTERNS = [
     )
 ]
 VOCABULARY.update(_MONTHS, _ORDINALS, {"q1", "q2", "q3", "q4", "quarter", "year", "month", "week", "ytd", "to", "date"})
+VOCABULARY.update(f"{day}{end}" for day in range(1, 32) for end in ("st", "nd", "rd", "th"))
 VOCABULARY.update({"today", "yesterday", "last", "previous", "this", "current"})
 _MONTHS_IN: dict[str, int] = {"month": 1, "quarter": 3, "year": 12}
 
@@ -54,11 +68,15 @@ def period(scope: Scope, at: int) -> Iterator[Hit]:
 
 
 def _made(said: dict[str, str | None], today: date) -> Period | Yearless | None:
-    year = int(said["year"]) if said.get("year") else None
+    year = int(said.get("year") or 0) or None
     try:
         if iso := said.get("iso"):
             day = date.fromisoformat(iso if len(iso) == 10 else f"{iso}-01")
-            return _one_day(day) if len(iso) == 10 else _of_year(Yearless("month", day.month, _NAMES[day.month - 1]), day.year)
+            return (
+                _one_day(day)
+                if len(iso) == 10
+                else _of_year(Yearless("month", day.month, _NAMES[day.month - 1]), day.year)
+            )
         if said.get("back"):
             return _relative(str(said["back"]), said.get("unit") or "", today)
         if said.get("day"):
@@ -69,7 +87,7 @@ def _made(said: dict[str, str | None], today: date) -> Period | Yearless | None:
         month = _MONTHS[str(said["month"])]
         return _of_year(Yearless("month", month, _NAMES[month - 1]), year)
     if said.get("q") or said.get("ordinal"):
-        number = int(said["q"] or 0) or _ORDINALS[str(said["ordinal"])]
+        number = int(said.get("q") or 0) or _ORDINALS[str(said.get("ordinal"))]
         return _of_year(Yearless("quarter", number, f"Q{number}"), year)
     return None if year is None else Period(date(year, 1, 1), date(year + 1, 1, 1), str(year), "year")
 

@@ -58,7 +58,7 @@ class Yearless:
         return Period(start, add_months(start, months), f"{self.said} {year}", self.unit)
 
 
-Op = Literal["in", "=", "!=", "<", "<=", ">", ">=", "between", "period", "null", "true"]
+Op = Literal["in", "=", "!=", "<", "<=", ">", ">=", "between", "range", "period", "null", "true"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +79,10 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The first `limit` groups or rows when ordered by the measure, largest first if `down`."""
+    """The first `limit` groups or rows (None: all) when ordered by the measure, largest first if `down`."""
 
     by: Measure
-    limit: int
+    limit: int | None
     down: bool
 
 
@@ -95,7 +95,7 @@ values that occur. describe: statistics of every column."""
 @dataclass(frozen=True, slots=True)
 class Query:
     """A question over one view, complete. `part` is the condition of a percentage; `chart` what was asked for: "",
-    "auto", "bar", "line", "scatter" or "hist"."""
+    "auto", "bar", "line", "scatter" or "hist", and `across` the column of its horizontal axis."""
 
     shape: Shape
     measures: tuple[Measure, ...] = ()
@@ -104,6 +104,7 @@ class Query:
     order: Order | None = None
     part: tuple[Where, ...] = ()
     columns: tuple[Field, ...] = ()
+    across: Field | None = None
     limit: int | None = None
     chart: str = ""
 

@@ -19,9 +19,9 @@ _HOW = {
 _OPS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least", "=": "equal to"}
 
 
-def read_as(query: Query, view: View) -> str:
-    """The line `Read as: …`."""
-    return f"Read as: {_what(query)}{_conditions(query)}, from {' and '.join(t.name for t in view.tables)}."
+def what(query: Query, view: View) -> str:
+    """What the query gives, as half a sentence."""
+    return f"{_what(query)}{_conditions(query)}, from {' and '.join(t.name for t in view.tables)}"
 
 
 def _what(query: Query) -> str:
@@ -39,7 +39,8 @@ def _what(query: Query) -> str:
             return f"the different values of {query.dims[0].field.name}"
         case "percent":
             of = "the rows" if query.measures[0].field is None else f"the sum of {query.measures[0].field.name}"
-            return f"the percentage of {of} with {_listed(query.part)}"
+            each = f" for each {' and '.join(_dim(d) for d in query.dims)}" if query.dims else ""
+            return f"the percentage of {of} with {_listed(query.part)}{each}"
         case "share":
             return f"the share in percent of {_measure(query.measures[0])} for each {_dim(query.dims[0])}"
         case _:
@@ -49,7 +50,7 @@ def _what(query: Query) -> str:
 def _groups(query: Query) -> str:
     said = " and ".join(_measure(one) for one in query.measures)
     each = " and ".join(_dim(dim) for dim in query.dims)
-    if query.order is not None:
+    if query.order is not None and query.order.limit is not None:
         end = "highest" if query.order.down else "lowest"
         many = f"{query.order.limit} groups" if query.order.limit > 1 else "group"
         return f"the {many} by {each} with the {end} {said}"
@@ -83,6 +84,9 @@ def _where(one: Where) -> str:
             return f"{name} is {no}{' or '.join(map(str, one.values))}"
         case "between":
             return f"{name} is between {one.values[0]} and {one.values[1]}"
+        case "range":
+            low, first, high, second = one.values
+            return f"{name} is {_OPS[str(low)]} {first} and {_OPS[str(high)]} {second}"
         case "null":
             return f"{name} is {'present' if one.negated else 'missing'}"
         case "true":
@@ -109,12 +113,12 @@ def title(query: Query, view: View) -> str:
         case "distinct":
             text = f"Values of {label(query.dims[0].field)}"
         case "percent":
-            text = f"Percentage with {_listed(query.part)}"
+            text = f"Percentage with {_listed(query.part)}" + "".join(f" by {_dim_title(d)}" for d in query.dims)
         case _:
             text = " and ".join(_measure_title(one) for one in query.measures)
             text = f"share of {text}" if query.shape == "share" else text
             text += "".join(f" {'by' if at == 0 else 'and'} {_dim_title(d)}" for at, d in enumerate(query.dims))
-            if query.order is not None:
+            if query.order is not None and query.order.limit is not None:
                 text = f"{'Top' if query.order.down else 'Bottom'} {query.order.limit}: {text}"
     details = ", ".join(_detail(one) for one in query.where)
     text = f"{text}, {details}" if details else text

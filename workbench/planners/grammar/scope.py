@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from workbench.planners.grammar.fields import Field
+from workbench.planners.grammar.fields import UNIT_WORDS, UNITS, Field
 from workbench.planners.grammar.lexicon import Sense, View
 from workbench.planners.grammar.rules import VOCABULARY, Hit, Rule, Tag
 from workbench.planners.grammar.words import Word, is_number_word, number
@@ -34,10 +34,15 @@ class Scope:
         """The senses of a kind that start at a position."""
         return (sense for sense in self.senses.get(at, ()) if sense.kind == kind)
 
-    def known(self, at: int) -> bool:
+    @staticmethod
+    def known(word: Word) -> bool:
         """Whether a word is a word of the grammar, whatever the tables hold."""
-        word = self.words[at]
-        return word.kind in ("number", "date", "sign") or word.low in VOCABULARY or is_number_word(word.low)
+        return (
+            word.kind in ("number", "date", "sign")
+            or word.low in VOCABULARY
+            or word.stem in UNITS
+            or is_number_word(word.low)
+        )
 
 
 def column(test: Test = lambda f: True, *, kind: str = "column") -> Rule:
@@ -77,6 +82,11 @@ def rows(scope: Scope, at: int) -> Iterator[Hit]:
         yield Hit(sense.end, sense.table, (Tag(at, sense.end, "table", sense.table),))
 
 
+def own_rows(scope: Scope, at: int) -> Iterator[Hit]:
+    """The noun of the rows that are counted: those of the view's first table."""
+    return (hit for hit in rows(scope, at) if hit.value == scope.view.table.name)
+
+
 def named(scope: Scope, at: int) -> Iterator[Hit]:
     """`@name` of one of the view's tables."""
     if at < len(scope.words) and scope.words[at].kind == "name":
@@ -105,13 +115,28 @@ def quoted(scope: Scope, at: int) -> Iterator[Hit]:
         yield Hit(at + 1, text, (Tag(at, at + 1, "value", text),))
 
 
-def sign(**meanings: str) -> Rule:
+def unit_word(scope: Scope, at: int, field: Field, before: str = "") -> Iterator[Hit]:
+    """The column's own unit where it is said ("over 24 hours" of wait_hours), after the word `before` if there is one;
+    also nothing at all."""
+    yield Hit(at, None)
+    own = [part for part in field.parts if part in UNITS]
+    if before and scope.lows[at : at + 1] != (before,):
+        return
+    place = at + 1 if before else at
+    if own and place < len(scope.words) and scope.words[place].stem in UNIT_WORDS.get(own[-1], {own[-1]}):
+        yield Hit(place + 1, None, (Tag(at, place + 1, "column", field),))
+
+
+VOCABULARY.update(UNITS, *UNIT_WORDS.values())
+
+
+def sign(role: str, **meanings: str) -> Rule:
     """A comparison sign, as its meaning."""
     signs = {text: op for op, texts in meanings.items() for text in texts.split()}
 
     def rule(scope: Scope, at: int) -> Iterator[Hit]:
         if at < len(scope.words) and scope.words[at].kind == "sign" and scope.words[at].text in signs:
             op = signs[scope.words[at].text]
-            yield Hit(at + 1, op, (Tag(at, at + 1, "compare", op),))
+            yield Hit(at + 1, op, (Tag(at, at + 1, role, op),))
 
     return rule

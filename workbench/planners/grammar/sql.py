@@ -12,16 +12,20 @@ from workbench.planners.grammar.lexicon import View
 from workbench.planners.grammar.query import Dim, Measure, Period, Query, Where
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_RESERVED = frozenset(
-    "with where variadic unpivot union true using trailing to then table symmetric summarize create as into do initially"
-    " for describe desc window except offset in default column false collate returning constraint all case placing cast"
-    " analyse intersect asc analyze check having fetch when and only asymmetric on any array both group pivot_longer"
-    " primary lambda foreign lateral unique leading null distinct limit not from or order some pivot end pivot_wider"
-    " qualify else references deferrable select show verbose struct full columns concurrently cross ilike collation"
-    " try_cast generated anti by at semi asof freeze binary is authorization tuple glob isnull join overlaps tablesample"
-    " left outer like unpack map natural similar notnull positional inner right between exists values row interval"
-    " time timestamp date year month day quarter week hour minute second count sum position current_date".split()
-)
+_KEYWORDS = """
+    with where variadic unpivot union true using trailing to then table symmetric summarize create as into do
+    initially for describe desc window except offset in default column false collate returning constraint all
+    case placing cast analyse intersect asc analyze check having fetch when and only asymmetric on any array
+    both group pivot_longer primary lambda foreign lateral unique leading null distinct limit not from or
+    order some pivot end pivot_wider qualify else references deferrable select show verbose struct full
+    columns concurrently cross ilike collation try_cast generated anti by at semi asof freeze binary is
+    authorization tuple glob isnull join overlaps tablesample left outer like unpack map natural similar
+    notnull positional inner right between exists values row interval time timestamp date year month day
+    quarter week hour minute second count sum position current_date current_time current_timestamp
+"""
+_RESERVED = frozenset(_KEYWORDS.split())
+"""DuckDB's reserved words, and a few that read badly as names."""
+
 _FUNCTIONS = {
     "sum": "sum({})",
     "mean": "avg({})",
@@ -91,7 +95,13 @@ def measure_name(one: Measure) -> str:
 
 
 def dim_name(dim: Dim) -> str:
-    return dim.unit if dim.unit and dim.unit != "day" else dim.field.name
+    if dim.unit == "day" and dim.field.profile.type != "timestamp":
+        return dim.field.name
+    return dim.unit or dim.field.name
+
+
+def _named(expression: str, name: str) -> str:
+    return expression if expression == identifier(name) else f"{expression} AS {identifier(name)}"
 
 
 class Writer:
@@ -104,7 +114,7 @@ class Writer:
         where = self._where(query.where)
         match query.shape:
             case "describe":
-                return Written(f"SELECT * FROM (SUMMARIZE {self._from})", (), ())
+                return Written(f"SELECT * FROM (SUMMARIZE {self._from})", (), ())  # noqa: S608 - the name is quoted
             case "rows":
                 return Written(f"SELECT *\nFROM {self._from}{where}{self._row_order(query)}", (), ())
             case "raw":
@@ -145,7 +155,9 @@ class Writer:
             return f"CAST({self._column(dim.field)} AS DATE)"
         return f"CAST(date_trunc('{dim.unit}', {self._day(dim.field)}) AS DATE)"
 
-    def _measure(self, one: Measure) -> str:
+    def _measure(self, one: Measure, plain: bool = False) -> str:
+        if plain and one.field is not None:
+            return self._column(one.field)
         if one.field is None:
             return "count(*)"
         if one.other is not None:
@@ -156,23 +168,26 @@ class Writer:
     def _groups(self, query: Query, where: str) -> Written:
         groups = tuple(dim_name(dim) for dim in query.dims)
         names = tuple(measure_name(one) for one in query.measures)
-        listed = [f"{self._dim(d)} AS {identifier(n)}" for d, n in zip(query.dims, groups, strict=True)]
+        listed = [_named(self._dim(d), n) for d, n in zip(query.dims, groups, strict=True)]
+        plain = all(one.how == "value" for one in query.measures)  # one row for each group as it is
         if query.shape == "share":
             one = self._measure(query.measures[0])
             names = (f"share of {label(query.measures[0].field) if query.measures[0].field else 'rows'} (%)",)
             listed.append(f"100.0 * {one} / sum({one}) OVER () AS {identifier(names[0])}")
         else:
-            listed += [f"{self._measure(m)} AS {identifier(n)}" for m, n in zip(query.measures, names, strict=True)]
+            listed += [_named(self._measure(m, plain), n) for m, n in zip(query.measures, names, strict=True)]
         sql = f"SELECT {', '.join(listed)}\nFROM {self._from}{where}"
         if groups:
             numbers = ", ".join(str(at) for at in range(1, len(groups) + 1))
-            sql += f"\nGROUP BY {numbers}{self._group_order(query, names, numbers)}"
+            sql += "" if plain else f"\nGROUP BY {numbers}"
+            sql += self._group_order(query, names, numbers)
         return Written(sql, groups, names)
 
     def _group_order(self, query: Query, names: Sequence[str], numbers: str) -> str:
         if query.order is not None:
             way = "DESC" if query.order.down else "ASC"
-            return f"\nORDER BY {identifier(names[0])} {way}, {numbers}\nLIMIT {query.order.limit}"
+            limit = f"\nLIMIT {query.order.limit}" if query.order.limit else ""
+            return f"\nORDER BY {identifier(names[0])} {way}, {numbers}{limit}"
         by_value = len(query.dims) == 1 and query.dims[0].unit is None and not query.dims[0].field.numeric
         return f"\nORDER BY {identifier(names[0])} DESC, 1" if by_value else f"\nORDER BY {numbers}"
 
@@ -185,9 +200,14 @@ class Writer:
     def _percent(self, query: Query, where: str) -> Written:
         part = " AND ".join(self._condition(one) for one in query.part)
         one = self._measure(query.measures[0])
-        name = "percent"
-        sql = f"SELECT 100.0 * {one} FILTER (WHERE {part}) / {one} AS {name}\nFROM {self._from}{where}"
-        return Written(sql, (), (name,))
+        groups = tuple(dim_name(dim) for dim in query.dims)
+        listed = [_named(self._dim(d), n) for d, n in zip(query.dims, groups, strict=True)]
+        listed.append(f"100.0 * {one} FILTER (WHERE {part}) / {one} AS percent")
+        sql = f"SELECT {', '.join(listed)}\nFROM {self._from}{where}"
+        if groups:
+            numbers = ", ".join(str(at) for at in range(1, len(groups) + 1))
+            sql += f"\nGROUP BY {numbers}\nORDER BY {numbers}"
+        return Written(sql, groups, ("percent",))
 
     # -- conditions ----------------------------------------------------------------------------------------------------
 
@@ -203,9 +223,14 @@ class Writer:
                 return f"{column} {'NOT IN' if one.negated else 'IN'} ({', '.join(said)})"
             case "between":
                 return f"{column} BETWEEN {said[0]} AND {said[1]}"
+            case "range":
+                low, first, high, second = one.values
+                return f"{column} {low} {literal(first)} AND {column} {high} {literal(second)}"
             case "null":
                 return f"{column} IS {'NOT ' if one.negated else ''}NULL"
             case "true":
+                if one.field.yes is not None:
+                    return f"{column} {'<>' if one.negated else '='} {literal(one.field.yes)}"
                 test = column if one.field.profile.type == "boolean" else f"{column} = 1"
                 return f"NOT {test}" if one.negated else test
             case "period":
@@ -223,7 +248,7 @@ class Writer:
             if start and stop and stop == start + 1:
                 return f"{column} = {start}"
         else:
-            column, start, stop = self._day(field), one.start, one.stop  # type: ignore[assignment]
+            column, start, stop = self._day(field), one.start, one.stop
         tests = [f"{column} >= {literal(start)}"] if start else []
         tests += [f"{column} < {literal(stop)}"] if stop else []
         return " AND ".join(tests)

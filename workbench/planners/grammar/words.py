@@ -33,6 +33,11 @@ _SPELLED = {
     )
 } | {"fifteen": 15, "twenty": 20, "fifty": 50}
 
+_IRREGULAR = {
+    "diagnoses": "diagnosis", "analyses": "analysis", "hypotheses": "hypothesis", "people": "person", "men": "man",
+    "children": "child", "women": "woman", "indices": "index", "criteria": "criterion", "matrices": "matrix",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -70,6 +75,8 @@ def _words(text: str) -> Iterator[Word]:
 @lru_cache(maxsize=20_000)
 def singular(word: str) -> str:
     """The word without its plural ending. Used on both sides of a comparison, so it need not be a word."""
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
     if len(word) > 4 and word.endswith("ies"):
         return word[:-3] + "y"
     if len(word) > 4 and word.endswith(("sses", "shes", "ches", "xes", "zes")):

@@ -1,0 +1,73 @@
+"""The pieces that prompts are made of.
+
+A prompt is a list of parts, sorted by kind and name, each with its source and whether that source is trusted. The same
+parts render to the same bytes: no ids, clock or paths go in, and the user's words come last, byte for byte.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workbench.models.base import Message
+
+_ORDER = ("instructions", "persona", "tool", "today", "table", "rows", "result", "sources", "request")
+_SYSTEM = frozenset({"instructions", "persona", "tool"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One piece of a prompt. `name` begins with its kind ("tool query_data"); `source` says who wrote the text."""
+
+    name: str
+    source: str
+    text: str
+    trusted: bool = True
+
+    @property
+    def kind(self) -> str:
+        return self.name.partition(" ")[0]
+
+
+def in_order(parts: Sequence[Part]) -> list[Part]:
+    """The parts sorted by kind and name, whatever order they were made in."""
+    return sorted(parts, key=lambda part: (_ORDER.index(part.kind), part.name))
+
+
+def messages(parts: Sequence[Part]) -> list[Message]:
+    """The parts as a chat: what the workbench says as the system, what the user brings as the user."""
+    system = [part for part in parts if part.kind in _SYSTEM]
+    user = [part for part in parts if part.kind not in _SYSTEM]
+    return [
+        Message(role="system", content="\n\n".join(map(_render, system))),
+        Message(role="user", content="\n\n".join(map(_render, user))),
+    ]
+
+
+def _render(part: Part) -> str:
+    # Every line of a text that others wrote is marked, so that none of them can pass for a heading of ours.
+    text = part.text if part.trusted else "| " + part.text.replace("\n", "\n| ")
+    return f"# {part.name}\n{text}"
+
+
+def as_json(value: Any) -> str:
+    """JSON on one line, with letters of all languages as they are."""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def short(value: Any) -> str:
+    """A value of a table as JSON of at most 80 characters."""
+    text = as_json(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def one_line(text: str, most: int) -> str:
+    """The text on one line of at most `most` characters."""
+    return cut(" ".join(str(text).split()), most)
+
+
+def cut(text: str, most: int) -> str:
+    """The text, or its beginning and a word that says so."""
+    return text if len(text) <= most else f"{text[: max(0, most - 6)]} (cut)"
