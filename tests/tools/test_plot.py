@@ -30,7 +30,9 @@ def drawn(frame: pd.DataFrame, kind: str, x: str = "", y: list[str] | None = Non
 
 
 @pytest.mark.parametrize(
-    ("kind", "frame"), [("bar", REGIONS), ("line", MONTHS), ("scatter", MONTHS), ("hist", MONTHS)], ids=lambda v: str(v)[:7]
+    ("kind", "frame"),
+    [("bar", REGIONS), ("line", MONTHS), ("scatter", MONTHS), ("hist", MONTHS)],
+    ids=lambda v: str(v)[:7],
 )
 def test_the_same_table_gives_the_same_bytes(kind, frame):
     assert draw(frame, kind).png == draw(frame, kind).png
@@ -38,7 +40,7 @@ def test_the_same_table_gives_the_same_bytes(kind, frame):
 
 def test_a_picture_carries_no_date_and_no_program():
     png = draw(REGIONS).png
-    assert b"tEXt" not in png and b"iTXt" not in png and b"tIME" not in png
+    assert not [chunk for chunk in (b"tEXt", b"iTXt", b"zTXt", b"tIME") if chunk in png]
 
 
 def test_the_alternative_text_says_kind_title_ranges_and_places():
@@ -99,12 +101,12 @@ def test_empty_tables_and_tables_of_gaps_are_refused():
 
 
 def test_missing_values_are_left_out_and_told():
-    frame = REGIONS.assign(revenue=[1.0, None])
+    frame = REGIONS.assign(revenue=[1.0, float("nan")])
     assert draw(frame).alt.endswith("1 row without a value left out.")
 
 
 def test_a_line_breaks_where_a_value_is_missing():
-    chart = drawn(MONTHS.assign(units=[1.0, None] * 6), "line")
+    chart = drawn(MONTHS.assign(units=[1.0, float("nan")] * 6), "line")
     assert len(chart.across) == 12
     assert chart.note == "6 missing values not drawn"
 
@@ -157,16 +159,19 @@ def test_decimals_and_nullable_integers_are_numbers():
 
 
 def test_long_names_lie_and_time_never_does():
-    assert plot.is_lying(drawn(pd.DataFrame({"c": [f"a rather long name {i}" for i in range(8)], "v": range(8)}), "bar"))
+    assert plot.is_lying(
+        drawn(pd.DataFrame({"c": [f"a rather long name {i}" for i in range(8)], "v": range(8)}), "bar")
+    )
     assert not plot.is_lying(drawn(MONTHS, "bar"))
 
 
-def test_a_histogram_of_whole_numbers_has_a_bar_for_each(monkeypatch):
+def test_a_histogram_of_whole_numbers_has_a_bar_for_each():
     from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
 
     axes = Figure().add_subplot()
     plot.histogram(axes, drawn(pd.DataFrame({"rating": [1, 2, 2, 5]}), "hist"))
-    assert [bar.get_height() for bar in axes.patches] == [1, 2, 0, 0, 1]
+    assert [bar.get_height() for bar in axes.patches if isinstance(bar, Rectangle)] == [1, 2, 0, 0, 1]
 
 
 def test_a_histogram_of_two_columns_or_of_text_is_refused():
@@ -176,7 +181,14 @@ def test_a_histogram_of_two_columns_or_of_text_is_refused():
 
 @pytest.mark.parametrize(
     ("value", "largest", "text"),
-    [(1250, 0, "1,250"), (0.25, 0, "0.25"), (3_500_000, 0, "3.5M"), (500_000, 2e6, "0.5M"), (0, 2e9, "0"), (2e9, 0, "2B")],
+    [
+        (1250, 0, "1,250"),
+        (0.25, 0, "0.25"),
+        (3_500_000, 0, "3.5M"),
+        (500_000, 2e6, "0.5M"),
+        (0, 2e9, "0"),
+        (2e9, 0, "2B"),
+    ],
 )
 def test_ticks_are_readable(value, largest, text):
     assert plot.number(value, largest) == text
