@@ -52,9 +52,7 @@ TOOLS: Mapping[str, ToolSpec] = {
             "query",
             examples=("find documents in {folder} about {query}", "search the documents for {query}"),
         ),
-        tool(
-            "web_search", {"query": _TEXT, "max_results": _NUMBER}, "query", examples=("search the web for {query}",)
-        ),
+        tool("web_search", {"query": _TEXT, "max_results": _NUMBER}, "query", examples=("search the web for {query}",)),
         tool("remember", {"text": _TEXT, "kind": _TEXT}, "text", examples=("remember that our office is in Lisbon",)),
         tool(
             "recall",

@@ -33,9 +33,7 @@ def truth() -> duckdb.DuckDBPyConnection:
     """The tables as DuckDB reads them, with dates as dates."""
     connection = duckdb.connect(":memory:")
     for name in TABLES:
-        connection.execute(
-            f"create table {name} as from read_csv('{FOLDER / name}.csv', nullstr=['', 'NA'])"  # noqa: S608
-        )
+        connection.execute(f"create table {name} as from read_csv('{FOLDER / name}.csv', nullstr=['', 'NA'])")
     return connection
 
 
