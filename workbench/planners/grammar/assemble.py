@@ -29,7 +29,7 @@ def assemble(row: Row) -> Query | None:
     if query is None or chart is None:
         return None
     query = replace(query, chart=chart)
-    return query if _conditions_hold(row, query) and _join_holds(row, query) else None
+    return query if _conditions_hold(row, query) and _reaches_rows(row, query) and _join_holds(row, query) else None
 
 
 _HANDLERS: dict[tuple[str, ...], tuple[Handler, ...]] = {
@@ -103,6 +103,21 @@ def _days_are_clear(row: Row) -> bool:
                 row.no(f"There is no date column for when something was {last}.")
                 return False
     return True
+
+
+def _reaches_rows(row: Row, query: Query) -> bool:
+    """Whether numbers are compared in the rows: `regions with revenue over 5000` speaks of the groups."""
+    for before, part in pairwise([part for part in row.parts if part.kind not in ("glue", "verb")]):
+        if part.kind != "filter" or part.value.op not in _NUMERIC or not part.value.field.numeric or not query.dims:
+            continue
+        if row.scope.lows[part.start] in _HAVING and before.kind not in ("rows", "filter", "link"):
+            row.no(f"Is {part.value.field.name} compared in single rows, or for each group? Say “where” for rows.")
+            return False
+    return True
+
+
+_NUMERIC = ("<", "<=", ">", ">=", "between", "range", "=")
+_HAVING = ("with", "having", "have", "has", "had", "that", "which", "who", "whose")
 
 
 def _conditions_hold(row: Row, query: Query) -> bool:

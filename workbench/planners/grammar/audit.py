@@ -42,6 +42,7 @@ _EVIDENCE: Mapping[tuple[str, Any], str] = {
     ("when", "before"): r"<",
     ("when", "through"): r"<",
     ("by", "by"): r"GROUP BY|ORDER BY",
+    ("by", "each"): r"GROUP BY|ORDER BY",
     ("by", "per"): r"GROUP BY|ORDER BY",
     ("by", None): r"\bavg\(",
     ("distinct", None): r"\bDISTINCT\b",

@@ -22,7 +22,8 @@ NOT = choice(
 PREPOSITION = choice(
     "glue",
     {
-        "": "in|between|for|of|on|at|with|via|through|within|during|among|using|where|that|who|which",
+        "between": "between",
+        "": "in|for|of|on|at|with|via|through|within|during|among|using|where|that|who|which",
         "from": "from",
         "to": "to",
     },
@@ -53,12 +54,14 @@ def values(scope: Scope, at: int) -> Iterator[Hit]:
         items, joints = hit.value
         words = {j[0] for j in joints if j}
         fields = {field for field, _ in items}
-        if len(fields) == 1 and len(words) <= 1 and (len(items) == 1 or words):
+        if len(fields) == 1 and len(words) <= 1 and (len(items) == 1 or words) and len(set(items)) == len(items):
             yield Hit(hit.end, (fields.pop(), tuple(text for _, text in items), "".join(words)), hit.tags)
 
 
 def _in(preposition: str, found: tuple[Field, tuple[str, ...], str]) -> Where | None:
     field, texts, joined = found
+    if preposition == "between" and joined != "and":
+        return None
     return Where(field, "in", texts, joined) if fits_preposition(field, preposition) else None
 
 
@@ -96,8 +99,7 @@ _NUMBERS = made(listed(count_of, mute(phrase("or|, or", role="joint", value="or"
 
 def compared(scope: Scope, at: int) -> Iterator[Hit]:
     """`revenue over 5000`, `units >= 8`, `a rating of 5`, `units between 2 and 5`, `more than 5 units`."""
-    number_field = column(lambda f: f.numeric)
-    for head in seq(may(WITH), THE, number_field)(scope, at):
+    for head in seq(may(WITH), THE, column(lambda f: f.numeric))(scope, at):
         field: Field = head.value[-1]
         intro = head.end - at > 1 and any(tag.role == "glue" for tag in head.tags)
         for middle in opt(mute(BE))(scope, head.end):
@@ -105,7 +107,7 @@ def compared(scope: Scope, at: int) -> Iterator[Hit]:
                 yield Hit(rest.end, rest.value, head.tags + middle.tags + rest.tags)
     for head in seq(mute(WITH), COMPARE, count_of)(scope, at):
         op, number = head.value
-        for tail in number_field(scope, head.end):
+        for tail in column(lambda f: f.measurable)(scope, head.end):
             yield Hit(tail.end, Where(tail.value, op, (number,)), head.tags + tail.tags)
 
 
@@ -115,6 +117,17 @@ _BETWEEN = seq(mute(phrase("between|from", role="range")), count_of, mute(phrase
 def _bounds(scope: Scope, at: int, field: Field, introduced: bool) -> Iterator[Hit]:
     if field.is_year:  # read by the rules for time
         return
+    if field.measurable:
+        yield from _ranges(scope, at, field)
+    for hit in seq(alt(EQUALS, DIFFERS) if not (introduced or field.is_key) else _MAYBE_EQUALS, _NUMBERS)(scope, at):
+        op, numbers = hit.value
+        if not any(_looks_like_year(number, scope) for number in numbers):
+            kind: Op = "=" if len(numbers) == 1 else "in"
+            yield Hit(hit.end, Where(field, kind, numbers, negated=op == "!="), hit.tags)
+
+
+def _ranges(scope: Scope, at: int, field: Field) -> Iterator[Hit]:
+    """`over 5000`, `above 10 and below 20`, `between 2 and 5`: of what is measured, not of keys."""
     for hit in seq(COMPARE, count_of)(scope, at):
         op, number = hit.value
         for end in unit_word(scope, hit.end, field):
@@ -128,11 +141,6 @@ def _bounds(scope: Scope, at: int, field: Field, introduced: bool) -> Iterator[H
         if low <= high:
             for end in unit_word(scope, hit.end, field):
                 yield Hit(end.end, Where(field, "between", (low, high)), hit.tags + end.tags)
-    for hit in seq(alt(EQUALS, DIFFERS) if not (introduced or field.is_key) else _MAYBE_EQUALS, _NUMBERS)(scope, at):
-        op, numbers = hit.value
-        if not any(_looks_like_year(number, scope) for number in numbers):
-            kind: Op = "=" if len(numbers) == 1 else "in"
-            yield Hit(hit.end, Where(field, kind, numbers, negated=op == "!="), hit.tags)
 
 
 def _looks_like_year(number: float, scope: Scope) -> bool:

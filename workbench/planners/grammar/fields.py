@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from workbench.core.request import ColumnProfile
 from workbench.planners.grammar.words import name_parts, singular
 
+DATE_TYPES = frozenset({"date", "timestamp"})
 MAX_GROUPS = {"integer": 50, "number": 12}
 """A numeric column with more distinct values is something to measure, not to group by."""
 
@@ -86,7 +88,7 @@ class Field:
 
     @property
     def is_date(self) -> bool:
-        return self.profile.type in ("date", "timestamp") or self.profile.dates
+        return self.profile.type in DATE_TYPES or self.profile.dates
 
     @property
     def is_year(self) -> bool:
@@ -157,14 +159,18 @@ def _calendar(profile: ColumnProfile) -> bool:
     return all(isinstance(x, int | float) and float(x).is_integer() and 1000 <= x <= 2999 for x in (low, high))
 
 
+FormKind = Literal["column", "date"]
+Form = tuple[tuple[str, ...], int, FormKind]
+
+
 @lru_cache(maxsize=20_000)
-def column_forms(name: str, is_date: bool) -> tuple[tuple[tuple[str, ...], int, str], ...]:
+def column_forms(name: str, is_date: bool) -> tuple[Form, ...]:
     """How a column may be called: (stems, rank, kind). Rank 0 is the whole name, 1 without unit or key ending, 2 its
     last words alone. Kind is `column`, or `date` for what is left of a date column without "date"."""
     parts = name_parts(name)
-    forms: dict[tuple[str, ...], tuple[int, str]] = {parts: (0, "column")}
+    forms: dict[tuple[str, ...], tuple[int, FormKind]] = {parts: (0, "column")}
 
-    def add(form: tuple[str, ...], rank: int, kind: str = "column") -> None:
+    def add(form: tuple[str, ...], rank: int, kind: FormKind = "column") -> None:
         if form and form not in forms:
             forms[form] = (rank, kind)
 
@@ -208,5 +214,5 @@ def _without_end(parts: tuple[str, ...], ends: frozenset[str]) -> tuple[str, ...
     return parts
 
 
-def _listed(forms: dict[tuple[str, ...], tuple[int, str]]) -> tuple[tuple[tuple[str, ...], int, str], ...]:
+def _listed(forms: dict[tuple[str, ...], tuple[int, FormKind]]) -> tuple[Form, ...]:
     return tuple((form, rank, kind) for form, (rank, kind) in forms.items())

@@ -30,6 +30,9 @@ def grouped(row: Row) -> Query | None:
         return percent(row, dims) or _share(row, dims)
     dims = _compared(row, dims)
     measures = None if dims is None else _measures(row, dims)
+    if dims == [] and row.has("list") and measures and all(one.assumed for one in measures):
+        row.no("A list of the rows, or their sum? Say “total …”, or what each value is for.")
+        return None
     if dims is None or measures is None or not _clear(row, measures, dims):
         return None
     return Query("groups", measures, tuple(dims), row.wheres)
@@ -117,7 +120,8 @@ def settle(row: Row, one: Measure, dims: Sequence[Dim]) -> Measure | None:
 
 def _clear(row: Row, measures: Sequence[Measure], dims: Sequence[Dim]) -> bool:
     """Whether measures and groups go together in only one way."""
-    per = any(part.value[0] == "per" for part in row.all("dims"))
+    said = {part.value[0] for part in row.all("dims")}
+    per = "per" in said
     timed = any(d.unit or d.field.is_year for d in dims)
     keyed = any(d.field.is_key for d in dims)
     for one in measures:
@@ -127,7 +131,7 @@ def _clear(row: Row, measures: Sequence[Measure], dims: Sequence[Dim]) -> bool:
         if one.extreme and dims:
             row.no(f"The highest single {name} in each group, or the group with the most? Say “maximum”, or “which”.")
             return False
-        if one.how in _SPREADING and (row.has("each") or (per and (timed or keyed))):
+        if one.how in _SPREADING and (row.has("each") or (timed and said & {"per", "each"}) or (per and keyed)):
             row.no(f"Of the single rows, or of totals for each group first? Say “{one.how} {name} by …” for rows.")
             return False
         if per and one.assumed and keyed:

@@ -144,12 +144,10 @@ _PEAK = choice(
         False: "lowest|smallest|the lowest|the smallest",
     },
 )
-_GETS = may(
-    mute(
-        phrase(
-            "has|have|had|with|having|got|gets|sold|generated|generates|made|makes|received|recorded|saw|shows|showed"
-            "|earned|brought in|is|was"
-        )
+_GETS = mute(
+    phrase(
+        "has|have|had|with|having|got|gets|sold|generated|generates|made|makes|received|recorded|saw|shows|showed"
+        "|earned|brought in"
     )
 )
 _PEAK_OF = seq(_GETS, _PEAK, ONE)

@@ -14,7 +14,7 @@ from workbench.planners.grammar import measures, phrases
 from workbench.planners.grammar.conditions import CONDITION
 from workbench.planners.grammar.query import Dim
 from workbench.planners.grammar.rules import NOTHING, VOCABULARY, Hit, Rule, Tag, alt, made, may, mute, opt, phrase, seq
-from workbench.planners.grammar.scope import Scope, column, named, own_rows, rows, whole
+from workbench.planners.grammar.scope import Scope, column, named, other_rows, own_rows, whole
 from workbench.planners.grammar.small import BE, THE
 from workbench.planners.grammar.words import name_parts
 
@@ -95,7 +95,7 @@ _VERB = alt(BE, phrase("have|has|had|come|comes|came|do|does|did"), _relative)
 _HEAD = seq(measures.ROWS_NOUN, may(phrase("table|data|dataset|data frame|dataframe|frame")))
 _OF_ROWS = seq(phrase("of|for|in|from|among|across|on|within|about|using"), THE, _HEAD)
 _OF_NAMED = seq(opt(phrase("of|for|in|from|on|using|with|among|across|the|in the|of the")), named)
-_OTHER_ROWS = seq(opt(phrase("of|for|in|from|by")), THE, rows)
+_OTHER_ROWS = made(seq(opt(phrase("of|for|in|from|by")), THE, other_rows), lambda name: name)
 _FIRST = alt(seq(phrase("first|head|the first"), opt(whole, 1), measures.ROW_WORDS), seq(whole, measures.ROW_WORDS))
 
 RULES: tuple[tuple[str, Rule], ...] = (
@@ -117,7 +117,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("rows", made(_HEAD, lambda name: (name, False))),
     ("rows", made(_OF_ROWS, lambda found: (found[0], True))),
     ("rows", made(_OF_NAMED, lambda name: (name, True))),
-    ("others", made(_OTHER_ROWS, lambda name: name)),
+    ("others", _OTHER_ROWS),
     ("perrow", made(seq(phrase("per", role="by"), own_rows), lambda name: name)),
     ("top", seq(phrases.TOP, opt(whole, None))),
     ("n", whole),

@@ -64,18 +64,18 @@ _DIM: Rule = alt(
     unit_dim,
 )
 BY = alt(
+    phrase("by|grouped by|group by|broken down by|split by|by each", role="by", value="by"),
     phrase(
-        "by|for each|for every|in each|in every|of each|each|every|grouped by|group by|broken down by|split by"
-        "|within each|at each|on each|separately for each|by each",
+        "for each|for every|in each|in every|of each|each|every|within each|at each|on each|separately for each",
         role="by",
-        value="by",
+        value="each",
     ),
     phrase("per", role="by", value="per"),
 )
 DIMS = made(
     seq(BY, listed(_DIM, mute(phrase("and|,|and by|by|per|, by|and per")), 2)), lambda said, dims: (said, dims[0])
 )
-"""`by region and channel`: (by or per, dims)."""
+"""`by region and channel`: (by, each or per; dims)."""
 
 OPENED_BY = made(seq(column(kind="verb"), BY, UNIT), lambda day, said, unit: (said, (Dim(day, unit),)))
 """`opened per month`"""

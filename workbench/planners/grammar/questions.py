@@ -24,12 +24,14 @@ def count_noun(row: Row) -> Query | None:
     """`how many regions`, `how many units`."""
     dim: Dim = row.core[-1].value
     field = dim.field
-    if row.heads or dim.unit:
+    if row.heads or dim.unit or not row.plural(row.core[-1]):
         return None
     if field.additive:
         return Query("groups", (Measure("sum", field),), (), row.wheres)
-    if field.unique or not (field.profile.type == "text" or field.is_key):
-        return None
+    if not (field.profile.type == "text" or field.is_key) or any(
+        True for _ in row.scope.at(row.core[-1].start, "rows")
+    ):
+        return None  # the noun of the rows is counted as rows
     if any(w.op not in _SIMPLE for w in row.wheres):  # a rating of 5 in some row, or on average?
         return None
     return Query("groups", (Measure("distinct", field),), (), row.wheres)

@@ -11,13 +11,13 @@ from workbench.core.errors import Refused
 from workbench.core.request import Request, Variable
 from workbench.planners.grammar import lexicon, reading
 from workbench.planners.grammar.assemble import assemble
-from workbench.planners.grammar.lexicon import Table, View
 from workbench.planners.grammar.parse import cuts
 from workbench.planners.grammar.query import Query
 from workbench.planners.grammar.row import Row
 from workbench.planners.grammar.rules import Tag
 from workbench.planners.grammar.scope import Scope
 from workbench.planners.grammar.sql import Writer, Written
+from workbench.planners.grammar.views import Table, View
 from workbench.planners.grammar.words import Word, name_parts, split
 
 CONNECT = "To ask in any words, connect a model: set OPENAI_API_KEY or OPENAI_BASE_URL."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from workbench.planners.grammar.lexicon import View
 from workbench.planners.grammar.query import Dim, Measure, Period, Query, Where
 from workbench.planners.grammar.sql import label, measure_name
+from workbench.planners.grammar.views import View
 
 _HOW = {
     "sum": "sum of {}",

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from workbench.planners.grammar.fields import UNIT_WORDS, UNITS, Field
-from workbench.planners.grammar.lexicon import Sense, View
 from workbench.planners.grammar.rules import VOCABULARY, Hit, Rule, Tag
+from workbench.planners.grammar.views import Sense, View
 from workbench.planners.grammar.words import Word, is_number_word, number
 
 Test = Callable[[Field], bool]
@@ -85,6 +85,11 @@ def rows(scope: Scope, at: int) -> Iterator[Hit]:
 def own_rows(scope: Scope, at: int) -> Iterator[Hit]:
     """The noun of the rows that are counted: those of the view's first table."""
     return (hit for hit in rows(scope, at) if hit.value == scope.view.table.name)
+
+
+def other_rows(scope: Scope, at: int) -> Iterator[Hit]:
+    """The noun of the table that is joined."""
+    return (hit for hit in rows(scope, at) if hit.value != scope.view.table.name)
 
 
 def named(scope: Scope, at: int) -> Iterator[Hit]:

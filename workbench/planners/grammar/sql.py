@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from workbench.planners.grammar.fields import Field
-from workbench.planners.grammar.lexicon import View
 from workbench.planners.grammar.query import Dim, Measure, Period, Query, Where
+from workbench.planners.grammar.views import View
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEYWORDS = """
