@@ -136,10 +136,9 @@ def test_functions_that_reach_further_may_not_stand_for_a_table(function):
     assert "not allowed in FROM" in str(refusal(sql))
 
 
-def test_variables_of_the_process_cannot_be_read():
-    hidden = pd.DataFrame({"a": [1]})
-    assert "hidden" in str(refusal("SELECT * FROM hidden"))
-    assert len(hidden) == 1
+@pytest.mark.parametrize("variable", ["frame", "rows", "tables", "query_data"])
+def test_variables_of_the_tool_itself_cannot_be_read(variable, sales):
+    assert f"Table with name {variable} does not exist" in str(refusal(f"FROM {variable}", sales=sales))
 
 
 ATTACKS = json.loads((ROOT / "tests/corpus/attacks/sql_duckdb.json").read_text())
