@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -89,6 +90,27 @@ def test_an_interrupt_cancels_the_work_and_gives_its_own_last_word() -> None:
         bridge.wait(work())
 
 
+def test_an_interrupt_before_the_work_has_begun_still_gives_its_last_word() -> None:
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise Cancelled("Stopped. Nothing was run.") from None
+
+    held, release = threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        held.set()
+        release.wait(10)  # holds the loop, so that the work cannot begin
+
+    bridge.submit(hold())
+    held.wait(10)
+    threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+    threading.Timer(0.3, release.set).start()
+    with pytest.raises(Cancelled, match="Nothing was run"):
+        bridge.wait(work())
+
+
 def test_an_interrupt_of_work_without_a_last_word_stays_an_interrupt() -> None:
     started = threading.Event()
     ended = threading.Event()
@@ -106,6 +128,15 @@ def test_an_interrupt_of_work_without_a_last_word_stays_an_interrupt() -> None:
     assert ended.is_set()
 
 
+def test_work_that_raises_a_programs_end_does_not_take_the_loop_along() -> None:
+    async def leaves() -> None:
+        raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        bridge.wait(leaves())
+    assert bridge.wait(twice(4)) == 8
+
+
 def test_work_that_will_not_end_does_not_hold_the_cell() -> None:
     started, release = threading.Event(), threading.Event()
 
@@ -121,6 +152,25 @@ def test_work_that_will_not_end_does_not_hold_the_cell() -> None:
     interrupt_soon(started)
     with pytest.raises(KeyboardInterrupt):
         bridge.wait(work(), patience=0.05)
+    release.set()
+
+
+def test_a_second_interrupt_does_not_wait_for_the_last_word() -> None:
+    started, release = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        try:
+            started.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGINT)).start()
+            await asyncio.to_thread(release.wait, 10)
+
+    interrupt_soon(started)
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        bridge.wait(work(), patience=30)
+    assert time.monotonic() - began < 5
     release.set()
 
 

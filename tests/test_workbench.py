@@ -93,7 +93,7 @@ async def test_a_refusal_names_its_reason_and_is_on_record(wb: Workbench) -> Non
     with pytest.raises(workbench.Refused) as caught:
         await wb.ask("Why did revenue drop in March?", sales=SALES)
     assert caught.value.hint
-    shown = await wb.show(caught.value.run.id)
+    shown = await wb.record.show(caught.value.run.id)
     assert shown.status == "failed"
     assert shown.outcome.problem is not None
     assert shown.outcome.problem.kind == "Refused"
@@ -108,18 +108,18 @@ async def test_a_plan_can_be_seen_without_running_it(wb: Workbench) -> None:
 
 async def test_a_run_reads_the_same_from_the_memory_as_live(wb: Workbench) -> None:
     run = await wb.ask("total revenue by region of @sales", sales=SALES)
-    assert (await wb.show(run.id)).outcome == run.outcome
-    assert (await wb.show(run.id))._repr_mimebundle_() == run._repr_mimebundle_()
-    assert [row["run"] for row in await wb.runs()] == [run.id]
+    assert (await wb.record.show(run.id)).outcome == run.outcome
+    assert (await wb.record.show(run.id))._repr_mimebundle_() == run._repr_mimebundle_()
+    assert [row["run"] for row in await wb.record.runs()] == [run.id]
 
 
 async def test_the_memory_answers_sql_and_refuses_to_be_changed(wb: Workbench) -> None:
     await wb.ask("total revenue of @sales", sales=SALES)
-    frame = await wb.sql("select status, count(*) as n from runs group by status")
+    frame = await wb.record.sql("select status, count(*) as n from runs group by status")
     assert frame.to_dict("records") == [{"status": "done", "n": 1}]
     for query in ("delete from events", "select 1; select 2", "copy events to '/tmp/x'", "select * from nothing", ""):
         with pytest.raises(workbench.ToolFailed):
-            await wb.sql(query)
+            await wb.record.sql(query)
 
 
 async def test_what_is_remembered_is_recalled_by_another_workbench_on_the_same_home(tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ async def test_stopping_a_run_keeps_finished_steps_and_is_on_record(tmp_path: Pa
     task.cancel()
     with pytest.raises(workbench.Cancelled, match="1 of 2 steps finished") as caught:
         await task
-    shown = await wb.show(caught.value.run.id)
+    shown = await wb.record.show(caught.value.run.id)
     assert shown.status == "cancelled"
     assert [step.state for step in shown.steps.values()] == ["done", "cancelled"]
     await wb.close()
@@ -208,7 +208,7 @@ async def test_twenty_requests_at_once_do_not_mix(wb: Workbench) -> None:
     frames = [pd.DataFrame({"amount": [float(i), 1.0]}) for i in range(20)]
     runs = await asyncio.gather(*(wb.ask("total amount of @t", t=frame) for frame in frames))
     assert [run.df.iloc[0, 0] for run in runs if run.df is not None] == [i + 1.0 for i in range(20)]
-    assert len(await wb.runs(100)) == 20
+    assert len(await wb.record.runs(100)) == 20
 
 
 async def test_requests_are_held_to_the_rate(tmp_path: Path) -> None:
@@ -239,7 +239,7 @@ async def test_odd_texts_reach_the_model_byte_for_byte(tmp_path: Path, text: str
     run = await wb.ask(text)
     clean = text.replace("\x00", "").replace("\udcff", "\ufffd")
     assert clean in model.calls[0].messages[-1].content
-    assert (await wb.show(run.id)).outcome.request == clean
+    assert (await wb.record.show(run.id)).outcome.request == clean
     await wb.close()
 
 

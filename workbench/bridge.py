@@ -53,21 +53,34 @@ def wait(work: Coroutine[Any, Any, T], *, patience: float = 5.0) -> T:
         work.close()
         raise RuntimeError("this code already runs on the workbench's loop: use `await` here")
     running: list[asyncio.Task[Any]] = []
+    stopped: list[bool] = []
+    ended: Future[T] = Future()  # made before the work starts: an interrupt may come before `submit` returns
 
-    async def held() -> T:
-        running.append(asyncio.current_task())  # type: ignore[arg-type]  # inside a coroutine there is one
-        return await work
-
-    future = submit(held())
-    try:
-        return future.result()
-    except KeyboardInterrupt:
-        if not running:
-            future.cancel()
-            raise
-        loop().call_soon_threadsafe(running[0].cancel)
-        # The future is not cancelled itself: it would forget how the work ended.
+    async def held() -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - inside a coroutine there is one
+        running.append(task)
+        if stopped:  # before it began: it begins all the same, so that it can say how it ended
+            task.cancel()
         try:
-            return future.result(patience)
+            ended.set_result(await work)
+        except asyncio.CancelledError:
+            ended.cancel()
+            ended.set_running_or_notify_cancel()
+        except BaseException as error:  # noqa: BLE001 - the caller's to handle; raised here it would end the loop
+            ended.set_exception(error)
+
+    def cancel() -> None:
+        stopped.append(True)
+        if running:
+            running[0].cancel()
+
+    try:
+        submit(held())
+        return ended.result()
+    except KeyboardInterrupt:
+        loop().call_soon_threadsafe(cancel)
+        try:
+            return ended.result(patience)
         except (CancelledError, TimeoutError):
             raise KeyboardInterrupt from None

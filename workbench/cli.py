@@ -177,7 +177,7 @@ def _runs(options: argparse.Namespace) -> None:
     from workbench.workbench import current
 
     columns = ("run", "status", "started_at", "seconds", "model", "usd", "request")
-    rows = wait(current().runs(options.n))
+    rows = wait(current().record.runs(options.n))
     _table(columns, [tuple(row.get(name) for name in columns) for row in rows], options.json)
 
 
@@ -185,7 +185,7 @@ def _show(options: argparse.Namespace) -> None:
     from workbench.bridge import wait
     from workbench.workbench import current
 
-    run = wait(current().show(options.run))
+    run = wait(current().record.show(options.run))
     if options.json:
         print(json.dumps(_as_json(run), indent=2, ensure_ascii=False, default=str))
     else:
@@ -196,7 +196,7 @@ def _sql(options: argparse.Namespace) -> None:
     from workbench.bridge import wait
     from workbench.workbench import current
 
-    frame = wait(current().sql(options.query))
+    frame = wait(current().record.sql(options.query))
     rows = [tuple(row) for row in frame.itertuples(index=False)]
     _table(tuple(map(str, frame.columns)), rows, options.json)
 

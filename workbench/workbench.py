@@ -8,9 +8,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 from workbench import bridge
 from workbench.calls import audited, limited, sandboxed
@@ -37,6 +35,7 @@ from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
 from workbench.models.base import Model
 from workbench.models.choose import choose
+from workbench.models.openai import OpenAIModel
 from workbench.offer import Offer
 from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planner
@@ -46,6 +45,7 @@ from workbench.policy.egress import http_service
 from workbench.policy.limits import RateLimiter
 from workbench.policy.sanitize import clean_prompt
 from workbench.policy.secrets import redactor
+from workbench.record import Record
 from workbench.registry.discover import Found, discover
 from workbench.run import Run
 from workbench.sandbox.base import Level, Sandbox, Service
@@ -75,10 +75,12 @@ class Workbench:
         self.settings = settings or load_settings()
         self.memory = memory or DuckDBMemory(self.settings.home)
         self.sandbox = sandbox or SpawnedSandbox(self.settings.home, self.settings.project)
+        self.record = Record(self.memory, self.sandbox, self.settings)
         self.session = uuid.uuid4().hex
         self._model = model
         self._planner = planner
-        self._planners: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str | None, Planner]] = WeakKeyDictionary()
+        self._planners: dict[str | None, Planner] = {}
+        self._models: list[Model] = []
         self._limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
         self._log = EventLog(self.settings.log, redactor(self._secrets().values()))
 
@@ -225,12 +227,13 @@ class Workbench:
         }
 
     def _planner_for(self, model: str | None) -> Planner:
-        planners = self._planners.setdefault(asyncio.get_running_loop(), {})
-        if model not in planners:
+        if model not in self._planners:
             settings = self.settings.model_copy(update={"model": model}) if model else self.settings
-            chosen = self._model or choose(settings)
-            planners[model] = ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
-        return planners[model]
+            chosen = choose(settings) if model or self._model is None else self._model
+            if chosen is not None:
+                self._models.append(chosen)
+            self._planners[model] = ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
+        return self._planners[model]
 
     def _secrets(self) -> dict[str, Any]:
         named = {"OPENAI_API_KEY": self.settings.api_key, "TAVILY_API_KEY": self.settings.tavily_api_key}
@@ -272,39 +275,12 @@ class Workbench:
         home, project = self.settings.home, self.settings.project
         return str(home.relative_to(project)) if home.is_relative_to(project) else str(home)
 
-    async def runs(self, limit: int = 20) -> Sequence[Mapping[str, Any]]:
-        """This user's newest runs first: run, request, status, model, started_at, seconds, usd."""
-        return await self.memory.runs(limit, user=self.settings.user)
-
-    async def show(self, run: str) -> Run:
-        """A run from the memory, by its id or the beginning of it. Raises Refused when there is none."""
-        events = await self.memory.events(run)
-        if not events:
-            raise Refused(f"There is no run {run!r}.", hint="`workbench runs` lists the newest.")
-        return Run(fold(events), self.settings.artifacts)
-
-    async def sql(self, query: str) -> pd.DataFrame:
-        """The rows of a SELECT over the memory, run in a worker on a private copy. Raises ToolFailed."""
-        from workbench.sandbox.frames import read_frame
-        from workbench.sandbox.scratch import scratch
-
-        with scratch(self.settings.home) as folder:
-            await self.memory.snapshot(folder / "memory.duckdb")
-            call = ToolCall(
-                run="sql",
-                step="sql",
-                tool=_query_tool(),
-                params={"sql": query, "database": str(folder / "memory.duckdb")},
-                timeout=60.0,
-            )
-            result = await self.sandbox.run(call, {}, folder)
-            if result.status != "ok":
-                raise ToolFailed(result.error, hint=result.hint)
-            return read_frame(folder / result.artifacts[0].path)
-
     async def close(self) -> None:
         """Make everything durable and end what runs. Idempotent."""
         await self.sandbox.close()
+        for model in self._models:
+            if isinstance(model, OpenAIModel):
+                await model.close()
         await self.memory.close()
 
 
@@ -314,16 +290,6 @@ _LEVELS: Mapping[Level, str] = {
     "kernel": "each tool in a process of its own that the kernel confines",
     "namespace": "each tool in namespaces of its own",
 }
-
-
-def _query_tool() -> ToolSpec:
-    from workbench.registry.spec import describe
-
-    path = Path(__file__).parent / "memory" / "query_tool.py"
-    spec = describe(path.read_bytes(), path, "shipped")
-    if spec is None:
-        raise Unavailable("The file of the memory's query tool is damaged.", hint="Install agent-workbench again.")
-    return spec
 
 
 def _mentioned(text: str) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +31,7 @@ def test_a_request_without_options_is_taken_as_it_is(text: str) -> None:
         ('say "unbalanced', {"text": 'say "unbalanced'}),
         ('{"a": {"b": 1}} $HOME %s', {"text": '{"a": {"b": 1}} $HOME %s'}),
         ("1 << 2 is what?", {"text": "1 << 2 is what?"}),
+        ("class << what is this?", {"text": "class << what is this?", "capture": ""}),
     ],
 )
 def test_options_and_captures_come_first(line: str, expected: dict[str, object]) -> None:
@@ -42,7 +45,8 @@ def test_a_cell_may_begin_its_request_on_the_first_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "word"), [("--plna x", "--plan"), ("--model", "name"), ("--frobnicate x", "There are")]
+    ("line", "word"),
+    [("--plna x", "--plan"), ("--model", "name"), ("--frobnicate x", "There are"), ("--plan=later x", "no value")],
 )
 def test_a_wrong_option_is_told_with_the_near_one(line: str, word: str) -> None:
     with pytest.raises(BadLine, match=word) as caught:
@@ -58,10 +62,46 @@ def test_expressions_become_text_and_nothing_else_does() -> None:
         expand("{{nope}}", scope.__getitem__)
 
 
+def test_an_expression_may_hold_braces_itself() -> None:
+    assert expand('{{ {"a": {"b": 1}}["a"] }} and {{len({"c": 2})}}', eval) == "{'b': 1} and 1"
+
+
+@given(st.text("{}a1+", max_size=60))
+def test_text_without_a_pair_of_double_braces_is_left_as_it_is(text: str) -> None:
+    if "}}" not in text.partition("{{")[2]:
+        assert expand(text, eval) == text
+
+
+@pytest.mark.parametrize("text", ["{{" * 50_000, "{{a}" * 25_000, "}}" * 50_000, "@" * 100_000, "@a(" * 30_000])
+def test_100_kb_of_marks_take_no_time(text: str) -> None:
+    started = time.process_time()
+    assert expand(text, eval) == text
+    assert named(text, ["a"]) in ([], ["a"])
+    assert time.process_time() - started < 1.0
+
+
+def test_an_expression_that_fails_is_one_short_line_with_a_way_out() -> None:
+    with pytest.raises(BadLine) as caught:
+        expand("{{" + "\n\\frac" * 5_000 + "}}", eval)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+    assert "put the text in a variable" in str(caught.value)
+
+
 def test_tables_are_named_once_and_addresses_are_no_tables() -> None:
     assert named("join @sales and @sales with @customers", ["sales", "customers"]) == ["sales", "customers"]
-    assert named("mail me@example.org", ["sales"]) == []
+    assert named("mail me@example.org, see https://example.org/@me", ["sales"]) == []
+    assert named("npm install @jupyterlab/services", ["sales"]) == []
+    assert named("ratio @sales/2", ["sales"]) == ["sales"]
     with pytest.raises(BadLine, match="did you mean @sales"):
         named("total of @slaes", ["sales"])
     with pytest.raises(BadLine, match="not a DataFrame"):
         named("total of @number", ["sales"], ["number"])
+
+
+def test_decorators_in_pasted_code_are_no_tables_and_tables_on_lines_of_their_own_are() -> None:
+    code = "explain @sales\n@dataclass(frozen=True)\n@final\nclass Sale:\n    @property\n    def tax(self): ..."
+    assert named(code, ["sales"]) == ["sales"]
+    assert named("join\n@sales\n@customers", ["sales", "customers"]) == ["sales", "customers"]
+    with pytest.raises(BadLine, match="@slaes"):
+        named("join\n@slaes\nby region", ["customers"])

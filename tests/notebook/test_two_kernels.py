@@ -85,7 +85,7 @@ def test_two_kernels_write_200_runs_each_and_the_table_counts_400(tmp_path: Path
     ]
     assert [kernel.wait(250) for kernel in kernels] == [0, 0]
     bench = Workbench(load_settings(env, tmp_path))
-    frame = wait(bench.sql("select count(*) as runs, count(distinct session) as kernels from runs"))
+    frame = wait(bench.record.sql("select count(*) as runs, count(distinct session) as kernels from runs"))
     assert frame.to_dict("records") == [{"runs": 400, "kernels": 2}]
     wait(bench.close())
 
@@ -102,7 +102,7 @@ def test_what_was_acknowledged_is_found_after_a_kernel_was_killed_in_a_run(tmp_p
     events = wait(bench.memory.events(run))
     assert {event.seq for event in events} >= set(acknowledged)
     assert [event.seq for event in events] == sorted({event.seq for event in events})
-    shown = wait(bench.show(run)).outcome
+    shown = wait(bench.record.show(run)).outcome
     assert [step.state for step in shown.steps] == [State.DONE, State.RUNNING]
     assert not [event for event in events if event.kind == Kind.RUN_DONE]
     wait(bench.close())

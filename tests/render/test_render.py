@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -99,6 +100,9 @@ def everywhere(text: str) -> Outcome:
     )
 
 
+STEP = StepOutcome(id="s1", task="search", title="Search", params={}, state=State.DONE)
+
+
 def harmless(source: str) -> None:
     for tag, attributes in parsed(source).tags:
         assert tag in ALLOWED, tag
@@ -138,7 +142,15 @@ def test_visible_text_is_shown_as_it_is(text: str) -> None:
 
 def test_hidden_characters_are_shown() -> None:
     assert clean_text("a\u202eb\x1b[31mred\x1b[0m\x07\u200b") == r"a\u{202e}bred\u{7}\u{200b}"
-    assert clean_text("family: 👩‍👩‍👧 ok") == "family: 👩‍👩‍👧 ok"
+    assert clean_text("a\u200db \u200c \ufe0fx \U000e0041\u3164\u034f\ufe01") == (
+        r"a\u{200d}b \u{200c} \u{fe0f}x \u{e0041}\u{3164}\u{34f}\u{fe01}"
+    )
+    assert clean_text("👍" + "\ufe0e\ufe0f" * 3) == "👍\ufe0e" + r"\u{fe0f}\u{fe0e}\u{fe0f}\u{fe0e}\u{fe0f}"
+
+
+@pytest.mark.parametrize("text", ["family: 👩‍👩‍👧 ok", "❤️ 1️⃣ 🏳️‍🌈 🏴‍☠️", "می‌خواهم", "क्‍ष", "naïve ½ → ≥ 日本語"])
+def test_what_people_write_is_left_as_it_is(text: str) -> None:
+    assert clean_text(text) == text
 
 
 def test_what_changes_from_run_to_run_is_metadata_only() -> None:
@@ -163,6 +175,42 @@ def test_links_lead_only_to_named_hosts() -> None:
         attributes.get("href") for tag, attributes in parsed(safe_markdown(text, {"example.org"})).tags if tag == "a"
     ]
     assert links == ["https://example.org/x", None, None]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://evil.example\\@example.org/",
+        "https://example.org@evil.example/",
+        "https://example.org:443\\.evil.example/",
+        "https:///evil.example",
+        "https://[example.org",
+        "https://example.org/a b",
+        "https://example.org/\u202egpj.exe",
+        "//example.org/x",
+    ],
+)
+def test_an_address_that_can_be_read_in_two_ways_is_no_link(url: str) -> None:
+    outcome = replace(everywhere("x"), answer="", steps=(replace(STEP, sources=({"title": "t", "url": url},)),))
+    shown = bundle(outcome, lambda artifact: None)[0]["text/html"]
+    assert not [attributes for tag, attributes in parsed(shown).tags if tag == "a"]
+    assert html.escape(clean_text(url)) in shown
+    for source in (
+        safe_html(f'<a href="{html.escape(url)}">x</a>', {"example.org"}),
+        safe_markdown(f"[x](<{url}>)", {"example.org"}),
+    ):
+        links = [str(attributes["href"]) for _, attributes in parsed(source).tags if "href" in attributes]
+        assert all(link.startswith("https://example.org/") for link in links)
+
+
+def test_every_link_keeps_its_page_to_itself() -> None:
+    for source in (
+        safe_markdown("[a](https://example.org)", {"example.org"}),
+        bundle(everywhere("x"), lambda a: None)[0]["text/html"],
+    ):
+        links = [attributes for tag, attributes in parsed(source).tags if tag == "a"]
+        assert links
+        assert all("noopener" in str(link["rel"]) for link in links)
 
 
 def test_numbers_are_readable_and_long_cells_are_cut() -> None:

@@ -6,7 +6,9 @@ Only leading words that begin with `--` are options. In the request `{{expressio
 
 from __future__ import annotations
 
+import ast
 import difflib
+import keyword
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -26,8 +28,11 @@ VERBS: Mapping[str, str] = {
 }
 _WORD = re.compile(r"\s*(--?[A-Za-z][\w-]*)(?:=(\S*))?(?:\s|$)")
 _CAPTURE = re.compile(r"\s*([^\W\d]\w*)\s*<<(?:\s|$)")
-_EXPRESSION = re.compile(r"\{\{(.+?)\}\}", re.DOTALL)
 _NAME = re.compile(r"(?<![\w.@/])@([^\W\d]\w*)")
+_PACKAGE = re.compile(r"@[\w-]+/")
+_DECORATOR = re.compile(r"^[ \t]*@[\w.]+(?:\(.*\))?[ \t]*\n(?=[ \t]*(?:@|def |class |async ))", re.MULTILINE)
+_MAX_ENDS = 20
+"""How many `}}` are tried as the end of one expression: a literal may hold some itself."""
 
 
 class BadLine(Exception):
@@ -59,9 +64,11 @@ def read(line: str, body: str | None = None) -> Line:
             if not value:
                 raise BadLine("--model needs a name: --model gpt-4o")
             options["model"] = value
+        elif value is not None:
+            raise BadLine(f"--{name} takes no value")
         else:
             options[name] = True
-    if (kept := _CAPTURE.match(rest)) is not None:
+    if (kept := _CAPTURE.match(rest)) is not None and not keyword.iskeyword(kept[1]):
         options["capture"], rest = kept[1], rest[kept.end() :]
     rest = rest.strip(" \t") if body is None else rest.strip()
     text = rest if body is None else f"{rest}\n{body}" if rest else body
@@ -71,28 +78,56 @@ def read(line: str, body: str | None = None) -> Line:
 def expand(text: str, evaluate: Callable[[str], Any]) -> str:
     """The text with each `{{expression}}` replaced by `str` of its value. Raises BadLine naming one that fails."""
 
-    def value(found: re.Match[str]) -> str:
+    parts: list[str] = []
+    at = 0
+    while (start := text.find("{{", at)) >= 0 and (end := _end(text, start + 2)) >= 0:
+        code = text[start + 2 : end].strip()
         try:
-            return str(evaluate(found[1].strip()))
+            value = str(evaluate(code))
         except Exception as error:
-            raise BadLine(f"{{{{{found[1].strip()}}}}} failed: {type(error).__name__}: {error}") from error
+            said = f"{{{{{_short(code)}}}}} failed: {_short(f'{type(error).__name__}: {error}')}"
+            raise BadLine(f"{said}. To send braces as they are, put the text in a variable: {{{{name}}}}") from error
+        parts += text[at:start], value
+        at = end + 2
+    return "".join(parts) + text[at:]
 
-    return _EXPRESSION.sub(value, text)
+
+def _end(text: str, start: int) -> int:
+    """Where the expression that begins at `start` ends: at the first `}}` that makes it whole, else at the first; -1
+    when there is none."""
+    first = end = text.find("}}", start)
+    for _ in range(_MAX_ENDS):
+        if end < 0:
+            break
+        try:
+            ast.parse(text[start:end].strip(), mode="eval")
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            end = text.find("}}", end + 1)
+        else:
+            return end
+    return first
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 100 else f"{line[:99]}…"
 
 
 def named(text: str, tables: Iterable[str], others: Iterable[str] = ()) -> list[str]:
     """The tables that a request names with `@`, each once. Raises BadLine for a name that is not there.
 
-    A name that only looks like one (an address, a decorator in pasted code) is told apart by what is before it.
+    What only looks like a name is told apart by what stands around it: addresses (`me@host`), packages (`@scope/name`)
+    and decorators in pasted code.
     """
     known = list(tables)
     found = list(dict.fromkeys(_NAME.findall(text)))
+    meant = set(_NAME.findall(_PACKAGE.sub("", _DECORATOR.sub("", text))))
     for name in found:
-        if name not in known:
+        if name not in known and name in meant:
             if name in set(others):
                 raise BadLine(f"@{name} is not a DataFrame{_near(name, known, '@')}")
             raise BadLine(f"There is no table @{name}{_near(name, known, '@')}")
-    return found
+    return [name for name in found if name in known]
 
 
 def _near(name: str, known: Iterable[str], mark: str) -> str:

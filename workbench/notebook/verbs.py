@@ -49,18 +49,18 @@ def tools(workbench: Workbench, rest: str = "") -> Table:
 def runs(workbench: Workbench, rest: str = "") -> Table:
     """The newest runs first."""
     columns = ("run", "status", "started_at", "seconds", "model", "usd", "request")
-    rows = wait(workbench.runs(int(rest) if rest.isdigit() else 20))
+    rows = wait(workbench.record.runs(int(rest) if rest.isdigit() else 20))
     return Table(columns, [tuple(row.get(name) for name in columns) for row in rows])
 
 
 def show(workbench: Workbench, rest: str) -> Run:
     """One run again."""
-    return wait(workbench.show(rest))
+    return wait(workbench.record.show(rest))
 
 
 def sql(workbench: Workbench, rest: str) -> pd.DataFrame:
     """The rows of a query over the record."""
-    return wait(workbench.sql(rest))
+    return wait(workbench.record.sql(rest))
 
 
 def doctor(workbench: Workbench, rest: str = "") -> Table:

@@ -16,6 +16,14 @@ _TAGS = {
 }
 
 
+_JOINERS = "\u200c\u200d"
+"""Invisible, but needed inside emoji and in the scripts of Iran and India."""
+_STYLES = "\ufe0e\ufe0f"
+"""Ask for the character before as text or as emoji."""
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+"""Letters and marks that show nothing: whole messages were hidden in them."""
+
+
 def clean_text(text: str, *, keep_lines: bool = False) -> str:
     """Text without terminal codes; control, invisible and direction characters are shown as `\\u{…}`.
 
@@ -27,7 +35,9 @@ def clean_text(text: str, *, keep_lines: bool = False) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
     if not keep_lines:
         text = " ".join(text.split("\n"))
-    return "".join(c if c == "\n" or _is_plain(c) else f"\\u{{{ord(c):x}}}" for c in text)
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return text
+    return "".join(c if c == "\n" or _is_shown(text, at) else f"\\u{{{ord(c):x}}}" for at, c in enumerate(text))
 
 
 def escape(text: str, *, keep_lines: bool = False) -> str:
@@ -47,7 +57,7 @@ def safe_html(source: str, hosts: Collection[str] = ()) -> str:
         tags=_TAGS,
         clean_content_tags={"script", "style", "iframe", "object", "embed", "svg", "math", "template", "noscript"},
         attributes={"a": {"href"}},
-        attribute_filter=lambda tag, name, value: value if host_of(value) in hosts else None,
+        attribute_filter=lambda tag, name, value: value if name != "href" or host_of(value) in hosts else None,
         url_schemes={"http", "https"},
         link_rel="noopener noreferrer nofollow",
         strip_comments=True,
@@ -63,13 +73,35 @@ def safe_markdown(source: str, hosts: Collection[str] = ()) -> str:
 
 
 def host_of(url: str) -> str:
-    """The host of a web address, "" when it is none."""
+    """The host that a browser would ask for a web address, "" when it is none or could be read in two ways.
+
+    Browsers take a backslash for a slash, so that `https://evil.example\\@good.example/` leads to the first of the two.
+    """
+    if not url.isprintable() or any(c in url for c in " \\"):
+        return ""
     try:
         parts = urlsplit(url)
-        return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
+        return (parts.hostname or "") if parts.scheme in ("http", "https") and "@" not in parts.netloc else ""
     except ValueError:
         return ""
 
 
+def _is_shown(text: str, at: int) -> bool:
+    character = text[at]
+    if character in _JOINERS:
+        return _joins(text, at - 1) and _joins(text, at + 1)
+    if character in _STYLES:
+        return at > 0 and (text[at - 1] in "#*0123456789" or _joins(text, at - 1)) and text[at - 1] not in _STYLES
+    return _is_plain(character)
+
+
+def _joins(text: str, at: int) -> bool:
+    """Whether a visible character that can be part of a joined one stands there."""
+    return 0 <= at < len(text) and not text[at].isascii() and (text[at] in _STYLES or _is_plain(text[at]))
+
+
 def _is_plain(character: str) -> bool:
-    return character == "\u200d" or unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp")
+    return (
+        unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp")
+        and _BLANK.match(character) is None
+    )

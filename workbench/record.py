@@ -1,0 +1,67 @@
+"""The runs on record: listed, shown again, queried."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from workbench.core.errors import Refused, ToolFailed, Unavailable
+from workbench.core.outcome import fold
+from workbench.core.settings import Settings
+from workbench.core.tools import ToolCall, ToolSpec
+from workbench.memory.base import Memory
+from workbench.registry.spec import describe
+from workbench.run import Run
+from workbench.sandbox.base import Sandbox
+from workbench.sandbox.scratch import scratch
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Record:
+    """What the memory holds of this user's runs, and of everybody's for who asks in SQL."""
+
+    def __init__(self, memory: Memory, sandbox: Sandbox, settings: Settings) -> None:
+        self._memory = memory
+        self._sandbox = sandbox
+        self._settings = settings
+
+    async def runs(self, limit: int = 20) -> Sequence[Mapping[str, Any]]:
+        """This user's newest runs first: run, request, status, model, started_at, seconds, usd."""
+        return await self._memory.runs(limit, user=self._settings.user)
+
+    async def show(self, run: str) -> Run:
+        """A run by its id or the beginning of it. Raises Refused when there is none."""
+        events = await self._memory.events(run) if run else ()
+        if not events:
+            raise Refused(f"There is no run {run!r}.", hint="`workbench runs` lists the newest.")
+        return Run(fold(events), self._settings.artifacts)
+
+    async def sql(self, query: str) -> pd.DataFrame:
+        """The rows of a SELECT over the memory, run in a worker on a private copy. Raises ToolFailed."""
+        from workbench.sandbox.frames import read_frame
+
+        with scratch(self._settings.home) as folder:
+            await self._memory.snapshot(folder / "memory.duckdb")
+            call = ToolCall(
+                run="sql",
+                step="sql",
+                tool=_query_tool(),
+                params={"sql": query, "database": str(folder / "memory.duckdb")},
+                timeout=60.0,
+            )
+            result = await self._sandbox.run(call, {}, folder)
+            if result.status != "ok":
+                raise ToolFailed(result.error, hint=result.hint)
+            return read_frame(folder / result.artifacts[0].path)
+
+
+def _query_tool() -> ToolSpec:
+    """The tool that reads the copy: a file of ours, outside of the registry."""
+    path = Path(__file__).parent / "memory" / "query_tool.py"
+    spec = describe(path.read_bytes(), path, "shipped")
+    if spec is None:
+        raise Unavailable("The file of the memory's query tool is damaged.", hint="Install agent-workbench again.")
+    return spec
