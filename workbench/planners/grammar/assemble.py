@@ -64,7 +64,7 @@ _HANDLERS: dict[tuple[str, ...], tuple[Handler, ...]] = {
 
 def _links_hold(row: Row) -> bool:
     """`and` joins two conditions or leads on to the chart; a comma may stand anywhere but at the ends."""
-    solid = [part for part in row.parts if part.kind not in ("glue", "verb", "rows", "others")]
+    solid = [part for part in row.parts if part.kind not in ("glue", "happened", "verb", "rows", "others")]
     for at, part in enumerate(solid):
         if part.kind != "link":
             continue
@@ -81,7 +81,7 @@ def _tables_fit(row: Row) -> bool:
     """A table's noun stands after a preposition, after a condition, or once as what is asked for."""
     heads = 0
     for at, part in enumerate(row.parts):
-        before = next((p for p in reversed(row.parts[:at]) if p.kind != "glue"), None)
+        before = next((p for p in reversed(row.parts[:at]) if p.kind not in ("glue", "happened")), None)
         if part.kind == "rows" and not part.value[1] and (before is None or before.kind != "filter"):
             heads += 1
         # The noun of the joined table stands only beside a condition on that table: "for corporate customers".
@@ -107,7 +107,7 @@ def _days_are_clear(row: Row) -> bool:
 
 def _reaches_rows(row: Row, query: Query) -> bool:
     """Whether numbers are compared in the rows: `regions with revenue over 5000` speaks of the groups."""
-    for before, part in pairwise([part for part in row.parts if part.kind not in ("glue", "verb")]):
+    for before, part in pairwise([part for part in row.parts if part.kind not in ("glue", "happened", "verb")]):
         if part.kind != "filter" or part.value.op not in _NUMERIC or not part.value.field.numeric or not query.dims:
             continue
         if row.scope.lows[part.start] in _HAVING and before.kind not in ("rows", "filter", "link"):

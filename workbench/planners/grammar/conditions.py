@@ -8,7 +8,7 @@ from workbench.planners.grammar.fields import Field
 from workbench.planners.grammar.lexicon import fits_preposition
 from workbench.planners.grammar.query import Op, Where
 from workbench.planners.grammar.rules import Hit, Rule, alt, choice, listed, made, may, mute, opt, phrase, seq
-from workbench.planners.grammar.scope import Scope, column, count_of, quoted, sign, unit_word, value
+from workbench.planners.grammar.scope import Scope, column, count_of, quoted, sign, unit_word, value, value_of
 from workbench.planners.grammar.small import BE, JOINT, THE, WITH
 from workbench.planners.grammar.times import timed, years_of
 
@@ -48,14 +48,22 @@ DIFFERS = sign("compare", **{"!=": "!= <> ≠"})
 _VALUE_JOINT = alt(JOINT, choice("joint", {"and": "with|to"}))
 
 
-def values(scope: Scope, at: int) -> Iterator[Hit]:
+def _listed_values(one: Rule) -> Rule:
     """One or more values of one column: (field, values, how they were joined)."""
-    for hit in listed(value, seq(_VALUE_JOINT, THE))(scope, at):
-        items, joints = hit.value
-        words = {j[0] for j in joints if j}
-        fields = {field for field, _ in items}
-        if len(fields) == 1 and len(words) <= 1 and (len(items) == 1 or words) and len(set(items)) == len(items):
-            yield Hit(hit.end, (fields.pop(), tuple(text for _, text in items), "".join(words)), hit.tags)
+    several = listed(one, seq(_VALUE_JOINT, THE))
+
+    def rule(scope: Scope, at: int) -> Iterator[Hit]:
+        for hit in several(scope, at):
+            items, joints = hit.value
+            words = {j[0] for j in joints if j}
+            fields = {field for field, _ in items}
+            if len(fields) == 1 and len(words) <= 1 and (len(items) == 1 or words) and len(set(items)) == len(items):
+                yield Hit(hit.end, (fields.pop(), tuple(text for _, text in items), "".join(words)), hit.tags)
+
+    return rule
+
+
+values = _listed_values(value)
 
 
 def _in(preposition: str, found: tuple[Field, tuple[str, ...], str]) -> Where | None:
@@ -85,7 +93,8 @@ _HOW = alt(
     made(seq(DIFFERS), lambda op: op),
 )
 COLUMN_IS_VALUE = made(
-    seq(may(mute(WITH)), THE, column(lambda f: f.profile.type == "text"), _HOW, THE, _EITHER, values), _is_in
+    seq(may(mute(WITH)), THE, column(lambda f: f.profile.type == "text"), _HOW, THE, _EITHER, _listed_values(value_of)),
+    _is_in,
 )
 COLUMN_IS_QUOTED = made(
     seq(may(mute(WITH)), THE, column(lambda f: f.profile.type == "text" and f.profile.values is None), _HOW, quoted),
@@ -99,6 +108,10 @@ _NUMBERS = made(listed(count_of, mute(phrase("or|, or", role="joint", value="or"
 
 def compared(scope: Scope, at: int) -> Iterator[Hit]:
     """`revenue over 5000`, `units >= 8`, `a rating of 5`, `units between 2 and 5`, `more than 5 units`."""
+    for hit in seq(phrase("in|for|of|at|from"), THE, column(lambda f: f.numeric and f.groupable), count_of)(scope, at):
+        group, number = hit.value
+        if not _looks_like_year(number, scope):
+            yield Hit(hit.end, Where(group, "=", (number,)), hit.tags)
     for head in seq(may(WITH), THE, column(lambda f: f.numeric))(scope, at):
         field: Field = head.value[-1]
         intro = head.end - at > 1 and any(tag.role == "glue" for tag in head.tags)

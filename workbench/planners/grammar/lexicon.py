@@ -33,8 +33,8 @@ def tables(words: Sequence[Word], variables: Sequence[Variable]) -> list[Table]:
         if words[at].kind == "mark":
             continue
         for end in range(at + 1, min(at + LONGEST, len(words)) + 1):
-            if words[end - 1].kind == "mark" and end == at + 1:
-                break
+            if words[end - 1].kind == "mark" and not plain(words[end - 1].text):
+                continue  # inside of a value, as in O'Brien, but not at its end
             gram = words[at:end]
             stems.setdefault(tuple(word.stem for word in gram), []).append((at, end))
             for text in _spellings(gram):
@@ -106,7 +106,7 @@ def _table(
                 for at, end in texts[text]:
                     for value in index[text]:
                         weak = text in STOP and not _shouted(words[at:end], value)
-                        weak |= end - at == 1 and words[at].kind == "number"
+                        weak |= len(text) == 1 or (end - at == 1 and words[at].kind == "number")
                         sense = Sense(end, "value", 0, variable.name, field(column), value, weak)
                         found.setdefault(at, []).append(sense)
     return Table(variable, {at: _best(tuple(senses)) for at, senses in found.items()}, made)

@@ -99,7 +99,8 @@ _OTHER_ROWS = made(seq(opt(phrase("of|for|in|from|by")), THE, other_rows), lambd
 _FIRST = alt(seq(phrase("first|head|the first"), opt(whole, 1), measures.ROW_WORDS), seq(whole, measures.ROW_WORDS))
 
 RULES: tuple[tuple[str, Rule], ...] = (
-    ("glue", alt(_GLUE, _happened)),
+    ("glue", _GLUE),
+    ("happened", _happened),
     ("ask", _ASK),
     ("list", _LIST),
     ("which", _WHICH),

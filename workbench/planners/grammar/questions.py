@@ -17,14 +17,14 @@ _SIMPLE = ("in", "period", "true")
 _FEW_VALUES = 20
 """A number with at most so many values is counted value by value, like a text."""
 
-_PIECES = frozenset({"unit", "quantity", "qty", "piece"})
+_PIECES = frozenset({"unit", "quantity", "qty", "piece", "item"})
 
 
 def count_noun(row: Row) -> Query | None:
     """`how many regions`, `how many units`."""
     dim: Dim = row.core[-1].value
     field = dim.field
-    if row.heads or dim.unit or not row.plural(row.core[-1]):
+    if row.bare_heads or dim.unit or not row.plural(row.core[-1]):
         return None
     if field.additive:
         return Query("groups", (Measure("sum", field),), (), row.wheres)
@@ -33,6 +33,11 @@ def count_noun(row: Row) -> Query | None:
     ):
         return None  # the noun of the rows is counted as rows
     if any(w.op not in _SIMPLE for w in row.wheres):  # a rating of 5 in some row, or on average?
+        return None
+    # "How many books were returned" speaks of copies; only things with a key of their own are surely counted once.
+    happens = row.has("happened", "verb") or any(w.op != "in" for w in row.wheres)
+    if row.wheres and not field.is_key and happens and not row.names_rows:
+        row.no(f"How many different values of {field.name}, or how many rows? Say “distinct”, or name the rows.")
         return None
     return Query("groups", (Measure("distinct", field),), (), row.wheres)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 from workbench.planners.grammar.measures import is_plural, rows_are_plain
@@ -12,7 +13,7 @@ from workbench.planners.grammar.parse import Part
 from workbench.planners.grammar.query import Where
 from workbench.planners.grammar.scope import Scope
 
-_ASIDE = frozenset({"glue", "ask", "list", "verb", "link", "filter", "chart", "rows", "others", "compare"})
+_ASIDE = frozenset({"glue", "ask", "list", "verb", "link", "filter", "chart", "rows", "others", "compare", "happened"})
 """Parts that do not carry the question."""
 
 
@@ -59,6 +60,13 @@ class Row:
     def heads(self) -> list[Part]:
         """The nouns of the table that do not follow a preposition."""
         return [part for part in self.parts if part.kind == "rows" and not part.value[1]]
+
+    @property
+    def bare_heads(self) -> list[Part]:
+        """Those of the heads that no condition stands before, as one does in `Flu admissions`."""
+        solid = [part for part in self.parts if part.kind != "glue"]
+        after = {part.start for before, part in pairwise(solid) if before.kind == "filter"}
+        return [part for part in self.heads if part.start not in after]
 
     @property
     def plain(self) -> bool:

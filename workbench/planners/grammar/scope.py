@@ -61,6 +61,12 @@ def column(test: Test = lambda f: True, *, kind: str = "column") -> Rule:
     return rule
 
 
+def value_of(scope: Scope, at: int) -> Iterator[Hit]:
+    """A value of a text column, as (field, value), even one that looks like a small word: after "sex is"."""
+    for sense in scope.at(at, "value"):
+        yield Hit(sense.end, (sense.field, sense.value), (Tag(at, sense.end, "value", sense.value),))
+
+
 def value(scope: Scope, at: int) -> Iterator[Hit]:
     """A value of a text column, as (field, value), with or without its column's name beside it."""
     for sense in scope.at(at, "value"):
