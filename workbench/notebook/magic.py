@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
+from IPython.core import magic_arguments
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
-from IPython.core.magic_arguments import argument, magic_arguments
 
 from workbench.notebook import line as lines
 
@@ -21,10 +21,12 @@ def _documented(magic: Any) -> Any:
 
     Only the help is IPython's: its parser splits a line as a shell would, and a request is taken byte for byte.
     """
+    option: Any = magic_arguments.argument  # IPython leaves these untyped
     for name, text in lines.OPTIONS.items():
-        magic = argument(f"--{name}", help=text, **({} if name == "model" else {"action": "store_true"}))(magic)
-    magic = argument("request", nargs="*", help="what you want, in words")(magic)
-    return magic_arguments()(magic)
+        magic = option(f"--{name}", help=text, **({} if name == "model" else {"action": "store_true"}))(magic)
+    magic = option("request", nargs="*", help="what you want, in words")(magic)
+    documented: Any = magic_arguments.magic_arguments
+    return documented()(magic)
 
 
 @magics_class
