@@ -43,8 +43,8 @@ UNIT_WORDS: dict[str, frozenset[str]] = {
 
 _ADDITIVE = _stems(
     "revenue sales amount units quantity qty count cost costs profit spend spending expense expenses turnover total"
-    " items pieces payment payments visits clicks views impressions downloads donations rainfall precipitation sold deaths"
-    " births cases passengers earnings production consumption emissions"
+    " items pieces payment payments visits clicks views impressions downloads donations rainfall precipitation sold"
+    " deaths births cases passengers earnings production consumption emissions"
 )
 _LEVELS = _stems(
     "price rate rating score discount percent pct percentage ratio avg average mean median temp temperature age id code"
