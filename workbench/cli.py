@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -59,7 +60,7 @@ class _Parser(argparse.ArgumentParser):
         return words
 
 
-_VERBS = ("ask", "tools", "runs", "show", "sql", "doctor", "trust", "demo", "lab")
+_VERBS = ("ask", "tools", "models", "runs", "show", "sql", "doctor", "trust", "demo", "lab")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, act, text in (
         ("tools", _tools, "list the tools"),
+        ("models", _models, "list what the model's endpoint serves, and test it"),
         ("runs", _runs, "list the newest runs"),
         ("show", _show, "show one run"),
         ("sql", _sql, "query the memory"),
@@ -89,8 +91,10 @@ def _parser() -> argparse.ArgumentParser:
     ):
         verb = verbs.add_parser(name, help=text)
         verb.set_defaults(act=act)
-        if name in ("tools", "runs", "show", "sql", "doctor"):
+        if name in ("tools", "models", "runs", "show", "sql", "doctor"):
             verb.add_argument("--json", action="store_true", help="print JSON")
+        if name == "models":
+            verb.add_argument("--model", help="the model to test")
         if name == "runs":
             verb.add_argument("-n", type=int, default=20, help="how many (20)")
         if name == "show":
@@ -137,8 +141,6 @@ def _ask(options: argparse.Namespace) -> int:
 
 
 def _as_json(run: Run) -> dict[str, Any]:
-    from dataclasses import asdict
-
     outcome = run.outcome
     return {
         "id": run.id,
@@ -170,6 +172,26 @@ def _tools(options: argparse.Namespace) -> None:
     if found.untrusted:
         path = next(iter(found.untrusted.values())).path
         print(f"Read a file before you trust it: workbench trust {path}", file=sys.stderr)
+
+
+def _models(options: argparse.Namespace) -> int:
+    from workbench.bridge import wait
+    from workbench.configuration import load_settings
+    from workbench.models.choose import choose
+    from workbench.models.examine import examine
+
+    model = choose(load_settings(model=options.model))
+    if model is None:
+        raise Refused("No model is set.", hint="Set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own.")
+    found = wait(examine(model))
+    if options.json:
+        print(json.dumps(asdict(found) | {"used": found.used}, indent=2))
+    else:
+        print(f"{found.endpoint} serves {', '.join(found.served) or 'models, but keeps no list of them'}.")
+        print(f"Asking {found.model} for a plan, best way first:")
+        _table(("way", "works", "what came"), [(t.rung, "yes" if t.works else "no", t.detail) for t in found.tried])
+        print(f"Plans are asked for by {found.used}." if found.used else "None works: this model cannot plan.")
+    return 0 if found.used else 1
 
 
 def _runs(options: argparse.Namespace) -> None:
@@ -289,7 +311,7 @@ def _notebook() -> Path:
     raise Refused(f"There is no {NOTEBOOK} here.", hint="Run this in a checkout of the project.")
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: bool) -> None:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: bool = False) -> None:
     if as_json:
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2, default=str))
         return
