@@ -163,5 +163,5 @@ def test_an_empty_query_never_leaves(tavily: Server):
 def test_the_number_of_results_stays_within_what_tavily_takes(tavily: Server):
     tavily.replies = [Reply(body=FOUND)]
     for limit in (0, 500):
-        web_search.run("x", limit=limit)
+        web_search.run("x", max_results=limit)
     assert [heard.json["max_results"] for heard in tavily.heard] == [1, 20]

@@ -16,7 +16,7 @@ from typing import Any
 
 OPTIONS: Mapping[str, str] = {
     "plan": "show the plan and run nothing",
-    "model": "NAME of the model that plans and answers this request",
+    "model": "the model that plans and answers this request",
     "help": "show this help",
 }
 VERBS: Mapping[str, str] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
+from IPython.core import magic_arguments
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
@@ -15,6 +16,19 @@ if TYPE_CHECKING:
     from workbench.workbench import Workbench
 
 
+def _documented(magic: Any) -> Any:
+    """The magic with its options in the help of `%agent?`.
+
+    Only the help is IPython's: its parser splits a line as a shell would, and a request is taken byte for byte.
+    """
+    option: Any = magic_arguments.argument  # IPython leaves these untyped
+    for name, text in lines.OPTIONS.items():
+        magic = option(f"--{name}", help=text, **({} if name == "model" else {"action": "store_true"}))(magic)
+    magic = option("request", nargs="*", help="what you want, in words")(magic)
+    documented: Any = magic_arguments.magic_arguments
+    return documented()(magic)
+
+
 @magics_class
 class AgentMagics(Magics):
     """The magics of one kernel."""
@@ -22,15 +36,13 @@ class AgentMagics(Magics):
     @no_var_expand  # `$` and braces belong to the user
     @needs_local_scope
     @line_cell_magic
+    @_documented
     def agent(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Run | None:
         """Ask for something, in words: `%agent REQUEST`, or a longer request in a cell under `%%agent`.
 
         %agent total revenue by region in 2025 as a bar chart of @sales
         growth = %agent ...        keep the run; `_` is the last one
         %%agent growth <<          the same for a cell
-
-        --plan          show the plan and run nothing
-        --model NAME    the model that plans and answers this request
 
         `@name` names a DataFrame, `{{expression}}` puts a value of yours into the request; everything else is taken as
         it is. The run has .df .answer .images .artifacts .steps .plan .cost .id .status

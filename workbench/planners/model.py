@@ -18,6 +18,7 @@ from workbench.core.tools import ToolSpec
 from workbench.models.base import Message, Model, Reply
 from workbench.planners import prompt
 from workbench.planners.base import Answer, Planned, Tell
+from workbench.planners.checked import checked
 from workbench.planners.parts import messages as chat
 from workbench.planners.reply import read_json, without_thoughts
 from workbench.planners.results import answer_parts
@@ -65,7 +66,7 @@ class ModelPlanner:
         text = without_thoughts(reply.text).strip()
         if not text:
             raise Unavailable(f"{reply.model} thought and said nothing.", hint="Try again, or use another model.")
-        return Answer(text=text, planner=reply.model)
+        return Answer(text=checked(text, outcome), planner=reply.model)
 
     def _read(self, reply: Reply, request: Request, tools: Mapping[str, ToolSpec]) -> Plan:
         """The checked plan of a reply. Raises Refused when the model declined, PlanInvalid when the plan is no good."""

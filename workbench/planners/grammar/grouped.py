@@ -109,7 +109,9 @@ def settle(row: Row, one: Measure, dims: Sequence[Dim]) -> Measure | None:
     """The measure with a way of taking it: sums for what adds up; anything else has to be said."""
     if one.how or one.field is None:
         return one
-    if any(d.field.unique and d.unit is None for d in dims):
+    # A column of the joined table has one row for each value there, and many here.
+    rows = row.scope.view.table.name
+    if any(d.field.unique and d.field.table == rows and d.unit is None for d in dims):
         return replace(one, how="value")
     if one.field.additive:
         return replace(one, how="sum")

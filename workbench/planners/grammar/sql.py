@@ -110,11 +110,20 @@ class Writer:
     def __init__(self, view: View) -> None:
         self.view = view
 
+    @property
+    def _typed(self) -> str:
+        """The table, with texts that spell dates as dates, so that their range is one of days."""
+        days = [f for f in self.view.table.fields.values() if f.profile.dates]
+        if not days:
+            return self._from
+        casts = ", ".join(f"{self._day(f)} AS {identifier(f.name)}" for f in days)
+        return f"SELECT * REPLACE ({casts}) FROM {self._from}"  # noqa: S608 - names are quoted
+
     def write(self, query: Query) -> Written:
         where = self._where(query.where)
         match query.shape:
             case "describe":
-                return Written(f"SELECT * FROM (SUMMARIZE {self._from})", (), ())  # noqa: S608 - the name is quoted
+                return Written(f"SELECT * FROM (SUMMARIZE {self._typed})", (), ())  # noqa: S608 - names are quoted
             case "rows":
                 return Written(f"SELECT *\nFROM {self._from}{where}{self._row_order(query)}", (), ())
             case "raw":
