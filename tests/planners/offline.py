@@ -207,3 +207,35 @@ def weather() -> dict[str, pd.DataFrame]:
         }
     )
     return {"readings": readings, "flights": flights}
+
+
+def workshop() -> dict[str, pd.DataFrame]:
+    """Rides with gaps, zeros and a flag; and readings of machines, a table whose name is also one of its columns."""
+    r = random.Random(13)
+    count = 300
+    start = datetime.datetime(2025, 1, 1)  # noqa: DTZ001 - local times
+    rides = pd.DataFrame(
+        {
+            "ride_id": range(count),
+            "started_at": [start + datetime.timedelta(hours=r.randrange(12_000)) for _ in range(count)],
+            "city": [r.choice(["Lyon", "Bonn", "Ghent"]) for _ in range(count)],
+            "driver": [r.choice(["Max", "Zoe", "Ivy"]) for _ in range(count)],
+            "distance_km": [round(r.uniform(1, 30), 1) for _ in range(count)],
+            "fare": [round(r.uniform(4, 60), 2) for _ in range(count)],
+            "tip": [r.choice([0.0, 1.0, 2.5, None]) for _ in range(count)],
+            "rating": [r.choice([3, 4, 5]) for _ in range(count)],
+            "cancelled": [r.random() < 0.2 for _ in range(count)],
+            "payment_method": [r.choice(["cash", "card"]) for _ in range(count)],
+        }
+    )
+    machines = pd.DataFrame(
+        {
+            "machine": [r.choice(["M1", "M2", "M10"]) for _ in range(count)],
+            "line": [r.choice(["A", "B"]) for _ in range(count)],
+            "date": [(start + datetime.timedelta(days=n // 2)).date() for n in range(count)],
+            "shift": [r.choice(["early", "late", "night"]) for _ in range(count)],
+            "output": [r.randrange(50, 200) for _ in range(count)],
+            "defects": [r.randrange(9) for _ in range(count)],
+        }
+    )
+    return {"rides": rides, "machines": machines}

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.planners.offline import chart, database, offered, plan, run, same, support, weather
+from tests.planners.offline import chart, database, offered, plan, run, same, support, weather, workshop
 from workbench.core.errors import Refused
 
 QUESTIONS = json.loads((Path(__file__).parent / "questions.json").read_text())
-WORLDS = {"support": support(), "weather": weather()}
+WORLDS = {"support": support(), "weather": weather(), "workshop": workshop()}
 OFFERS = {name: offered(frames) for name, frames in WORLDS.items()}
 
 

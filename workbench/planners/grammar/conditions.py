@@ -169,7 +169,6 @@ NOT_FLAG = made(
     lambda f: Where(f, "true", negated=True),
 )
 
-_HAS_GAPS = column(lambda f: f.profile.missing > 0)
 _WITHOUT = phrase(
     "without|without a|without an|without any|with no|have no|has no|having no|lacking|lack|lack a"
     "|do not have a|do not have any|does not have a",
@@ -201,7 +200,7 @@ MISSING = alt(
     ),
     made(seq(may(mute(WITH)), THE, column(), mute(_THERE)), lambda f: Where(f, "null", negated=True)),
     made(
-        seq(mute(phrase("with a|with an|that have a|which have a|having a", role="present")), _HAS_GAPS),
+        seq(mute(phrase("with a|with an|that have a|which have a|having a", role="present")), column(_may_lack)),
         lambda f: Where(f, "null", negated=True),
     ),
 )

@@ -44,12 +44,13 @@ UNIT_WORDS: dict[str, frozenset[str]] = {
 _ADDITIVE = _stems(
     "revenue sales amount units quantity qty count cost costs profit spend spending expense expenses turnover total"
     " items pieces payment payments visits clicks views impressions downloads donations rainfall precipitation sold"
-    " deaths births cases passengers earnings production consumption emissions"
+    " deaths births cases passengers earnings production consumption emissions output defects errors incidents"
+    " accidents calls bookings signups sessions goals replies"
 )
 _LEVELS = _stems(
     "price rate rating score discount percent pct percentage ratio avg average mean median temp temperature age id code"
     " year lat latitude lon longitude index per limit level rank share margin min max std speed pressure humidity"
-    " target change cumulative cum balance"
+    " target change cumulative cum balance salary wage height weight mass length width depth satisfaction"
 )
 """A name with one of these does not add up, whatever else is in it: a total_rate is a rate."""
 _KEYS = _stems("id key uuid code no nr number num ref sku zip postcode phone")
@@ -141,6 +142,11 @@ class Field:
         if "unit" in parts and "units" not in self.name.casefold():  # a unit cost is a price
             return False
         return bool(parts & _ADDITIVE) and not parts & _LEVELS
+
+    @property
+    def level(self) -> bool:
+        """Whether it is surely none of the numbers that are added up: a temperature, a price, a size."""
+        return bool(set(self.parts) & _LEVELS) and not self.additive
 
     @property
     def groupable(self) -> bool:

@@ -92,7 +92,7 @@ def _measures(row: Row, dims: Sequence[Dim]) -> tuple[Measure, ...] | None:
 def _counts_rows(row: Row, dims: Sequence[Dim]) -> bool:
     """`how many orders`, `orders by region`, `how many ratings are missing`; not `show orders by region`."""
     if row.has("count"):
-        return bool(row.names_rows or dims or any(w.op == "null" for w in row.wheres))
+        return row.rows_meant and bool(row.names_rows or dims or any(w.op == "null" for w in row.wheres))
     if not row.names_rows or not (dims or row.has("share")) or (row.has("list") and not row.has("share")):
         return False
     if not row.plain:
@@ -127,7 +127,7 @@ def _clear(row: Row, measures: Sequence[Measure], dims: Sequence[Dim]) -> bool:
     timed = any(d.unit or d.field.is_year for d in dims)
     keyed = any(d.field.is_key for d in dims)
     for one in measures:
-        if one.field is None or not one.field.additive:
+        if one.field is None or one.field.level:
             continue
         name = one.field.name
         if one.extreme and dims:

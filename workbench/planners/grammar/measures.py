@@ -44,8 +44,25 @@ ROWS_NOUN = alt(
 )
 
 
+def rows_are_rows(scope: Scope, start: int, end: int) -> bool:
+    """Whether the noun at these words means the rows, and not what a column tells many rows of: in a table `machines`
+    of readings, with a column `machine`, there are fewer machines than rows."""
+    for at in range(start, end):
+        for sense in scope.at(at, "column"):
+            field = sense.field
+            if field is None or sense.end > end or field.unique or not any(True for _ in scope.at(at, "rows")):
+                continue
+            if field.profile.type == "text" or field.is_key:
+                noun = " ".join(scope.lows[at : sense.end])
+                scope.problems.append(f"Are {noun} the rows, or the values of {field.name}? Say “rows” or “distinct”.")
+                return False
+    return True
+
+
 def rows_are_plain(scope: Scope, start: int, end: int) -> bool:
     """Whether the noun of the rows at these words can only mean the rows."""
+    if not rows_are_rows(scope, start, end):
+        return False
     if not any(scope.words[at].stem in _MONEY for at in range(start, end)):
         return True
     return not any(field.additive for field in scope.view.table.fields.values())
@@ -92,7 +109,8 @@ _COUNT_DISTINCT = seq(mute(COUNT), THE, mute(DISTINCT), column(_countable))
 def counted(scope: Scope, at: int) -> Iterator[Hit]:
     """`number of orders`, `order count`, `total orders`, `number of distinct customers`, `number of units`."""
     for hit in alt(_COUNT_ROWS, _ROWS_COUNT)(scope, at):
-        yield Hit(hit.end, (Measure("count"),), hit.tags)
+        if rows_are_rows(scope, at, hit.end):
+            yield Hit(hit.end, (Measure("count"),), hit.tags)
     for hit in _TOTAL_ROWS(scope, at):
         if rows_are_plain(scope, at, hit.end):
             yield Hit(hit.end, (Measure("count"),), hit.tags)

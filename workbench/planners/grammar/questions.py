@@ -123,6 +123,8 @@ def rows(row: Row) -> Query | None:
     listed = row.has("list")
     if row.has("ask") or not (row.names_rows if listed else row.heads) or not (listed or row.wheres):
         return None
+    if not row.rows_meant:
+        return None
     if not listed and not row.plain:
         row.no("Should the rows be shown or an amount be summed? Say “show …” or name the column.")
         return None

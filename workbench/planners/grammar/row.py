@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from workbench.planners.grammar.measures import is_plural, rows_are_plain
+from workbench.planners.grammar.measures import is_plural, rows_are_plain, rows_are_rows
 from workbench.planners.grammar.parse import Part
 from workbench.planners.grammar.query import Where
 from workbench.planners.grammar.scope import Scope
@@ -72,6 +72,11 @@ class Row:
     def plain(self) -> bool:
         """Whether the noun of the table can only mean its rows: `sales` could be an amount as well."""
         return all(rows_are_plain(self.scope, part.start, part.end) for part in self.all("rows"))
+
+    @property
+    def rows_meant(self) -> bool:
+        """Whether the noun of the table means its rows, and not the values of a column."""
+        return all(rows_are_rows(self.scope, part.start, part.end) for part in self.all("rows"))
 
     def plural(self, part: Part) -> bool:
         return is_plural(self.scope, part.start, part.end)
