@@ -14,6 +14,7 @@ from workbench import bridge
 from workbench.calls import audited, limited, sandboxed
 from workbench.configuration import load_settings
 from workbench.core import refs
+from workbench.core.artifacts import Artifact
 from workbench.core.errors import (
     Cancelled,
     PlanInvalid,
@@ -38,7 +39,7 @@ from workbench.models.choose import choose
 from workbench.models.openai import OpenAIModel
 from workbench.offer import Offer
 from workbench.planners.answer import summarise
-from workbench.planners.base import Answer, Planner
+from workbench.planners.base import Answer, Planned, Planner
 from workbench.planners.grammar import GrammarPlanner
 from workbench.planners.model import ModelPlanner
 from workbench.policy.egress import http_service
@@ -140,24 +141,25 @@ class Workbench:
             today=datetime.now().astimezone().date().isoformat(),
             variables=await asyncio.to_thread(offer.variables),
         )
-        planned = await planner.plan(request, tools, stream.tell)
-        stream.tell(
-            Kind.PLAN_MADE,
-            {
-                "plan": planned.plan.dump(),
-                "planner": planned.planner,
-                "model": planned.model,
-                "notes": [*planned.notes, *notes],
-            },
-        )
-        if plan_only:
-            return "planned", Answer(text="", planner=""), None
-        inputs = await offer.snapshot(_used(planned.plan), self.settings.artifacts, stream.run)
-        await self._executor(stream).run(planned.plan, tools, inputs, stream)
-        outcome = fold(stream.events)
-        if (problem := _failure(outcome)) is not None:
-            return "failed", summarise(outcome), problem
-        return "done", await self._answer(planner, outcome, stream), None
+        planned: Planned | None = await planner.plan(request, tools, stream.tell)
+        inputs: dict[str, Artifact] = {}
+        number = 1
+        while planned is not None:
+            last = number == self.settings.rounds
+            stream.tell(Kind.PLAN_MADE, _made(planned, number, notes if number == 1 else (), last))
+            if plan_only:
+                return "planned", Answer(text="", planner=""), None
+            new = [name for name in _used(planned.plan) if name not in inputs]
+            inputs |= await offer.snapshot(new, self.settings.artifacts, stream.run)
+            done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
+            await self._executor(stream).run(planned.plan, tools, inputs, stream, done)
+            outcome = fold(stream.events)
+            if (problem := _failure(outcome)) is not None:
+                return "failed", summarise(outcome), problem
+            looks = planned.plan.look and not last
+            planned = await planner.look(request, outcome, tools, stream.tell) if looks else None
+            number += 1
+        return "done", await self._answer(planner, fold(stream.events), stream), None
 
     async def _answer(self, planner: Planner, outcome: Outcome, stream: Stream) -> Answer:
         try:
@@ -296,6 +298,24 @@ def _mentioned(text: str) -> set[str]:
     import re
 
     return set(re.findall(rf"@({refs.VARIABLE})", text))
+
+
+def _made(planned: Planned, number: int, notes: Sequence[str], last: bool) -> dict[str, Any]:
+    """The body of `plan.made` for a round."""
+    more = []
+    if planned.plan.look:
+        more = [
+            f"No further look at the results: this is round {number}, the last one (WORKBENCH_ROUNDS)."
+            if last
+            else "After these steps the planner looks at the results and may add more."
+        ]
+    return {
+        "plan": planned.plan.dump(),
+        "planner": planned.planner,
+        "model": planned.model,
+        "notes": [*planned.notes, *notes, *more],
+        "round": number,
+    }
 
 
 def _used(plan: Plan) -> list[str]:

@@ -43,6 +43,12 @@ class GrammarPlanner:
                     raise
         return self._with_tool(asked, request, tools)
 
+    async def look(
+        self, request: Request, outcome: Outcome, tools: Mapping[str, ToolSpec], tell: Tell
+    ) -> Planned | None:
+        """Nothing: a plan of the grammar is whole."""
+        return None
+
     async def answer(self, outcome: Outcome, tell: Tell) -> Answer:
         """The answer from the numbers."""
         return summarise(outcome)
