@@ -63,13 +63,12 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One thing that happened in a run. `at`: UTC, ISO 8601 with microseconds. `body` is JSON and never changed."""
+class Envelope:
+    """What every event says of itself. `at`: UTC, ISO 8601 with microseconds. `body` is JSON and never changed."""
 
     run: str
     seq: int
     at: str
-    kind: Kind
     step: str | None = None
     attempt: int = 1
     v: int = VERSION
@@ -82,21 +81,17 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownEvent:
+class Event(Envelope):
+    """One thing that happened in a run."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownEvent(Envelope):
     """An event of a kind that this version does not know: kept as it is, never dropped."""
 
-    run: str
-    seq: int
-    at: str
     kind: str
-    step: str | None = None
-    attempt: int = 1
-    v: int = VERSION
-    body: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def id(self) -> str:
-        return f"{self.run}/{self.attempt}/{self.seq}"
 
 
 AnyEvent = Event | UnknownEvent
