@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from workbench.core.errors import Cancelled, Refused, WorkbenchError
 
 if TYPE_CHECKING:
+    from workbench.bridge import Errands
+    from workbench.policy.approval import Approver
     from workbench.run import Run
 
 NOTEBOOK = "notebooks/01_first_request.ipynb"
@@ -74,6 +76,8 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("request", nargs="+", help="the request, in words")
     ask.add_argument("--data", action="append", default=[], metavar="NAME=FILE", help="offer a table; may be repeated")
     ask.add_argument("--plan", action="store_true", help="show the plan, run nothing")
+    ask.add_argument("--ask", action="store_true", help="show the steps and ask before they run")
+    ask.add_argument("--yes", action="store_true", help="approve without asking, where --ask has nobody to ask")
     ask.add_argument("--model", help="model to plan and answer with")
     ask.add_argument("--json", action="store_true", help="print the run as JSON")
     ask.set_defaults(act=_ask)
@@ -109,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _ask(options: argparse.Namespace) -> int:
-    from workbench.bridge import wait
+    from workbench.bridge import Errands, wait
     from workbench.offer import load_table
     from workbench.workbench import current
 
@@ -121,10 +125,17 @@ def _ask(options: argparse.Namespace) -> int:
         frames[name] = load_table(Path(path))
     text = " ".join(options.request)
     failure: WorkbenchError | None = None
+    errands = Errands()
+    work = current().ask(
+        text,
+        variables=frames,
+        named=tuple(frames),
+        plan_only=options.plan,
+        model=options.model,
+        approver=_approver(options, errands),
+    )
     try:
-        run = wait(
-            current().ask(text, variables=frames, named=tuple(frames), plan_only=options.plan, model=options.model)
-        )
+        run = wait(work, errands=errands)
     except WorkbenchError as error:
         if error.run is None:
             raise
@@ -138,6 +149,20 @@ def _ask(options: argparse.Namespace) -> int:
     if failure is not None:
         raise failure
     return 0
+
+
+def _approver(options: argparse.Namespace, errands: Errands) -> Approver | None:
+    """Who approves the steps: with --ask the person at the terminal, if there is one and no --yes."""
+    if not options.ask:
+        return None
+    from workbench.policy import approval
+    from workbench.render import plan_text
+
+    if options.yes:
+        return approval.everything
+    if not sys.stdin.isatty():
+        return approval.nobody
+    return approval.prompted(lambda question: errands.run(lambda: input(question)), plan_text)
 
 
 def _as_json(run: Run) -> dict[str, Any]:

@@ -20,7 +20,7 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     artifact.made   the artifact's fields
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source
     memory.forgotten id
-    approval        step, decision, by, reason
+    approval        decision (allow, deny), by, reason; round: of which steps it was asked
     cancelled       reason
     budget          what, limit, used
     run.done        status, error {kind, message, hint} | None, answer {text, planner}, seconds

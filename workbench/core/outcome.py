@@ -128,6 +128,9 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
             )
         case Kind.PLAN_MADE:
             return _planned(outcome, body)
+        case Kind.APPROVAL if body.get("decision") == "deny":
+            reason = f"Not approved: {body.get('reason', '')}".removesuffix(": ")
+            return replace(outcome, notes=(*outcome.notes, reason))
         case Kind.MODEL_CALLED:
             return replace(outcome, cost=_add(outcome.cost, body))
         case Kind.RUN_DONE:

@@ -38,6 +38,11 @@ class Display:
         if self._front == "live":
             self._show_panel()
 
+    @property
+    def asks(self) -> bool:
+        """Whether somebody is there to answer a question."""
+        return self._front != "headless"
+
     def _show_panel(self) -> None:
         from IPython.display import display
 

@@ -12,6 +12,8 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from workbench.notebook import line as lines
 
 if TYPE_CHECKING:
+    from workbench.bridge import Errands
+    from workbench.policy.approval import Approver
     from workbench.run import Run
     from workbench.workbench import Workbench
 
@@ -68,9 +70,11 @@ class AgentMagics(Magics):
         return run
 
     def _ask(self, text: str, frames: dict[str, Any], names: list[str], asked: lines.Line) -> Run:
-        from workbench.bridge import wait
+        from workbench.bridge import Errands, wait
         from workbench.core.errors import WorkbenchError
         from workbench.notebook.display import Display
+
+        errands = Errands()
 
         workbench = self._workbench()
         display = Display(self.shell, headless=workbench.settings.headless)
@@ -80,10 +84,11 @@ class AgentMagics(Magics):
             named=names,
             plan_only=asked.plan,
             model=asked.model,
+            approver=_approver(asked, display.asks, errands),
             listeners=(display.listen,),
         )
         try:
-            run = wait(display.cancellable(work))
+            run = wait(display.cancellable(work), errands=errands)
         except WorkbenchError as error:
             display.finish(error.run)
             raise
@@ -132,6 +137,20 @@ class AgentMagics(Magics):
             "%agent REQUEST asks for something, in words: %agent total revenue by region of @sales\n%agent? has more."
         )
         return f"{usage}\n\n{verbs.status(self._workbench())}"
+
+
+def _approver(asked: lines.Line, may_ask: bool, errands: Errands) -> Approver | None:
+    """Who approves the steps: with --ask the person at the keyboard, if there is one and no --yes."""
+    if not asked.ask:
+        return None
+    from workbench.policy import approval
+    from workbench.render import plan_text
+
+    if asked.yes:
+        return approval.everything
+    if not may_ask:
+        return approval.nobody
+    return approval.prompted(lambda question: errands.run(lambda: input(question)), plan_text)
 
 
 def _tables(scope: dict[str, Any]) -> dict[str, Any]:
