@@ -69,6 +69,10 @@ async def test_a_server_without_a_key_gets_a_placeholder_and_the_limit_its_old_n
         (error(413, "x" * 5000), Unavailable, "refused the request"),
         (error(429, "you have no credit", "insufficient_quota"), Unavailable, "quota"),
         (http(307, "", location="http://elsewhere.example/v1"), Unavailable, "elsewhere.example"),
+        (http(307, "", location=f"http://{KEY}@elsewhere.example/v1"), Unavailable, "elsewhere.example"),
+        (http(307, "", location="http://[elsewhere/v1"), Unavailable, "another address"),
+        (http(200, "words", "text/plain; charset=hex"), TransientError, "broken JSON"),
+        (http(400, '{"error": {"message": "no"}}', "application/json; charset=rot13"), Unavailable, "(400): no"),
         (http(200, "<!doctype html><h1>Welcome</h1>", "text/html"), Unavailable, "web page"),
         (http(502, "<html>Bad gateway</html>", "text/html"), TransientError, "failed (502)"),
         (http(200, '{"hello": "world"}'), Unavailable, "not a chat completion"),
@@ -88,7 +92,11 @@ async def test_a_server_without_a_key_gets_a_placeholder_and_the_limit_its_old_n
         (b"", TransientError, "broke off"),
         (b"SMTP ready\r\n", TransientError, "broke off"),
         (http(200, '{"error": {"message": "overloaded", "code": 529}}'), TransientError, "behind its gateway"),
-        (http(200, '{"error": {"message": "no such thing", "code": "bad"}}'), Unavailable, "with an error"),
+        (http(200, '{"error": {"message": "overloaded", "code": "503"}}'), TransientError, "behind its gateway"),
+        (http(200, '{"error": {"message": "no such thing", "code": "bad"}}'), Unavailable, "with an error (bad)"),
+        (http(200, json.dumps({"error": {"code": f"{KEY}\n" + "x" * 5000}})), Unavailable, "with an error"),
+        (http(200, json.dumps({"error": {"code": [KEY]}})), Unavailable, "with an error"),
+        (error(400, "no", f"code {KEY}"), Unavailable, "refused the request"),
         (http(501, "no"), Unavailable, "501"),
         (chat(""), TransientError, "nothing"),
         (chat(None), TransientError, "nothing"),
@@ -96,6 +104,8 @@ async def test_a_server_without_a_key_gets_a_placeholder_and_the_limit_its_old_n
         (chat("", "length"), Unavailable, "used up its tokens"),
         (chat("half of", "content_filter"), Refused, "content filter"),
         (chat(None, "stop", refusal="I will not\ndo that"), Refused, "declined: I will not do that"),
+        (chat(None, "stop", refusal=f"{KEY}: \x1b[31mno"), Refused, "declined: ***: [31mno"),
+        (chat(None, "stop", refusal=["no", {"x": KEY}]), Refused, "declined: ['no'"),
         (chat("no", "refusal"), Refused, "declined: no"),
         (called("other", "{}"), TransientError, "nothing"),
     ],
@@ -107,7 +117,7 @@ async def test_what_is_no_answer_is_a_typed_error_in_one_line_without_the_key(an
     told = "".join(traceback.format_exception(problem)) + str(problem.data) + "\n".join(problem.lines())
     assert KEY not in told
     assert len(problem.lines()[0]) < 400
-    assert "\n" not in problem.message + problem.hint
+    assert (problem.message + problem.hint).isprintable()
 
 
 async def test_a_server_that_is_not_there_is_named_with_what_to_do():
@@ -209,6 +219,9 @@ async def test_what_will_not_pass_is_not_tried_again(answer):
         ({"retry_after": "soon"}, 0.0),
         ({"retry_after": "nan"}, 0.0),
         ({"retry_after": "-3"}, 0.0),
+        ({"retry_after": "Mon, 23 Nov 99999999999 12:00:30 GMT"}, 0.0),
+        ({"retry_after": "Mon, 23 Nov 2026 12:00:99999999999999999999 GMT"}, 0.0),
+        ({"retry_after": "Mon, 23 Nov 2026 12:00:30 +999999999999"}, 0.0),
         ({"retry_after": "120"}, 120.0),
     ],
 )
@@ -264,6 +277,8 @@ async def test_without_a_name_the_only_model_is_taken():
         (models("a", "b"), "serves a, b"),
         (models(), "no chat model"),
         (http(200, "{}"), "lists no models"),
+        (models("a", "b\n\x1b[31m", "x" * 5000, KEY, "c"), "serves a, c"),
+        (http(200, '{"data": [{"id": ["a"]}, {"id": {"b": 1}}, 3, null]}'), "no chat model"),
         (None, "404"),
     ],
 )

@@ -37,7 +37,7 @@ class Endpoint:
         self._key = api_key
         self._timeout = timeout
         self._now = now
-        self.where = urlsplit(base_url).netloc.rpartition("@")[2]
+        self.where = _netloc(base_url)
         limits = httpx2.Timeout(timeout, connect=min(timeout, 10.0))
         self._client = openai.AsyncOpenAI(
             # The SDK wants a key even for servers that have none.
@@ -50,7 +50,7 @@ class Endpoint:
                 base_url=base_url,
                 timeout=limits,
                 follow_redirects=False,  # a prompt goes where the user sent it and nowhere else
-                event_hooks={"response": [self._cap]},
+                event_hooks={"response": [self._prepare]},
             ),
         )
 
@@ -64,10 +64,15 @@ class Endpoint:
         listed = raw.get("data") if isinstance(raw, dict) else None
         if not isinstance(listed, list):
             raise self._not_a_model_server("lists no models")
-        return [str(model["id"]) for model in listed if isinstance(model, dict) and model.get("id")]
+        names = [model.get("id") for model in listed if isinstance(model, dict)]
+        return [name for name in names if isinstance(name, str) and self._is_name(name)]
 
     async def close(self) -> None:
         await self._client.close()
+
+    def _is_name(self, name: str) -> bool:
+        """Whether a model can be called so in an error. Names are taken as they are or not at all."""
+        return 0 < len(name) <= 200 and name.isprintable() and not (self._key and self._key in name)
 
     async def _exchange(self, call: Coroutine[Any, Any, object]) -> Any:
         try:
@@ -112,7 +117,7 @@ class Endpoint:
             case (ValueError() | RecursionError(), _):
                 return TransientError(f"{self.where} answered with broken JSON.", hint="Try again.")
             case _:
-                return Unavailable(f"{self.where} cannot be used: {self._clean(str(error))}")
+                return Unavailable(f"{self.where} cannot be used: {self.clean(str(error))}")
 
     def _status(self, error: openai.APIStatusError) -> WorkbenchError:
         status, (said, code) = error.status_code, self._said(error.body)
@@ -137,7 +142,7 @@ class Endpoint:
             busy = "is busy" if status == 429 else "failed"
             return TransientError(f"{self.where} {busy} ({status}){words}", hint=hint, retry_after=wait, **facts)
         if 300 <= status < 400:
-            target = urlsplit(error.response.headers.get("location", "")).netloc or "another address"
+            target = self.clean(_netloc(error.response.headers.get("location", ""))) or "another address"
             hint = f"If that is right, set the base URL to {target}."
             return Unavailable(
                 f"{self.where} sends requests on to {target}, which is not followed.", hint=hint, **facts
@@ -150,16 +155,17 @@ class Endpoint:
         error = body.get("error", body) if isinstance(body, dict) else body
         if isinstance(error, dict):
             words = error.get("message") or error.get("detail") or ""
-            return self._clean(words if isinstance(words, str) else json.dumps(words)), str(error.get("code") or "")
-        return ("" if str(error or "").lstrip().startswith("<") else self._clean(str(error or ""))), ""
+            said = self.clean(words if isinstance(words, str) else json.dumps(words))
+            return said, self.clean(str(error.get("code") or ""))
+        return ("" if str(error or "").lstrip().startswith("<") else self.clean(str(error or ""))), ""
 
-    def _clean(self, text: str) -> str:
-        """One short printable line without the key, nor what looks like one."""
+    def clean(self, text: str, most: int = 200) -> str:
+        """One printable line of at most `most` characters without the key, nor what looks like one."""
         if self._key:
             text = text.replace(self._key, "***")
         line = "".join(c if c.isprintable() else " " for c in _KEY.sub("***", text))
         line = " ".join(line.split())
-        return line if len(line) <= 200 else f"{line[:199]}…"
+        return line if len(line) <= most else f"{line[: most - 1]}…"
 
     def _not_a_model_server(self, what: str) -> Unavailable:
         return Unavailable(
@@ -168,7 +174,9 @@ class Endpoint:
             endpoint=self.where,
         )
 
-    async def _cap(self, response: httpx2.Response) -> None:
+    async def _prepare(self, response: httpx2.Response) -> None:
+        # JSON is UTF-8. The header may also name codecs that are none for text, on which the client stumbles.
+        response.encoding = "utf-8"
         # We ask for no compression; a server that compresses all the same may expand it a hundredfold.
         most = MAX_BYTES // 100 if response.headers.get("content-encoding") else MAX_BYTES
         response.stream = _Capped(response.stream, most, self._not_a_model_server("answers without end"))
@@ -194,6 +202,14 @@ class _Capped(httpx2.AsyncByteStream):
         await self._inner.aclose()
 
 
+def _netloc(url: str) -> str:
+    """Host and port of a URL, "" when it has none."""
+    try:
+        return urlsplit(url).netloc.rpartition("@")[2]
+    except ValueError:
+        return ""
+
+
 def _retry_after(headers: httpx2.Headers, now: datetime) -> float | None:
     """Seconds that the server asks to wait; it says so in milliseconds, in seconds, or as a date."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
@@ -205,6 +221,6 @@ def _retry_after(headers: httpx2.Headers, now: datetime) -> float | None:
             return max(0.0, seconds)
     try:
         at = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for a year beyond all calendars
         return None
     return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now.timestamp())

@@ -166,7 +166,7 @@ class OpenAIModel:
     async def _chat(self, endpoint: Endpoint, body: dict[str, Any]) -> Said:
         slots = _slots.setdefault(asyncio.get_running_loop(), {})
         async with slots.setdefault(self.base_url, asyncio.Semaphore(AT_ONCE)):
-            return read(await endpoint.chat(body), endpoint.where)
+            return read(await endpoint.chat(body), endpoint.where, endpoint.clean)
 
     async def _tries(self, call: Callable[[], Awaitable[T]], retries: int) -> T:
         """The first success, with full jitter between the tries, or the last error."""

@@ -13,7 +13,8 @@ Servers differ in how they can be held to JSON, so a request for data is put in 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -88,13 +89,19 @@ def strict(schema: Any) -> bool:
     return all(strict(value) for value in schema.values())
 
 
-def read(raw: Any, where: str) -> Said:
+def plain(text: str, most: int) -> str:
+    """One printable line of at most `most` characters."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:most]
+
+
+def read(raw: Any, where: str, clean: Callable[[str, int], str] = plain) -> Said:
     """What the server's answer says. Raises Refused, TransientError or Unavailable for all that is not a whole answer.
 
-    A reply that was cut at the token limit is returned with finish "length" when it holds any text.
+    `clean` makes a line for an error of the server's words: whoever has the key keeps it out of there. A reply that was
+    cut at the token limit is returned with finish "length" when it holds any text.
     """
     if isinstance(raw, dict) and raw.get("error") and not raw.get("choices"):
-        raise _error(raw["error"], where)
+        raise _error(raw["error"], where, clean)
     try:
         choice = raw["choices"][0]
         message = choice["message"]
@@ -110,7 +117,7 @@ def read(raw: Any, where: str) -> Said:
     if finish == "content_filter":
         raise Refused(f"The content filter of {where} declined the reply.", **spent)
     if refusal or finish == "refusal":
-        said = " ".join(str(refusal or content or "").split())[:500]
+        said = clean(str(refusal or content or ""), 500)
         raise Refused(f"The model declined: {said}" if said else "The model declined.", **spent | {"finish": "refusal"})
     text = _called(calls) or _text(content)
     if not text.strip():
@@ -124,9 +131,13 @@ def read(raw: Any, where: str) -> Said:
     return Said(text=text, finish=finish, usage=usage)
 
 
-def _error(error: Any, where: str) -> Unavailable | TransientError:
+def _error(error: Any, where: str, clean: Callable[[str, int], str]) -> Unavailable | TransientError:
     # Some gateways answer 200 and put the failure into the body.
     code = error.get("code") if isinstance(error, dict) else None
+    if isinstance(code, str):
+        code = int(code) if re.fullmatch("[1-5][0-9][0-9]", code) else clean(code, 60)
+    elif not isinstance(code, int) or abs(code) > 10**6:
+        code = None
     if code in (408, 409, 429) or (isinstance(code, int) and 500 <= code < 600):
         return TransientError(f"{where} failed behind its gateway ({code}).", hint="Try again.", status=code)
     return Unavailable(f"{where} answered with an error{f' ({code})' if code else ''} instead of a reply.")
