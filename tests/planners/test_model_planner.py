@@ -94,6 +94,23 @@ async def test_a_model_may_decline(reply):
     assert "declined: No table has prices." in result.message
 
 
+async def test_a_reason_to_decline_is_one_clean_line():
+    result = await planned(TestModel([{"steps": [], "refusal": "no\x1b[31m\x07 red\n\ud800" + "x" * 9000}]))
+    assert isinstance(result, Refused)
+    assert "declined: no [31m red" in result.message
+    assert result.message.isprintable()
+    assert len(result.message) < 600
+
+
+async def test_half_a_character_of_a_model_goes_nowhere():
+    query = TEXT.replace("select 1", r"select '\ud800'")
+    assert query != TEXT
+    result = await planned(TestModel([query]))
+    assert isinstance(result, Planned), result
+    json.dumps(result.plan.dump(), ensure_ascii=False).encode()
+    assert (await ModelPlanner(TestModel(["\ud83d\ude00 \ud800"])).answer(OUTCOME, Told())).text == "😀 \ufffd"
+
+
 async def test_steps_and_a_refusal_at_once_are_asked_about():
     told = Told()
     assert is_right(await planned(TestModel([GOOD | {"refusal": "rather not"}, GOOD | {"refusal": " "}]), told))

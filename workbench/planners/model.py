@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from workbench.core import plan as plans
@@ -20,8 +21,10 @@ from workbench.planners import prompt
 from workbench.planners.base import Answer, Planned, Tell
 from workbench.planners.checked import checked
 from workbench.planners.parts import messages as chat
+from workbench.planners.parts import one_line
 from workbench.planners.reply import read_json, without_thoughts
 from workbench.planners.results import answer_parts
+from workbench.policy.sanitize import without_lone_surrogates
 
 REPAIRS = 2
 MAX_SHOWN_CHARS = 20_000
@@ -110,10 +113,8 @@ class ModelPlanner:
             if isinstance(refusal, str) and refusal.strip():
                 if data.get("steps"):
                     raise PlanInvalid(["the reply has both steps and a refusal; send one of them"])
-                reason = " ".join(refusal.split())[:500]
-                raise Refused(
-                    f"{self.model.name} declined: {reason}", hint="Ask in other words, or offer other tables."
-                )
+                why = f"{self.model.name} declined: {one_line(refusal, 500)}"
+                raise Refused(why, hint="Ask in other words, or offer other tables.")
         return data
 
     async def _ask(
@@ -145,7 +146,7 @@ class ModelPlanner:
         )
         if problem is not None:
             raise problem
-        return reply
+        return replace(reply, text=without_lone_surrogates(reply.text))
 
 
 def _incomplete(reply: Reply) -> WorkbenchError | None:

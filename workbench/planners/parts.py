@@ -64,8 +64,8 @@ def short(value: Any) -> str:
 
 
 def one_line(text: str, most: int) -> str:
-    """The text on one line of at most `most` characters."""
-    return cut(" ".join(str(text).split()), most)
+    """The text on one line of at most `most` characters, without control characters."""
+    return cut(" ".join("".join(c if c.isprintable() else " " for c in text).split()), most)
 
 
 def cut(text: str, most: int) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from workbench.core.errors import PlanInvalid
+from workbench.policy.sanitize import without_lone_surrogates
 
 MAX_CHARS = 400_000
 MAX_STARTS = 1000
@@ -25,7 +26,7 @@ _LOOSE_OBJECT = re.compile(r"""\{\s*(?:'[^'\n]{0,100}'|\w{1,100})\s*:""")
 
 
 def read_json(text: str) -> Any:
-    """The plan-like JSON value in the text, else the only value there is.
+    """The plan-like JSON value in the text, else the only value there is; half characters in it are replaced.
 
     Raises PlanInvalid when there is none, when it is broken or cut, and when there are several different ones.
     """
@@ -45,10 +46,22 @@ def read_json(text: str) -> Any:
     if any(plan != plans[0] for plan in plans):
         raise PlanInvalid(["the reply holds more than one plan; send one"])
     if plans:
-        return plans[0]
+        return _whole(plans[0])
     if len(found) == 1:
-        return found[0]
+        return _whole(found[0])
     raise PlanInvalid(["the reply holds no plan; send one JSON object with `steps`"])
+
+
+def _whole(value: Any) -> Any:
+    """The value without halves of characters, which JSON can spell and no file or terminal takes."""
+    try:
+        text = json.dumps(value, ensure_ascii=False)
+        whole = without_lone_surrogates(text)
+        return value if whole == text else _DECODER.decode(whole)
+    except RecursionError:
+        raise PlanInvalid(["the JSON in the reply is nested too deeply"]) from None
+    except ValueError as error:  # two keys that differed in nothing else
+        raise PlanInvalid([f"the JSON in the reply is broken: {error}"]) from None
 
 
 def without_thoughts(text: str) -> str:

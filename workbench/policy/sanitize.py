@@ -31,7 +31,7 @@ def clean_prompt(text: str) -> Cleaned:
     if nuls := text.count("\0"):
         text = text.replace("\0", "")
         notes.append(f"NUL characters removed from the request: {nuls}.")
-    whole = _without_lone_surrogates(text)
+    whole = without_lone_surrogates(text)
     if whole != text:
         notes.append("Broken characters in the request were replaced by \N{REPLACEMENT CHARACTER}.")
     if not whole.strip():
@@ -39,6 +39,6 @@ def clean_prompt(text: str) -> Cleaned:
     return Cleaned(whole, tuple(notes))
 
 
-def _without_lone_surrogates(text: str) -> str:
+def without_lone_surrogates(text: str) -> str:
     """Halves that stand together are one character again; a half that stands alone is replaced."""
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
