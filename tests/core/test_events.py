@@ -39,6 +39,12 @@ def test_an_event_reads_back_as_it_was_written(event):
     assert loads(line).id == event.id
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_a_number_that_json_has_not_is_not_written(number):
+    with pytest.raises(ValueError, match="JSON"):
+        dumps(Event(run="r", seq=0, at="", kind=Kind.STEP_DONE, body={"value": [number]}))
+
+
 @given(st.binary(max_size=60) | st.text(max_size=60) | json_values.map(json.dumps))
 def test_a_line_that_is_not_an_event_is_a_value_error(line):
     try:

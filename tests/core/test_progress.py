@@ -47,6 +47,8 @@ def test_nothing_runs_twice_or_early_and_a_failure_blocks_its_descendants_only(n
             progress.apply(event(Kind.STEP_INTENT, name))
         else:
             progress.apply(event(data.draw(st.sampled_from(list(ENDINGS))), name))
+            for ready in progress.ready():  # before anybody has told what is blocked
+                assert all(progress.states[before] is State.DONE for before in needs[ready])
             for blocked, by in progress.blocked().items():
                 assert by
                 assert set(by) <= set(needs[blocked])

@@ -68,9 +68,10 @@ def test_a_resolved_value_is_never_searched_again(text):
 
 
 def test_a_part_is_found_by_pointer_with_its_type():
-    results = {"s1": {"results": [{"a/b": 1, "m~n": [True]}], "": None}}
+    results = {"s1": {"results": [{"a/b": 1, "m~n": [True], "~1": 2}], "": None}}
     assert refs.resolve({"$ref": "s1#/results/0/a~1b"}, results, {}) == 1
     assert refs.resolve({"$ref": "s1#/results/0/m~0n/0"}, results, {}) is True
+    assert refs.resolve({"$ref": "s1#/results/0/~01"}, results, {}) == 2
     assert refs.resolve({"$ref": "s1#/"}, results, {}) is None
     assert refs.resolve({"$ref": "s1#"}, results, {}) == results["s1"]
 

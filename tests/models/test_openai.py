@@ -120,6 +120,19 @@ async def test_what_is_no_answer_is_a_typed_error_in_one_line_without_the_key(an
     assert (problem.message + problem.hint).isprintable()
 
 
+@pytest.mark.parametrize("key", ["hunter2hunter2", "0f8fad5b-d9cb-469f-a165-70867728950e"])
+async def test_a_key_that_looks_like_none_is_kept_out_of_errors_too(key):
+    answers = [
+        error(400, f"no: {key} {key}"),
+        http(400, f"<{key}>", "text/plain"),
+        chat(None, refusal=f"not for {key}"),
+    ]
+    for answer in answers:
+        problem = await ask(answer, key=key)
+        assert isinstance(problem, Unavailable | Refused)
+        assert key not in f"{problem} {problem.data}"
+
+
 async def test_a_server_that_is_not_there_is_named_with_what_to_do():
     sleep = Sleeps()
     async with serving(chat("x")) as server:
