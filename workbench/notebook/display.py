@@ -6,11 +6,14 @@ import asyncio
 import time
 from collections.abc import Coroutine
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.core.events import AnyEvent, Event
 from workbench.core.outcome import Outcome, advance
+from workbench.core.progress import OPEN, State
 from workbench.notebook import kernel
+from workbench.render import bundle
 
 if TYPE_CHECKING:
     from workbench.run import Run
@@ -19,6 +22,8 @@ T = TypeVar("T")
 
 SECONDS_BETWEEN = 0.1
 """At most ten updates of a panel a second: many runs may be watched at once."""
+NOTHING = "Nothing was run."
+UNFINISHED = "Running, or never finished: the result takes the place of this line."
 
 
 class Display:
@@ -36,7 +41,13 @@ class Display:
         self._drawn = 0.0
         self._pending: asyncio.TimerHandle | None = None
         if self._front == "live":
-            self._show_panel()
+            try:
+                self._show_panel()
+            except Exception:  # noqa: BLE001 - widgets that are missing or broken must not cost the run
+                self._drop_panel()
+            except KeyboardInterrupt:
+                self._drop_panel()
+                raise
 
     def _show_panel(self) -> None:
         from IPython.display import display
@@ -46,13 +57,19 @@ class Display:
         self._panel = panel.make(self._outcome, self._cancel)
         self._panel.can_cancel = kernel.route_clicks(self._shell, self._panel.comm)
         data, metadata = self._panel._repr_mimebundle_()
-        # The text is what stands there when the kernel dies before the end.
+        # The text is what stands there without widgets, and for good when the kernel dies before the end.
         self._handle = display(  # type: ignore[no-untyped-call]  # IPython leaves this one untyped
-            {**data, "text/plain": "The run was not finished.", "text/html": "<p>The run was not finished.</p>"},
+            {**data, "text/plain": UNFINISHED, "text/html": f"<p>{UNFINISHED}</p>"},
             metadata=metadata,
             raw=True,
             display_id=True,
         )
+
+    def _drop_panel(self) -> None:
+        panel, self._panel = self._panel, None
+        if panel is not None:
+            with suppress(Exception):
+                panel.close()
 
     async def cancellable(self, work: Coroutine[Any, Any, T]) -> T:
         """The work, in a task that the panel's button can cancel."""
@@ -66,10 +83,10 @@ class Display:
 
     def listen(self, event: AnyEvent) -> None:
         """Hear an event; the panel is drawn at once or a little later, and always once more at the end of a burst."""
-        if self._panel is None or not isinstance(event, Event):
+        if not isinstance(event, Event):
             return
         self._outcome = advance(self._outcome, event)
-        if self._pending is None:
+        if self._panel is not None and self._pending is None:
             wait = max(0.0, self._drawn + SECONDS_BETWEEN - time.monotonic())
             self._pending = asyncio.get_running_loop().call_later(wait, self._draw)
 
@@ -81,23 +98,34 @@ class Display:
             self._panel.state = picture(self._outcome, cancelling=self._cancelling)
 
     def finish(self, run: Run | None) -> None:
-        """Put the result in the panel's place, or show it for the first time; None when there is nothing to show."""
-        from IPython.display import display
-
-        panel, self._panel = self._panel, None
+        """Put the result in the panel's place, or show it for the first time. None when the run gave no last word: then
+        what the panel has heard is kept."""
         if run is not None:
             data, metadata = run._repr_mimebundle_()
-            if run.outcome.plan is None and self._handle is None:
-                return  # the error says it all
-            if self._handle is not None:
-                self._handle.update(data, metadata=metadata, raw=True)
-            elif self._front == "terminal":
-                print(data["text/plain"])  # noqa: T201 - a terminal shows text
-            else:
-                display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]  # as above
+            outcome = run.outcome
+        else:
+            outcome = _stopped(self._outcome)
+            data, metadata = bundle(outcome, lambda artifact: None)
+        if outcome.plan is None and not outcome.cost.calls:
+            # The error below says it all: there is no plan to keep and no cost to tell.
+            data, metadata = {"text/plain": NOTHING, "text/html": f"<p>{NOTHING}</p>"}, {}
+        self._show(data, metadata, worth_it=outcome.plan is not None or outcome.cost.calls > 0)
+        if run is not None:
             run.shown_in = self._shell.execution_count
-        elif self._handle is not None:
-            self._handle.update({"text/plain": "Stopped.", "text/html": "<p>Stopped.</p>"}, raw=True)
-        if panel is not None:
-            with suppress(Exception):
-                panel.close()
+        self._drop_panel()
+
+    def _show(self, data: dict[str, str], metadata: dict[str, Any], *, worth_it: bool) -> None:
+        from IPython.display import display
+
+        if self._handle is not None:
+            self._handle.update(data, metadata=metadata, raw=True)
+        elif worth_it and self._front == "terminal":
+            print(data["text/plain"])  # noqa: T201 - a terminal shows text
+        elif worth_it:
+            display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]  # as above
+
+
+def _stopped(outcome: Outcome) -> Outcome:
+    """The outcome of a run that was left before it ended: what was open will not be done."""
+    steps = tuple(replace(step, state=State.CANCELLED) if step.state in OPEN else step for step in outcome.steps)
+    return replace(outcome, steps=steps, status="cancelled" if outcome.status == "running" else outcome.status)

@@ -24,6 +24,8 @@ def front(shell: Any, headless: bool | None = None) -> Front:
     kernel = getattr(shell, "kernel", None)
     if kernel is None:
         return "terminal"
+    if type(getattr(shell, "display_pub", None)).__name__ == "CapturingDisplayPublisher":
+        return "headless"  # under %%capture: what is kept there must be a result, never a panel
     if headless is not None:
         return "headless" if headless else "live"
     with suppress(Exception):

@@ -212,7 +212,7 @@ def _trouble(step: StepOutcome) -> str:
 
 def _footer(outcome: Outcome) -> str:
     if not outcome.planner:
-        return ""
+        return f"Cost: {outcome.cost}." if outcome.cost.calls else ""
     who = f"Planned by {clean_text(outcome.model or outcome.planner)}"
     if outcome.answered_by == "summary":
         who += ", answer put together from the results"

@@ -10,13 +10,33 @@ function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+// Counted here, from the first sight of the run: the kernel's clock may be another machine's.
+const begun = new WeakMap();
+
 export default {
+  initialize({ model }) {
+    begun.set(model, Date.now());
+  },
   render({ model, el }) {
     el.classList.add("workbench-panel");
     const line = document.createElement("p");
     line.setAttribute("role", "status");
     line.setAttribute("aria-live", "polite");
+    // Beside the status, not in it: nobody wants every second read aloud.
+    const clock = document.createElement("span");
+    clock.className = "hint clock";
+    clock.setAttribute("aria-hidden", "true");
+    const head = document.createElement("div");
+    head.className = "head";
+    head.append(line, clock);
+    function tick() {
+      const seconds = Math.floor((Date.now() - (begun.get(model) ?? Date.now())) / 1000);
+      setText(clock, seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`);
+    }
+    tick();
+    const ticking = setInterval(tick, 1000);
     const table = document.createElement("table");
+    table.setAttribute("aria-label", "Plan");
     const body = document.createElement("tbody");
     table.append(body);
     const cancel = document.createElement("button");
@@ -30,7 +50,7 @@ export default {
     const stop = document.createElement("span");
     stop.className = "hint";
     stop.textContent = "Kernel > Interrupt stops it";
-    el.append(line, table, cancel, stop);
+    el.append(head, table, cancel, stop);
 
     const rows = new Map();
     function draw() {
@@ -57,6 +77,7 @@ export default {
     model.on("change:can_cancel", draw);
     draw();
     return () => {
+      clearInterval(ticking);
       model.off("change:state", draw);
       model.off("change:can_cancel", draw);
     };
