@@ -14,9 +14,10 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-ne
 
 
 def main() -> None:
-    notebook = nbformat.read(ROOT / "notebooks" / "01_first_request.ipynb", as_version=4)
+    path = ROOT / "notebooks" / "01_first_request.ipynb"
+    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat is not typed
     notebook.cells = [cell for cell in notebook.cells if "bar chart of @sales" in cell.source]
-    body, _ = HTMLExporter().from_notebook_node(notebook)
+    body, _ = HTMLExporter().from_notebook_node(notebook)  # type: ignore[no-untyped-call]  # nor is nbconvert
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         page_file = Path(folder, "page.html")
         page_file.write_text(body, "utf-8")

@@ -158,7 +158,9 @@ def failure(message: str, names: list[str]) -> toolkit.Failed:
     """DuckDB's message as one line, without its drawing of the place, with what to do about it."""
     said = message.partition("\n\nLINE ")[0].partition("Candidate functions:")[0]
     hint = f"The tables are: {', '.join(names) or 'none'}."
-    if "No function matches" in said and "VARCHAR" in said:
+    if said.startswith("Permission Error"):
+        said = "SQL reads the offered tables only, no files and no addresses."
+    elif "No function matches" in said and "VARCHAR" in said:
         hint = "Cast text first, for example order_date::DATE or units::INTEGER."
     elif "max_execution_time" in said or "INTERRUPT" in said:
         hint = "Filter or group earlier, so that there is less to go through."

@@ -22,12 +22,12 @@ REMEDY = {
 }
 
 
-def run(query: str, limit: int = 5) -> dict[str, Any]:
+def run(query: str, max_results: int = 5) -> dict[str, Any]:
     """Search the web; return titles, addresses, dates and excerpts, best first.
 
     Args:
         query: what to search for.
-        limit: how many results at most, 1 to 20.
+        max_results: how many results at most, 1 to 20.
     """
     if not query.strip():
         raise toolkit.Failed("There is nothing to search for.", hint="Say what: search the web for …")
@@ -35,7 +35,7 @@ def run(query: str, limit: int = 5) -> dict[str, Any]:
         "http",
         method="POST",
         url="https://api.tavily.com/search",
-        json={"query": query.strip(), "max_results": max(1, min(limit, 20))},
+        json={"query": query.strip(), "max_results": max(1, min(max_results, 20))},
         auth={"bearer": "TAVILY_API_KEY", "hint": NO_KEY},
     )
     results = [result(item) for item in found(answer) if isinstance(item, dict) and item.get("url")]

@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -39,8 +40,35 @@ def submit(work: Coroutine[Any, Any, T]) -> Future[T]:
     return asyncio.run_coroutine_threadsafe(work, loop())
 
 
-def wait(work: Coroutine[Any, Any, T], *, patience: float = 5.0) -> T:
+class Errands:
+    """What only the waiting thread may do for the work, such as asking its user for a line of text."""
+
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
+
+    async def run(self, errand: Callable[[], T]) -> T:
+        """The result of a call that the waiting thread makes. Raises what the call raises."""
+        done: Future[T] = Future()
+        self._queue.put((errand, done))
+        return await asyncio.wrap_future(done)
+
+    def serve(self, ended: Future[T]) -> T:
+        """Make the calls until the work has ended; give its result."""
+        ended.add_done_callback(lambda _: self._queue.put(None))
+        while (item := self._queue.get()) is not None:
+            errand, done = item
+            if done.set_running_or_notify_cancel():
+                try:
+                    done.set_result(errand())
+                except Exception as error:  # noqa: BLE001 - the work asked for the call, so it hears what became of it
+                    done.set_exception(error)
+        return ended.result()
+
+
+def wait(work: Coroutine[Any, Any, T], *, patience: float = 5.0, errands: Errands | None = None) -> T:
     """The result of work on the background loop, from a thread that may block.
+
+    Meanwhile this thread runs the `errands` of the work, when there are any.
 
     On KeyboardInterrupt the work is cancelled and given `patience` seconds to say how it ended: its own error is
     raised, else the interrupt. Raises RuntimeError when called on the loop's own thread, which would wait for itself.
@@ -77,7 +105,7 @@ def wait(work: Coroutine[Any, Any, T], *, patience: float = 5.0) -> T:
 
     try:
         submit(held())
-        return ended.result()
+        return errands.serve(ended) if errands else ended.result()
     except KeyboardInterrupt:
         loop().call_soon_threadsafe(cancel)
         try:

@@ -9,12 +9,15 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from workbench.core.errors import Cancelled, Refused, WorkbenchError
 
 if TYPE_CHECKING:
+    from workbench.bridge import Errands
+    from workbench.policy.approval import Approver
     from workbench.run import Run
 
 NOTEBOOK = "notebooks/01_first_request.ipynb"
@@ -59,7 +62,7 @@ class _Parser(argparse.ArgumentParser):
         return words
 
 
-_VERBS = ("ask", "tools", "runs", "show", "sql", "doctor", "trust", "demo", "lab")
+_VERBS = ("ask", "tools", "models", "runs", "show", "sql", "doctor", "trust", "demo", "lab")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -73,12 +76,15 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("request", nargs="+", help="the request, in words")
     ask.add_argument("--data", action="append", default=[], metavar="NAME=FILE", help="offer a table; may be repeated")
     ask.add_argument("--plan", action="store_true", help="show the plan, run nothing")
+    ask.add_argument("--ask", action="store_true", help="show the steps and ask before they run")
+    ask.add_argument("--yes", action="store_true", help="approve without asking, where --ask has nobody to ask")
     ask.add_argument("--model", help="model to plan and answer with")
     ask.add_argument("--json", action="store_true", help="print the run as JSON")
     ask.set_defaults(act=_ask)
 
     for name, act, text in (
         ("tools", _tools, "list the tools"),
+        ("models", _models, "list what the model's endpoint serves, and test it"),
         ("runs", _runs, "list the newest runs"),
         ("show", _show, "show one run"),
         ("sql", _sql, "query the memory"),
@@ -89,8 +95,10 @@ def _parser() -> argparse.ArgumentParser:
     ):
         verb = verbs.add_parser(name, help=text)
         verb.set_defaults(act=act)
-        if name in ("tools", "runs", "show", "sql", "doctor"):
+        if name in ("tools", "models", "runs", "show", "sql", "doctor"):
             verb.add_argument("--json", action="store_true", help="print JSON")
+        if name == "models":
+            verb.add_argument("--model", help="the model to test")
         if name == "runs":
             verb.add_argument("-n", type=int, default=20, help="how many (20)")
         if name == "show":
@@ -105,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _ask(options: argparse.Namespace) -> int:
-    from workbench.bridge import wait
+    from workbench.bridge import Errands, wait
     from workbench.offer import load_table
     from workbench.workbench import current
 
@@ -117,10 +125,17 @@ def _ask(options: argparse.Namespace) -> int:
         frames[name] = load_table(Path(path))
     text = " ".join(options.request)
     failure: WorkbenchError | None = None
+    errands = Errands()
+    work = current().ask(
+        text,
+        variables=frames,
+        named=tuple(frames),
+        plan_only=options.plan,
+        model=options.model,
+        approver=_approver(options, errands),
+    )
     try:
-        run = wait(
-            current().ask(text, variables=frames, named=tuple(frames), plan_only=options.plan, model=options.model)
-        )
+        run = wait(work, errands=errands)
     except WorkbenchError as error:
         if error.run is None:
             raise
@@ -136,9 +151,21 @@ def _ask(options: argparse.Namespace) -> int:
     return 0
 
 
-def _as_json(run: Run) -> dict[str, Any]:
-    from dataclasses import asdict
+def _approver(options: argparse.Namespace, errands: Errands) -> Approver | None:
+    """Who approves the steps: with --ask the person at the terminal, if there is one and no --yes."""
+    if not options.ask:
+        return None
+    from workbench.policy import approval
+    from workbench.render import plan_text
 
+    if options.yes:
+        return approval.everything
+    if not sys.stdin.isatty():
+        return approval.nobody
+    return approval.prompted(lambda question: errands.run(lambda: input(question)), plan_text)
+
+
+def _as_json(run: Run) -> dict[str, Any]:
     outcome = run.outcome
     return {
         "id": run.id,
@@ -170,6 +197,26 @@ def _tools(options: argparse.Namespace) -> None:
     if found.untrusted:
         path = next(iter(found.untrusted.values())).path
         print(f"Read a file before you trust it: workbench trust {path}", file=sys.stderr)
+
+
+def _models(options: argparse.Namespace) -> int:
+    from workbench.bridge import wait
+    from workbench.configuration import load_settings
+    from workbench.models.choose import choose
+    from workbench.models.examine import examine
+
+    model = choose(load_settings(model=options.model))
+    if model is None:
+        raise Refused("No model is set.", hint="Set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own.")
+    found = wait(examine(model))
+    if options.json:
+        print(json.dumps(asdict(found) | {"used": found.used}, indent=2))
+    else:
+        print(f"{found.endpoint} serves {', '.join(found.served) or 'models, but keeps no list of them'}.")
+        print(f"Asking {found.model} for a plan, best way first:")
+        _table(("way", "works", "what came"), [(t.rung, "yes" if t.works else "no", t.detail) for t in found.tried])
+        print(f"Plans are asked for by {found.used}." if found.used else "None works: this model cannot plan.")
+    return 0 if found.used else 1
 
 
 def _runs(options: argparse.Namespace) -> None:
@@ -289,7 +336,7 @@ def _notebook() -> Path:
     raise Refused(f"There is no {NOTEBOOK} here.", hint="Run this in a checkout of the project.")
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: bool) -> None:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: bool = False) -> None:
     if as_json:
         print(json.dumps([dict(zip(columns, row, strict=True)) for row in rows], indent=2, default=str))
         return

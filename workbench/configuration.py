@@ -25,7 +25,7 @@ _OTHER_NAMES = {
     "tavily_api_key": "TAVILY_API_KEY",
     "tavily_base_url": "TAVILY_BASE_URL",
 }
-_LIMITS = frozenset({"parallel", "requests_per_minute", "calls_per_minute", "model_timeout", "model_retries"})
+_LIMITS = frozenset({"parallel", "rounds", "requests_per_minute", "calls_per_minute", "model_timeout", "model_retries"})
 _MARKS = (".workbench", ".git", "pyproject.toml")
 
 

@@ -47,12 +47,20 @@ class Executor:
         self._uniform = uniform
 
     async def run(
-        self, plan: Plan, tools: Mapping[str, ToolSpec], variables: Mapping[str, Artifact], stream: Stream
+        self,
+        plan: Plan,
+        tools: Mapping[str, ToolSpec],
+        variables: Mapping[str, Artifact],
+        stream: Stream,
+        earlier: Mapping[str, tuple[str, Any]] | None = None,
     ) -> None:
-        """Return when every step has ended; how each ended is in the stream. Raises CancelledError after the calls of
-        a cancelled run are gone and its open steps are told as cancelled."""
+        """Return when every step has ended; how each ended is in the stream.
+
+        `earlier`: id → tool and value of the steps of earlier rounds. Raises CancelledError after the calls of a
+        cancelled run are gone and its open steps are told as cancelled.
+        """
         progress = Progress(plan.needs())
-        results: dict[str, Any] = {}
+        results = dict(earlier or {})
         running: dict[asyncio.Task[None], str] = {}
 
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
@@ -89,7 +97,7 @@ class Executor:
         plan: Plan,
         step: Step,
         tool: ToolSpec,
-        results: dict[str, Any],
+        results: dict[str, tuple[str, Any]],
         variables: Mapping[str, Artifact],
         tell: Callable[[Kind, Mapping[str, Any], str], Event],
         run: str,
@@ -101,7 +109,8 @@ class Executor:
             tell(Kind.STEP_FAILED, {"error": error, "text": text, "seconds": _since(started)}, step.id)
 
         try:
-            params = refs.resolve(step.params, results, variables)
+            values = {name: value for name, (_, value) in results.items()}
+            params = refs.resolve(step.params, values, variables)
         except LookupError as error:
             return failed("ToolFailed", str(error))
         problems = list(schema.check(params, tool.params, resolved=True))
@@ -109,7 +118,7 @@ class Executor:
             return failed("ToolFailed", "; ".join(problems[:3]))
         if tool.effect == "write":
             await self._durable()
-        context = tuple((name, plan.step(name).task, value) for name, value in results.items())
+        context = tuple((name, task, value) for name, (task, value) in results.items())
         call = ToolCall(
             run=run,
             step=step.id,
@@ -127,7 +136,7 @@ class Executor:
             return failed(_WORD.get(result.status, "ToolFailed"), result.error, result.hint, result.text)
         for artifact in result.artifacts:
             tell(Kind.ARTIFACT_MADE, to_json(artifact)["$artifact"], step.id)
-        results[step.id] = result.value
+        results[step.id] = (step.task, result.value)
         body = {
             "value": to_json(result.value),
             "text": result.text,

@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +14,10 @@ from workbench import bridge
 from workbench.calls import audited, limited, sandboxed
 from workbench.configuration import load_settings
 from workbench.core import refs
+from workbench.core.artifacts import Artifact
 from workbench.core.errors import (
     Cancelled,
+    Denied,
     PlanInvalid,
     Refused,
     ToolFailed,
@@ -38,9 +40,10 @@ from workbench.models.choose import choose
 from workbench.models.openai import OpenAIModel
 from workbench.offer import Offer
 from workbench.planners.answer import summarise
-from workbench.planners.base import Answer, Planner
+from workbench.planners.base import Answer, Planned, Planner
 from workbench.planners.grammar import GrammarPlanner
 from workbench.planners.model import ModelPlanner
+from workbench.policy.approval import Approver, Asked
 from workbench.policy.egress import http_service
 from workbench.policy.limits import RateLimiter
 from workbench.policy.sanitize import clean_prompt
@@ -93,12 +96,14 @@ class Workbench:
         named: Collection[str] = (),
         plan_only: bool = False,
         model: str | None = None,
+        approver: Approver | None = None,
         listeners: tuple[Listener, ...] = (),
         notebook: str = "",
         **frames: pd.DataFrame,
     ) -> Run:
         """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
-        by keyword, or written `@name` in the text may be shown to a remote model with their first rows.
+        by keyword, or written `@name` in the text may be shown to a remote model with their first rows. With an
+        `approver`, each round of steps runs only when it says yes.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
         another WorkbenchError otherwise; each carries `.run` with what was finished.
@@ -112,7 +117,8 @@ class Workbench:
         answer, status = Answer(text="", planner=""), "failed"
         problem: Exception | None = None
         try:
-            status, answer, problem = await self._serve(prompt.text, prompt.notes, offer, stream, model, plan_only)
+            asked = _Asked(prompt.text, prompt.notes, offer, stream, model, plan_only, approver)
+            status, answer, problem = await self._serve(asked)
         except asyncio.CancelledError:
             status, problem = "cancelled", _stopped(stream)
         except WorkbenchError as error:
@@ -129,35 +135,54 @@ class Workbench:
             problem.run = run
         raise problem
 
-    async def _serve(
-        self, text: str, notes: Sequence[str], offer: Offer, stream: Stream, model: str | None, plan_only: bool
-    ) -> tuple[RunStatus, Answer, WorkbenchError | None]:
+    async def _serve(self, asked: _Asked) -> tuple[RunStatus, Answer, WorkbenchError | None]:
+        offer, stream = asked.offer, asked.stream
         tools = self.tools()
-        planner = self._planner or self._planner_for(model)
+        planner = self._planner or self._planner_for(asked.model)
         request = Request(
-            text=text,
+            text=asked.text,
             scope=self.scope,
             today=datetime.now().astimezone().date().isoformat(),
             variables=await asyncio.to_thread(offer.variables),
         )
-        planned = await planner.plan(request, tools, stream.tell)
-        stream.tell(
-            Kind.PLAN_MADE,
-            {
-                "plan": planned.plan.dump(),
-                "planner": planned.planner,
-                "model": planned.model,
-                "notes": [*planned.notes, *notes],
-            },
-        )
-        if plan_only:
-            return "planned", Answer(text="", planner=""), None
-        inputs = await offer.snapshot(_used(planned.plan), self.settings.artifacts, stream.run)
-        await self._executor(stream).run(planned.plan, tools, inputs, stream)
-        outcome = fold(stream.events)
-        if (problem := _failure(outcome)) is not None:
-            return "failed", summarise(outcome), problem
-        return "done", await self._answer(planner, outcome, stream), None
+        planned: Planned | None = await planner.plan(request, tools, stream.tell)
+        inputs: dict[str, Artifact] = {}
+        number = 1
+        while planned is not None:
+            last = number == self.settings.rounds
+            stream.tell(Kind.PLAN_MADE, _made(planned, number, asked.notes if number == 1 else (), last))
+            if asked.plan_only:
+                return "planned", Answer(text="", planner=""), None
+            if asked.approver and (no := await self._denied(asked, planned.plan, number)):
+                if number == 1:
+                    raise no
+                break  # what the earlier rounds found is still there
+            new = [name for name in _used(planned.plan) if name not in inputs]
+            inputs |= await offer.snapshot(new, self.settings.artifacts, stream.run)
+            done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
+            await self._executor(stream).run(planned.plan, tools, inputs, stream, done)
+            outcome = fold(stream.events)
+            if (problem := _failure(outcome)) is not None:
+                return "failed", summarise(outcome), problem
+            looks = planned.plan.look and not last
+            planned = await planner.look(request, outcome, tools, stream.tell) if looks else None
+            number += 1
+        return "done", await self._answer(planner, fold(stream.events), stream), None
+
+    async def _denied(self, asked: _Asked, plan: Plan, number: int) -> Denied | None:
+        """Ask for approval of a round; None when it was given, else why not, with its steps told as cancelled."""
+        if asked.approver is None:
+            return None
+        await self.memory.barrier()  # a person may take their time
+        run = asked.stream.run
+        decision = await asked.approver(Asked(run=run, request=asked.text, plan=plan, round=number))
+        body = {"decision": decision.answer, "by": decision.by, "reason": decision.reason, "round": number}
+        asked.stream.tell(Kind.APPROVAL, body)
+        if decision.answer == "allow":
+            return None
+        for step in plan.steps:
+            asked.stream.tell(Kind.STEP_CANCELLED, {"reason": "not approved"}, step=step.id)
+        return Denied(f"The steps were not approved. {decision.reason}".strip(), hint="Nothing was run.")
 
     async def _answer(self, planner: Planner, outcome: Outcome, stream: Stream) -> Answer:
         try:
@@ -296,6 +321,37 @@ def _mentioned(text: str) -> set[str]:
     import re
 
     return set(re.findall(rf"@({refs.VARIABLE})", text))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One request on its way through `_serve`."""
+
+    text: str
+    notes: Sequence[str]
+    offer: Offer
+    stream: Stream
+    model: str | None
+    plan_only: bool
+    approver: Approver | None
+
+
+def _made(planned: Planned, number: int, notes: Sequence[str], last: bool) -> dict[str, Any]:
+    """The body of `plan.made` for a round."""
+    more = []
+    if planned.plan.look:
+        more = [
+            f"No further look at the results: this is round {number}, the last one (WORKBENCH_ROUNDS)."
+            if last
+            else "After these steps the planner looks at the results and may add more."
+        ]
+    return {
+        "plan": planned.plan.dump(),
+        "planner": planned.planner,
+        "model": planned.model,
+        "notes": [*planned.notes, *notes, *more],
+        "round": number,
+    }
 
 
 def _used(plan: Plan) -> list[str]:

@@ -34,6 +34,7 @@ SETTINGS = {
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
     "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
 }
+KERNEL_IS_IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 SLOW = '''"""Waits."""
 PERMISSIONS = {}
 TIMEOUT = 120
@@ -116,8 +117,9 @@ def wait_for(happened: Callable[[], bool], seconds: float, what: str) -> None:
     pytest.fail(f"waited {seconds:g} s for {what}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chrome() -> Iterator[Browser]:
+    """One Chromium for a module. Not for the session: its driver runs a loop that async tests would trip over."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         yield browser
@@ -136,7 +138,7 @@ class Notebook:
     def open(self) -> None:
         self.page.goto(f"{self.lab.url}/doc/tree/{self.path.name}?token={self.lab.token}")
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        self.page.wait_for_function("window.jupyterapp !== undefined")
+        self.page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
 
     def command(self, name: str) -> None:
         self.page.evaluate("name => window.jupyterapp.commands.execute(name)", name)
@@ -152,14 +154,17 @@ class Notebook:
     def output(self, number: int) -> Any:
         return self.cell(number).locator(".jp-OutputArea")
 
+    def number(self, number: int) -> str:
+        """What stands in the cell's brackets: a star while it runs, its number when it is done, else nothing."""
+        return str(self.cell(number).locator(".jp-InputPrompt").inner_text()).strip("[]:\u00a0 ")
+
     def wait_done(self, number: int, seconds: float = 60) -> None:
         """Return when the cell shows its number instead of a star."""
-        prompt = self.cell(number).locator(".jp-InputPrompt")
-        wait_for(lambda: prompt.inner_text().strip("[]:\u00a0 ").isdigit(), seconds, f"cell {number} to be done")
+        wait_for(lambda: self.number(number).isdigit(), seconds, f"cell {number} to be done")
 
     def run(self, number: int, seconds: float = 60) -> None:
+        """Run a cell for the first time, to its end."""
         self.start(number)
-        wait_for(lambda: "*" in self.cell(number).locator(".jp-InputPrompt").inner_text(), 10, "the cell to start")
         self.wait_done(number, seconds)
 
     def save(self) -> Any:

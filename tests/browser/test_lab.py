@@ -89,3 +89,20 @@ def test_a_saved_notebook_holds_one_plain_display_and_reads_after_reopening(
     assert "query_data" in text
     wait_for(lambda: book.output(2).locator("img").count() == 1, 10, "the chart")
     book.page.screenshot(path="/tmp/wb-reopened.png")
+
+
+def test_a_person_approves_the_steps_in_the_cell(open_notebook: Callable[..., Notebook]) -> None:
+    book = open_notebook("ask.ipynb", SETUP, GRAMMAR, "%agent --ask total revenue by region of @sales")
+    book.run(0)
+    book.run(1)
+    book.start(2)
+    line = book.output(2).locator("input.jp-Stdin-input")
+    line.wait_for(timeout=30_000)
+    book.page.screenshot(path="/tmp/wb-ask.png")
+    line.fill("y")
+    line.press("Enter")
+    book.wait_done(2)
+    text = book.output(2).inner_text()
+    assert "✓" in text
+    assert "North" in text
+    assert "Not approved" not in text

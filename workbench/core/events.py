@@ -4,7 +4,7 @@ An event is a fixed envelope and a JSON body. `seq` counts from 0 within a run a
 the event for good. Bodies only ever gain fields. What each kind carries:
 
     run.started     request, user, session, workspace, isolation, notebook, cell; variables: [{name, rows, columns}]
-    plan.made       plan (as data), planner, notes ("read as"), model
+    plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
                     finish, seconds, error
     step.intent     tool, version, effect, params_sha256: written before the tool is called
@@ -20,7 +20,7 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     artifact.made   the artifact's fields
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source
     memory.forgotten id
-    approval        step, decision, by, reason
+    approval        decision (allow, deny), by, reason; round: of which steps it was asked
     cancelled       reason
     budget          what, limit, used
     run.done        status, error {kind, message, hint} | None, answer {text, planner}, seconds
@@ -63,13 +63,12 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One thing that happened in a run. `at`: UTC, ISO 8601 with microseconds. `body` is JSON and never changed."""
+class Envelope:
+    """What every event says of itself. `at`: UTC, ISO 8601 with microseconds. `body` is JSON and never changed."""
 
     run: str
     seq: int
     at: str
-    kind: Kind
     step: str | None = None
     attempt: int = 1
     v: int = VERSION
@@ -82,21 +81,17 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownEvent:
+class Event(Envelope):
+    """One thing that happened in a run."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownEvent(Envelope):
     """An event of a kind that this version does not know: kept as it is, never dropped."""
 
-    run: str
-    seq: int
-    at: str
     kind: str
-    step: str | None = None
-    attempt: int = 1
-    v: int = VERSION
-    body: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def id(self) -> str:
-        return f"{self.run}/{self.attempt}/{self.seq}"
 
 
 AnyEvent = Event | UnknownEvent

@@ -127,17 +127,10 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
                 started_at=event.at,
             )
         case Kind.PLAN_MADE:
-            plan = load(body["plan"])
-            return replace(
-                outcome,
-                plan=plan,
-                planner=body.get("planner", ""),
-                model=body.get("model", ""),
-                notes=tuple(body.get("notes", ())),
-                steps=tuple(
-                    StepOutcome(id=s.id, task=s.task, title=s.title or s.task, params=s.params) for s in plan.steps
-                ),
-            )
+            return _planned(outcome, body)
+        case Kind.APPROVAL if body.get("decision") == "deny":
+            reason = f"Not approved: {body.get('reason', '')}".removesuffix(": ")
+            return replace(outcome, notes=(*outcome.notes, reason))
         case Kind.MODEL_CALLED:
             return replace(outcome, cost=_add(outcome.cost, body))
         case Kind.RUN_DONE:
@@ -154,6 +147,24 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
             return replace(outcome, steps=tuple(_step(s, event) if s.id == event.step else s for s in outcome.steps))
         case _:
             return outcome
+
+
+def _planned(outcome: Outcome, body: Mapping[str, Any]) -> Outcome:
+    """The outcome with a plan, or with the steps that a later round adds to it."""
+    earlier = outcome.steps if int(body.get("round", 1)) > 1 else ()
+    made = load(body["plan"], [step.id for step in earlier])
+    new = tuple(StepOutcome(id=s.id, task=s.task, title=s.title or s.task, params=s.params) for s in made.steps)
+    plan = made
+    if earlier and outcome.plan is not None:
+        plan = outcome.plan.model_copy(update={"steps": (*outcome.plan.steps, *made.steps), "look": made.look})
+    return replace(
+        outcome,
+        plan=plan,
+        planner=body.get("planner", ""),
+        model=body.get("model", ""),
+        notes=(*(outcome.notes if earlier else ()), *body.get("notes", ())),
+        steps=(*earlier, *new),
+    )
 
 
 def _step(step: StepOutcome, event: Event) -> StepOutcome:

@@ -49,13 +49,17 @@ class Step(BaseModel):
 
 
 class Plan(BaseModel):
-    """Steps, what they are for, and how they depend on each other."""
+    """Steps, what they are for, and how they depend on each other.
+
+    `look`: when the steps are done, the planner sees their results and may add a further round of steps.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: Literal[1] = 1
     goal: str = Field("", max_length=4000)
     mode: Literal["graph", "sequential"] | None = None
+    look: bool = False
     steps: tuple[Step, ...] = Field(min_length=1, max_length=MAX_STEPS)
 
     @property
@@ -66,12 +70,17 @@ class Plan(BaseModel):
         return not any(step.needs or any(True for _ in _step_refs(step)) for step in self.steps)
 
     def needs(self) -> dict[str, tuple[str, ...]]:
-        """Step id → ids that must be done before it, in list order of the plan."""
+        """Step id → ids of this plan that must be done before it, in list order. Earlier rounds are done already."""
         if self.sequential:
             ids = [step.id for step in self.steps]
             return {step: tuple(ids[index - 1 : index]) for index, step in enumerate(ids)}
+        own = {step.id for step in self.steps}
         return {
-            step.id: tuple(dict.fromkeys([*step.needs, *(r.step for r in _step_refs(step) if r.step)]))
+            step.id: tuple(
+                name
+                for name in dict.fromkeys([*step.needs, *(r.step for r in _step_refs(step) if r.step)])
+                if name in own
+            )
             for step in self.steps
         }
 
@@ -101,19 +110,21 @@ def read(
     raw: str | bytes | Sequence[Any] | Mapping[str, Any],
     tools: Mapping[str, ToolSpec],
     variables: Sequence[str] = (),
+    earlier: Sequence[str] = (),
 ) -> Plan:
     """The plan that `raw` spells (JSON text, a bare list of steps, or an object), checked against tools and variables.
 
-    Raises PlanInvalid with every error that was found.
+    `earlier`: ids of the steps of earlier rounds, to which this plan may refer. Raises PlanInvalid with every error
+    that was found.
     """
-    plan = load(raw)
-    errors = list(_check(plan, tools, variables))
+    plan = load(raw, earlier)
+    errors = list(_check(plan, tools, variables, earlier))
     if errors:
         raise PlanInvalid(errors, hint="Mend the steps named here and try again.")
     return plan
 
 
-def load(raw: str | bytes | Sequence[Any] | Mapping[str, Any]) -> Plan:
+def load(raw: str | bytes | Sequence[Any] | Mapping[str, Any], earlier: Sequence[str] = ()) -> Plan:
     """The plan's shape alone, with ids given to steps that have none. Raises PlanInvalid."""
     if isinstance(raw, str | bytes):
         try:
@@ -134,7 +145,7 @@ def load(raw: str | bytes | Sequence[Any] | Mapping[str, Any]) -> Plan:
         plan = Plan.model_validate(fields)
     except ValidationError as error:
         raise PlanInvalid([_say(e["loc"], e["msg"]) for e in error.errors()]) from error
-    return plan.model_copy(update={"steps": tuple(_with_ids(plan.steps))})
+    return plan.model_copy(update={"steps": tuple(_with_ids(plan.steps, earlier))})
 
 
 def _deeper(value: Any, most: int) -> bool:
@@ -157,9 +168,9 @@ def _say(location: tuple[int | str, ...], message: str) -> str:
     return f"{'.'.join(map(str, location)) or 'plan'}: {message}"
 
 
-def _with_ids(steps: Sequence[Step]) -> Iterator[Step]:
-    taken = {step.id for step in steps}
-    for number, step in enumerate(steps, 1):
+def _with_ids(steps: Sequence[Step], earlier: Sequence[str]) -> Iterator[Step]:
+    taken = {step.id for step in steps} | set(earlier)
+    for number, step in enumerate(steps, 1 + len(earlier)):
         if step.id:
             yield step
             continue
@@ -170,8 +181,12 @@ def _with_ids(steps: Sequence[Step]) -> Iterator[Step]:
         yield step.model_copy(update={"id": name})
 
 
-def _check(plan: Plan, tools: Mapping[str, ToolSpec], variables: Sequence[str]) -> Iterator[str]:
+def _check(
+    plan: Plan, tools: Mapping[str, ToolSpec], variables: Sequence[str], earlier: Sequence[str]
+) -> Iterator[str]:
     ids = [step.id for step in plan.steps]
+    for step_id in sorted(set(ids) & set(earlier)):
+        yield f"{step_id}: a step of an earlier round has this id"
     for step_id in sorted({i for i in ids if ids.count(i) > 1}):
         yield f"{step_id}: two steps have this id"
     for step in plan.steps:
@@ -181,7 +196,7 @@ def _check(plan: Plan, tools: Mapping[str, ToolSpec], variables: Sequence[str]) 
         else:
             for problem in schema.check(step.params, tool.params):
                 yield f"{step.id}: {problem}"
-        yield from _check_links(step, ids, variables)
+        yield from _check_links(step, [*ids, *earlier], variables)
     if plan.sequential:
         seen: set[str] = set()
         for step in plan.steps:

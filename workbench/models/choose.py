@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from workbench.core.settings import Settings
-from workbench.models.base import Model
 from workbench.models.openai import OpenAIModel
 
 DEFAULT = "gpt-4o"
 
 
-def choose(settings: Settings) -> Model | None:
+def choose(settings: Settings) -> OpenAIModel | None:
     """The model that the settings name; with a key alone `gpt-4o`; with a base URL alone the one that is served there.
 
     None when nothing is set, which means planning by grammar. Asks nobody: a model that is named but cannot be reached

@@ -102,6 +102,31 @@ class OpenAIModel:
             request_sha256=sha256,
         )
 
+    async def served(self) -> list[str]:
+        """The names of the models that the endpoint serves; empty when it keeps no list.
+
+        Raises Unavailable or TransientError when it cannot be reached or refuses the key.
+        """
+        try:
+            return await self._tries(self._connected().models, self._retries)
+        except Unavailable as error:
+            if error.data.get("status") in (404, 405, 501):
+                return []
+            raise
+
+    async def try_rung(
+        self, rung: Rung, messages: Sequence[Message], schema: Mapping[str, Any], max_tokens: int
+    ) -> str:
+        """What the server says when it is asked for data in one way and no other. Raises as `complete` does."""
+        endpoint = self._connected()
+        if not self.name:
+            self.name = await self._only_model(endpoint)
+        body = request(self.name, messages, schema, rung, self._limit(max_tokens))
+        try:
+            return (await self._tries(partial(self._chat, endpoint, body), 0)).text
+        except WorkbenchError as error:
+            raise await self._explained(endpoint, error) from None
+
     async def close(self) -> None:
         """Let go of the connections of the running event loop. The model can still be used afterwards."""
         endpoint = self._endpoints.pop(asyncio.get_running_loop(), None)

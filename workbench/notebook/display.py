@@ -49,6 +49,11 @@ class Display:
                 self._drop_panel()
                 raise
 
+    @property
+    def asks(self) -> bool:
+        """Whether somebody is there to answer a question."""
+        return self._front != "headless"
+
     def _show_panel(self) -> None:
         from IPython.display import display
 

@@ -16,7 +16,9 @@ from typing import Any
 
 OPTIONS: Mapping[str, str] = {
     "plan": "show the plan and run nothing",
-    "model": "NAME of the model that plans and answers this request",
+    "ask": "show the steps and ask before they run",
+    "yes": "approve without asking, where --ask has nobody to ask",
+    "model": "the model that plans and answers this request",
     "help": "show this help",
 }
 VERBS: Mapping[str, str] = {
@@ -45,6 +47,8 @@ class Line:
 
     text: str
     plan: bool = False
+    ask: bool = False
+    yes: bool = False
     model: str | None = None
     help: bool = False
     capture: str = ""

@@ -5,14 +5,30 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any
 
+from IPython.core import magic_arguments
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
 from workbench.notebook import line as lines
 
 if TYPE_CHECKING:
+    from workbench.bridge import Errands
+    from workbench.policy.approval import Approver
     from workbench.run import Run
     from workbench.workbench import Workbench
+
+
+def _documented(magic: Any) -> Any:
+    """The magic with its options in the help of `%agent?`.
+
+    Only the help is IPython's: its parser splits a line as a shell would, and a request is taken byte for byte.
+    """
+    option: Any = magic_arguments.argument  # IPython leaves these untyped
+    for name, text in lines.OPTIONS.items():
+        magic = option(f"--{name}", help=text, **({} if name == "model" else {"action": "store_true"}))(magic)
+    magic = option("request", nargs="*", help="what you want, in words")(magic)
+    documented: Any = magic_arguments.magic_arguments
+    return documented()(magic)
 
 
 @magics_class
@@ -22,15 +38,13 @@ class AgentMagics(Magics):
     @no_var_expand  # `$` and braces belong to the user
     @needs_local_scope
     @line_cell_magic
+    @_documented
     def agent(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Run | None:
         """Ask for something, in words: `%agent REQUEST`, or a longer request in a cell under `%%agent`.
 
         %agent total revenue by region in 2025 as a bar chart of @sales
         growth = %agent ...        keep the run; `_` is the last one
         %%agent growth <<          the same for a cell
-
-        --plan          show the plan and run nothing
-        --model NAME    the model that plans and answers this request
 
         `@name` names a DataFrame, `{{expression}}` puts a value of yours into the request; everything else is taken as
         it is. The run has .df .answer .images .artifacts .steps .plan .cost .id .status
@@ -56,10 +70,11 @@ class AgentMagics(Magics):
         return run
 
     def _ask(self, text: str, frames: dict[str, Any], names: list[str], asked: lines.Line) -> Run:
-        from workbench.bridge import wait
+        from workbench.bridge import Errands, wait
         from workbench.core.errors import Cancelled, WorkbenchError
         from workbench.notebook.display import Display
 
+        errands = Errands()
         try:
             workbench = self._workbench()
             display = Display(self.shell, headless=workbench.settings.headless)
@@ -71,10 +86,11 @@ class AgentMagics(Magics):
             named=names,
             plan_only=asked.plan,
             model=asked.model,
+            approver=_approver(asked, display.asks, errands),
             listeners=(display.listen,),
         )
         try:
-            run = wait(display.cancellable(work))
+            run = wait(display.cancellable(work), errands=errands)
         except WorkbenchError as error:
             display.finish(error.run)
             raise
@@ -126,6 +142,20 @@ class AgentMagics(Magics):
             "%agent REQUEST asks for something, in words: %agent total revenue by region of @sales\n%agent? has more."
         )
         return f"{usage}\n\n{verbs.status(self._workbench())}"
+
+
+def _approver(asked: lines.Line, may_ask: bool, errands: Errands) -> Approver | None:
+    """Who approves the steps: with --ask the person at the keyboard, if there is one and no --yes."""
+    if not asked.ask:
+        return None
+    from workbench.policy import approval
+    from workbench.render import plan_text
+
+    if asked.yes:
+        return approval.everything
+    if not may_ask:
+        return approval.nobody
+    return approval.prompted(lambda question: errands.run(lambda: input(question)), plan_text)
 
 
 def _tables(scope: dict[str, Any]) -> dict[str, Any]:

@@ -105,7 +105,8 @@ def table(frame: Artifact, step: StepOutcome) -> str:
         )
         if best is not None:
             where = ", ".join(say(best[at], names[at]) for at in groups)
-            return f"{title}: {count:,} rows; the highest {names[measures[0]]} is {_with(best, measures[0], names)} ({where})."
+            name = names[measures[0]]
+            return f"{title}: {count:,} rows; the highest {name} is {_with(best, measures[0], names)} ({where})."
     return f"{title}: {count:,} rows of {len(names)} column{'s' if len(names) > 1 else ''} ({_names(names)})."
 
 

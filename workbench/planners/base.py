@@ -49,6 +49,15 @@ class Planner(Protocol):
         """
         ...
 
+    async def look(
+        self, request: Request, outcome: Outcome, tools: Mapping[str, ToolSpec], tell: Tell
+    ) -> Planned | None:
+        """Further steps, after a plan that asked for a look at its results; None when there is enough for the answer.
+
+        The steps may refer to those of earlier rounds. Raises as `plan` does.
+        """
+        ...
+
     async def answer(self, outcome: Outcome, tell: Tell) -> Answer:
         """The answer from the results of a run whose steps have all ended. Raises as `plan` does."""
         ...

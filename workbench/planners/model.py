@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from workbench.core import plan as plans
@@ -18,6 +18,7 @@ from workbench.core.tools import ToolSpec
 from workbench.models.base import Message, Model, Reply
 from workbench.planners import prompt
 from workbench.planners.base import Answer, Planned, Tell
+from workbench.planners.checked import checked
 from workbench.planners.parts import messages as chat
 from workbench.planners.reply import read_json, without_thoughts
 from workbench.planners.results import answer_parts
@@ -44,19 +45,40 @@ class ModelPlanner:
                 "There are no tools to plan with.", hint="`workbench tools` says which were found, and why not."
             )
         asked = chat(prompt.plan_parts(request, tools, self._persona))
+        planned = await self._planned(asked, "plan", tell, tools, lambda reply: self._read(reply, request, tools))
+        if planned is None:
+            raise PlanInvalid(["the plan has no steps"])
+        return planned
+
+    async def look(
+        self, request: Request, outcome: Outcome, tools: Mapping[str, ToolSpec], tell: Tell
+    ) -> Planned | None:
+        asked = chat(prompt.look_parts(request, outcome, tools, self._persona))
+        earlier = [step.id for step in outcome.steps]
+        return await self._planned(asked, "look", tell, tools, lambda reply: self._more(reply, request, tools, earlier))
+
+    async def _planned(
+        self,
+        asked: Sequence[Message],
+        purpose: str,
+        tell: Tell,
+        tools: Mapping[str, ToolSpec],
+        read: Callable[[Reply], Plan | None],
+    ) -> Planned | None:
+        """What `read` makes of the reply; the model is shown its errors and asked again at most `REPAIRS` times."""
         schema = prompt.plan_schema(tools)
-        messages, errors = asked, [""]
+        messages, errors = list(asked), [""]
         for attempt in range(1 + REPAIRS):
-            reply = await self._ask(messages, "repair" if attempt else "plan", tell, schema)
+            reply = await self._ask(messages, "repair" if attempt else purpose, tell, schema)
             try:
-                made = self._read(reply, request, tools)
+                made = read(reply)
             except PlanInvalid as error:
                 errors = error.errors
                 shown = Message(role="assistant", content=reply.text[:MAX_SHOWN_CHARS])
                 messages = [*asked, shown, Message(role="user", content=prompt.repair(errors))]
             else:
                 notes = (f"The model mended its plan {attempt} time{'s'[: attempt - 1]}.",) if attempt else ()
-                return Planned(plan=made, planner=self.name, model=reply.model, notes=notes)
+                return Planned(plan=made, planner=self.name, model=reply.model, notes=notes) if made else None
         hint = f"{self.model.name} made no valid plan in {1 + REPAIRS} tries: ask in other words, or use another model."
         raise PlanInvalid(errors, hint=hint, model=self.model.name)
 
@@ -65,10 +87,23 @@ class ModelPlanner:
         text = without_thoughts(reply.text).strip()
         if not text:
             raise Unavailable(f"{reply.model} thought and said nothing.", hint="Try again, or use another model.")
-        return Answer(text=text, planner=reply.model)
+        return Answer(text=checked(text, outcome), planner=reply.model)
 
     def _read(self, reply: Reply, request: Request, tools: Mapping[str, ToolSpec]) -> Plan:
         """The checked plan of a reply. Raises Refused when the model declined, PlanInvalid when the plan is no good."""
+        return plans.read(self._data(reply), tools, [variable.name for variable in request.variables])
+
+    def _more(
+        self, reply: Reply, request: Request, tools: Mapping[str, ToolSpec], earlier: Sequence[str]
+    ) -> Plan | None:
+        """The checked further steps of a reply, None when it has none. Raises as `_read` does."""
+        data = self._data(reply)
+        if data == [] or (isinstance(data, dict) and data.get("steps") == []):
+            return None
+        return plans.read(data, tools, [variable.name for variable in request.variables], earlier)
+
+    def _data(self, reply: Reply) -> Any:
+        """The JSON of a reply. Raises Refused when the model declined, PlanInvalid when it is neither."""
         data = _without_nulls(read_json(reply.text))
         if isinstance(data, dict):
             refusal = data.pop("refusal", None)
@@ -79,7 +114,7 @@ class ModelPlanner:
                 raise Refused(
                     f"{self.model.name} declined: {reason}", hint="Ask in other words, or offer other tables."
                 )
-        return plans.read(data, tools, [variable.name for variable in request.variables])
+        return data
 
     async def _ask(
         self, messages: Sequence[Message], purpose: str, tell: Tell, schema: Mapping[str, Any] | None = None

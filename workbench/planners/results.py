@@ -1,4 +1,4 @@
-"""How a model is asked for the answer to a finished run: it sees results by reference, never megabytes."""
+"""How a model is shown the results of a run, and asked for the answer: by reference, never megabytes."""
 
 from __future__ import annotations
 
@@ -32,6 +32,12 @@ def answer_parts(outcome: Outcome, persona: str = "") -> list[Part]:
     ]
     if persona.strip():
         parts.append(Part(name="persona", source="persona", text=persona.strip()))
+    return in_order([*parts, *result_parts(outcome)])
+
+
+def result_parts(outcome: Outcome) -> list[Part]:
+    """What became of each step, and the sources by number; all of it untrusted."""
+    parts: list[Part] = []
     room, cited = MAX_RESULTS_CHARS, 0
     for number, step in enumerate(outcome.steps, 1):
         numbers = range(cited + 1, cited + 1 + len(step.sources))
@@ -47,7 +53,7 @@ def answer_parts(outcome: Outcome, persona: str = "") -> list[Part]:
         parts.append(
             Part(name="sources", source="results", text=cut("\n".join(lines), MAX_SOURCES_CHARS), trusted=False)
         )
-    return in_order(parts)
+    return parts
 
 
 def _result(step: StepOutcome, numbers: Sequence[int]) -> str:

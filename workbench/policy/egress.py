@@ -208,7 +208,7 @@ async def _read(response: httpx2.Response, max_bytes: int, host: str) -> bytes:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise ToolFailed(f"{host} sent a compressed answer, which was not asked for.")
     data = bytearray()
-    async for chunk in response.aiter_raw():
+    async for chunk in response.aiter_bytes():
         data += chunk
         if len(data) > max_bytes:
             raise ToolFailed(f"The answer of {host} is larger than {max_bytes:,} bytes.", hint="Ask for less.")

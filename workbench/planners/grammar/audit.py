@@ -36,11 +36,13 @@ _EVIDENCE: Mapping[tuple[str, Any], str] = {
     ("not", "not"): r"\bNOT\b|<>",
     ("not", "except"): r"\bNOT\b|<>",
     ("when", "not"): r"\bNOT\b",
+    ("when", "except"): r"\bNOT\b",
     ("when", "since"): r">=",
     ("when", "after"): r">=",
     ("when", "before"): r"<",
     ("when", "through"): r"<",
     ("by", "by"): r"GROUP BY|ORDER BY",
+    ("by", "each"): r"GROUP BY|ORDER BY",
     ("by", "per"): r"GROUP BY|ORDER BY",
     ("by", None): r"\bavg\(",
     ("distinct", None): r"\bDISTINCT\b",
@@ -91,8 +93,12 @@ def _shown(tag: Tag, words: Sequence[Word], sql: str, chart: Mapping[str, Any] |
             return f"date_trunc('{unit}'" in sql or (unit == "day" and "AS DATE" in sql)
         case "chart", kind:
             return chart is not None and kind in ("auto", chart.get("kind"))
+        case "compare", "=":
+            return re.search(r"(?<![<>!])=|\bIN \(", named) is not None
+        case "compare", "!=":
+            return re.search(r"<>|\bNOT\b", named) is not None
         case "compare", op:
-            return re.search(rf"(?<![<>!]){re.escape(op)}(?!=)" if op != "!=" else "<>", named) is not None
+            return re.search(rf"(?<![<>!]){re.escape(op)}(?!=)", named) is not None
         case "joint", "and":
             return "," in sql or " AND " in sql
         case "when", "in" | "from":

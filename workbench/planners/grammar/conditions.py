@@ -1,25 +1,17 @@
-"""Rules for conditions: values, comparisons, ranges, time, missing values, and what each looks like negated."""
+"""Rules for conditions: values, comparisons, ranges, missing values, and what each looks like negated."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from workbench.planners.grammar.fields import Field
 from workbench.planners.grammar.lexicon import fits_preposition
-from workbench.planners.grammar.periods import period, settled
-from workbench.planners.grammar.query import Period, Where, Yearless
+from workbench.planners.grammar.query import Op, Where
 from workbench.planners.grammar.rules import Hit, Rule, alt, choice, listed, made, may, mute, opt, phrase, seq
-from workbench.planners.grammar.scope import Scope, column, count_of, quoted, sign, unit_word, value
+from workbench.planners.grammar.scope import Scope, column, count_of, quoted, sign, unit_word, value, value_of
+from workbench.planners.grammar.small import BE, JOINT, THE, WITH
+from workbench.planners.grammar.times import timed, years_of
 
-THE = may(phrase("the", "a", "an", "all", "all the", "our", "any", "only"))
-BE = phrase("is", "are", "was", "were", "be", "been", "being")
-JOINT = alt(
-    choice(
-        "joint", {"or": "or|, or", "and": "and|, and|and in|and for", "vs": "vs|versus|compared to|compared with|vs ."}
-    ),
-    phrase(","),
-)
 NOT = choice(
     "not",
     {
@@ -27,13 +19,11 @@ NOT = choice(
         "except": "except|except for|except in|except from|excluding|other than|without",
     },
 )
-WITH = phrase(
-    "where", "with", "whose", "having", "have", "has", "had", "that have", "which have", "who have", "that has", "that had"
-)  # fmt: skip
 PREPOSITION = choice(
     "glue",
     {
-        "": "in|between|for|of|on|at|with|via|through|within|during|among|using|where|that|who|which|in the|for the|of the",
+        "between": "between",
+        "": "in|for|of|on|at|with|via|through|within|during|among|using|where|that|who|which",
         "from": "from",
         "to": "to",
     },
@@ -42,7 +32,8 @@ COMPARE = alt(
     choice(
         "compare",
         {
-            ">": "greater than|more than|over|above|larger than|higher than|bigger than|exceeding|exceeds|longer than|older than|heavier than",
+            ">": "greater than|more than|over|above|larger than|higher than|bigger than|exceeding|exceeds|longer than"
+            "|older than|heavier than",
             "<": "less than|fewer than|under|below|smaller than|lower than|shorter than|younger than|lighter than",
             ">=": "at least|greater than or equal to|more than or equal to|no less than|not less than",
             "<=": "at most|less than or equal to|no more than|not more than|up to",
@@ -57,18 +48,28 @@ DIFFERS = sign("compare", **{"!=": "!= <> ≠"})
 _VALUE_JOINT = alt(JOINT, choice("joint", {"and": "with|to"}))
 
 
-def values(scope: Scope, at: int) -> Iterator[Hit]:
+def _listed_values(one: Rule) -> Rule:
     """One or more values of one column: (field, values, how they were joined)."""
-    for hit in listed(value, seq(_VALUE_JOINT, THE))(scope, at):
-        items, joints = hit.value
-        words = {j[0] for j in joints if j}
-        fields = {field for field, _ in items}
-        if len(fields) == 1 and len(words) <= 1 and (len(items) == 1 or words):
-            yield Hit(hit.end, (fields.pop(), tuple(text for _, text in items), "".join(words)), hit.tags)
+    several = listed(one, seq(_VALUE_JOINT, THE))
+
+    def rule(scope: Scope, at: int) -> Iterator[Hit]:
+        for hit in several(scope, at):
+            items, joints = hit.value
+            words = {j[0] for j in joints if j}
+            fields = {field for field, _ in items}
+            if len(fields) == 1 and len(words) <= 1 and (len(items) == 1 or words) and len(set(items)) == len(items):
+                yield Hit(hit.end, (fields.pop(), tuple(text for _, text in items), "".join(words)), hit.tags)
+
+    return rule
+
+
+values = _listed_values(value)
 
 
 def _in(preposition: str, found: tuple[Field, tuple[str, ...], str]) -> Where | None:
     field, texts, joined = found
+    if preposition == "between" and joined != "and":
+        return None
     return Where(field, "in", texts, joined) if fits_preposition(field, preposition) else None
 
 
@@ -92,7 +93,8 @@ _HOW = alt(
     made(seq(DIFFERS), lambda op: op),
 )
 COLUMN_IS_VALUE = made(
-    seq(may(mute(WITH)), THE, column(lambda f: f.profile.type == "text"), _HOW, THE, _EITHER, values), _is_in
+    seq(may(mute(WITH)), THE, column(lambda f: f.profile.type == "text"), _HOW, THE, _EITHER, _listed_values(value_of)),
+    _is_in,
 )
 COLUMN_IS_QUOTED = made(
     seq(may(mute(WITH)), THE, column(lambda f: f.profile.type == "text" and f.profile.values is None), _HOW, quoted),
@@ -100,10 +102,17 @@ COLUMN_IS_QUOTED = made(
 )
 
 
+_MAYBE_EQUALS = may(alt(EQUALS, DIFFERS), "=")
+_NUMBERS = made(listed(count_of, mute(phrase("or|, or", role="joint", value="or"))), lambda numbers, _: numbers)
+
+
 def compared(scope: Scope, at: int) -> Iterator[Hit]:
     """`revenue over 5000`, `units >= 8`, `a rating of 5`, `units between 2 and 5`, `more than 5 units`."""
-    number_field = column(lambda f: f.numeric)
-    for head in seq(may(WITH), THE, number_field)(scope, at):
+    for hit in seq(phrase("in|for|of|at|from"), THE, column(lambda f: f.numeric and f.groupable), count_of)(scope, at):
+        group, number = hit.value
+        if not _looks_like_year(number, scope):
+            yield Hit(hit.end, Where(group, "=", (number,)), hit.tags)
+    for head in seq(may(WITH), THE, column(lambda f: f.numeric))(scope, at):
         field: Field = head.value[-1]
         intro = head.end - at > 1 and any(tag.role == "glue" for tag in head.tags)
         for middle in opt(mute(BE))(scope, head.end):
@@ -111,21 +120,32 @@ def compared(scope: Scope, at: int) -> Iterator[Hit]:
                 yield Hit(rest.end, rest.value, head.tags + middle.tags + rest.tags)
     for head in seq(mute(WITH), COMPARE, count_of)(scope, at):
         op, number = head.value
-        for tail in number_field(scope, head.end):
+        for tail in column(lambda f: f.measurable)(scope, head.end):
             yield Hit(tail.end, Where(tail.value, op, (number,)), head.tags + tail.tags)
 
 
-_BETWEEN = seq(mute(phrase("between", "from", role="range")), count_of, mute(phrase("and", "to")), count_of)
+_BETWEEN = seq(mute(phrase("between|from", role="range")), count_of, mute(phrase("and|to")), count_of)
 
 
 def _bounds(scope: Scope, at: int, field: Field, introduced: bool) -> Iterator[Hit]:
     if field.is_year:  # read by the rules for time
         return
+    if field.measurable:
+        yield from _ranges(scope, at, field)
+    for hit in seq(alt(EQUALS, DIFFERS) if not (introduced or field.is_key) else _MAYBE_EQUALS, _NUMBERS)(scope, at):
+        op, numbers = hit.value
+        if not any(_looks_like_year(number, scope) for number in numbers):
+            kind: Op = "=" if len(numbers) == 1 else "in"
+            yield Hit(hit.end, Where(field, kind, numbers, negated=op == "!="), hit.tags)
+
+
+def _ranges(scope: Scope, at: int, field: Field) -> Iterator[Hit]:
+    """`over 5000`, `above 10 and below 20`, `between 2 and 5`: of what is measured, not of keys."""
     for hit in seq(COMPARE, count_of)(scope, at):
         op, number = hit.value
         for end in unit_word(scope, hit.end, field):
             yield Hit(end.end, Where(field, op, (number,)), hit.tags + end.tags)
-            for more in seq(phrase("and", "but"), may(BE), COMPARE, count_of)(scope, end.end):
+            for more in seq(phrase("and|but"), may(BE), COMPARE, count_of)(scope, end.end):
                 both = Where(field, "range", (op, number, *more.value)) if op[0] != more.value[0][0] else None
                 for last in unit_word(scope, more.end, field) if both else ():
                     yield Hit(last.end, both, hit.tags + end.tags + more.tags + last.tags)
@@ -134,23 +154,14 @@ def _bounds(scope: Scope, at: int, field: Field, introduced: bool) -> Iterator[H
         if low <= high:
             for end in unit_word(scope, hit.end, field):
                 yield Hit(end.end, Where(field, "between", (low, high)), hit.tags + end.tags)
-    for hit in seq(alt(EQUALS, DIFFERS), count_of)(scope, at):
-        op, number = hit.value
-        if not _looks_like_year(number, scope):
-            negated = op == "!="
-            yield Hit(hit.end, Where(field, "=", (number,), negated=negated), hit.tags)
-    if introduced or field.is_key:
-        for hit in count_of(scope, at):
-            if not _looks_like_year(hit.value, scope):
-                yield Hit(hit.end, Where(field, "=", (hit.value,)), hit.tags)
 
 
 def _looks_like_year(number: float, scope: Scope) -> bool:
-    return isinstance(number, int) and 1500 <= number <= 2099 and bool(_candidates(scope))
+    return isinstance(number, int) and 1500 <= number <= 2099 and bool(years_of(scope))
 
 
 FLAG = made(
-    seq(may(mute(alt(PREPOSITION, phrase("have", "has", "had")))), THE, column(lambda f: f.flag)),
+    seq(may(mute(alt(PREPOSITION, phrase("have|has|had")))), THE, column(lambda f: f.flag)),
     lambda f: Where(f, "true"),
 )
 NOT_FLAG = made(
@@ -158,16 +169,17 @@ NOT_FLAG = made(
     lambda f: Where(f, "true", negated=True),
 )
 
-_HAS_GAPS = column(lambda f: f.profile.missing > 0)
 _WITHOUT = phrase(
-    "without", "without a", "without an", "without any", "with no", "have no", "has no", "having no", "lacking", "lack",
-    "lack a", "do not have a", "do not have any", "does not have a", role="missing",
-)  # fmt: skip
+    "without|without a|without an|without any|with no|have no|has no|having no|lacking|lack|lack a"
+    "|do not have a|do not have any|does not have a",
+    role="missing",
+)
 _LACKS = phrase(
-    "missing", "with missing", "with a missing", "with an unknown", "missing a", "missing the", "missing any",
-    "missing values in", "missing values for", "missing values of", "with missing values in", "are missing a",
-    "are missing the", "missing value in", role="missing",
-)  # fmt: skip
+    "missing|with missing|with a missing|with an unknown|missing a|missing the|missing any"
+    "|missing values in|missing values for|missing values of|with missing values in|are missing a"
+    "|are missing the|missing value in",
+    role="missing",
+)
 
 
 def _may_lack(field: Field) -> bool:
@@ -176,125 +188,22 @@ def _may_lack(field: Field) -> bool:
 
 
 _GONE = phrase(
-    "is missing", "are missing", "is null", "is empty", "are empty", "missing", "is not known", "was not recorded", "are null",
-    role="missing",
-)  # fmt: skip
-_THERE = phrase("is not missing", "are not missing", "is not null", "is not empty", "is present", role="present")
+    "is missing|are missing|is null|is empty|are empty|missing|is not known|was not recorded|are null", role="missing"
+)
+_THERE = phrase("is not missing|are not missing|is not null|is not empty|is present", role="present")
 MISSING = alt(
     made(seq(mute(_LACKS), THE, column()), lambda f: Where(f, "null")),
     made(seq(mute(_WITHOUT), THE, column(_may_lack)), lambda f: Where(f, "null")),
     made(
-        seq(may(mute(WITH)), THE, column(), mute(may(phrase("values", "value"))), mute(_GONE)),
+        seq(may(mute(WITH)), THE, column(), mute(may(phrase("values|value"))), mute(_GONE)),
         lambda f: Where(f, "null"),
     ),
     made(seq(may(mute(WITH)), THE, column(), mute(_THERE)), lambda f: Where(f, "null", negated=True)),
     made(
-        seq(mute(phrase("with a", "with an", "that have a", "which have a", "having a", role="present")), _HAS_GAPS),
+        seq(mute(phrase("with a|with an|that have a|which have a|having a", role="present")), column(_may_lack)),
         lambda f: Where(f, "null", negated=True),
     ),
 )
-
-_WHEN = choice(
-    "when",
-    {
-        "in": "in|during|for|of|on|within|throughout|over|in the|during the|for the",
-        "from": "from",
-        "since": "since|on or after|starting from|starting in|from and including",
-        "after": "after|later than|past",
-        "before": "before|earlier than|prior to",
-        "through": "on or before",
-        "not": "not in|not during|not from|excluding|except|except in|except for|other than",
-    },
-)
-_SIGN = sign("when", **{"after": ">", "before": "<", "since": ">= ≥", "through": "<= ≤", "in": "= =="})
-_SPAN = alt(
-    seq(mute(phrase("between", role="range")), period, mute(phrase("and")), period),
-    seq(mute(phrase("from", role="range")), period, mute(phrase("to", "through")), period),
-)
-_PAIR = seq(
-    may(phrase("between", "of", "for", "in")),
-    period,
-    mute(alt(phrase("and", "with"), JOINT)),
-    may(phrase("in")),
-    period,
-)
-_TARGET = alt(
-    seq(may(mute(phrase("that", "which", "who"))), may(mute(BE)), column(kind="verb")),
-    seq(may(mute(WITH)), THE, column(lambda f: f.is_date or f.is_year), may(mute(BE))),
-    seq(mute(WITH), THE, column(kind="date"), may(mute(BE))),
-)
-
-
-def timed(scope: Scope, at: int) -> Iterator[Hit]:
-    """Conditions on a date column: the one that is named, or each that could be meant."""
-    for target in opt(_TARGET, ())(scope, at):
-        fields: list[Field] = list(target.value)
-        for said in _when(scope, target.end):
-            for field in fields or _candidates(scope):
-                where = _on(field, said.value, scope)
-                if where is not None:
-                    yield Hit(said.end, where, target.tags + said.tags)
-
-
-def _candidates(scope: Scope) -> list[Field]:
-    years = [f for f in scope.view.table.fields.values() if f.is_year]
-    return [*scope.dates, *years]
-
-
-def _when(scope: Scope, at: int) -> Iterator[Hit]:
-    """(relation, periods, joined)"""
-    for hit in _SPAN(scope, at):
-        yield Hit(hit.end, ("span", hit.value, ""), hit.tags)
-    for hit in seq(alt(may(_WHEN, "in"), _SIGN), listed(period, JOINT, 4))(scope, at):
-        relation, (items, joints) = hit.value
-        if len(items) == 1 or (relation == "in" and len(set(joints)) == 1):
-            yield Hit(hit.end, (relation, items, "".join(set(joints))), hit.tags)
-    for hit in _PAIR(scope, at):
-        yield Hit(hit.end, ("in", (hit.value[0], hit.value[-1]), "pair"), hit.tags)
-
-
-def _on(field: Field, said: Any, scope: Scope) -> Where | None:
-    relation, items, joined = said
-    items = _same_year(items)
-    periods = []
-    for item in items:
-        one = settled(item, field)
-        if isinstance(one, str):
-            scope.problems.append(one)
-            return None
-        periods.append(one)
-    first, last = periods[0], periods[-1]
-    match relation:
-        case "span":
-            if not (first.start and last.stop and first.start < last.stop) or first.unit != last.unit:
-                return None
-            periods = [Period(first.start, last.stop, f"{first.said} to {last.said}")]
-        case "since":
-            periods = [Period(first.start, None, f"since {first.said}")]
-        case "after":
-            periods = [Period(first.stop, None, f"after {first.said}")]
-        case "before":
-            periods = [Period(None, first.start, f"before {first.said}")]
-        case "through":
-            periods = [Period(None, first.stop, f"up to {first.said}")]
-        case "from" if first.unit != "year":  # "from March": in it, or since it?
-            return None
-    if field.is_year and not all(_whole_years(one) for one in periods):
-        return None
-    return Where(field, "period", tuple(periods), joined, negated=relation == "not")
-
-
-def _same_year(items: tuple[Period | Yearless, ...]) -> tuple[Period | Yearless, ...]:
-    """March and May 2025: the year of the last is that of all."""
-    last = items[-1]
-    if not isinstance(last, Period) or last.start is None or last.unit not in ("month", "quarter"):
-        return items
-    return tuple(one.of(last.start.year) if isinstance(one, Yearless) else one for one in items)
-
-
-def _whole_years(one: Period) -> bool:
-    return all(day is None or (day.month, day.day) == (1, 1) for day in (one.start, one.stop))
-
 
 CONDITION: Rule = alt(VALUE, NOT_VALUE, COLUMN_IS_VALUE, COLUMN_IS_QUOTED, compared, FLAG, NOT_FLAG, MISSING, timed)
 """Any one condition, as a `Where`."""

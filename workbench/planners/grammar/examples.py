@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from workbench.core import refs
 from workbench.core.errors import Refused
 from workbench.core.tools import ToolSpec
 
@@ -119,6 +120,8 @@ def _matches(text: str, tool: ToolSpec, least: int) -> Iterator[Match]:
                 f"“{_SECOND_TASK.search(said[form.longest])[0].strip()}” begins a second task, and I can plan one.",  # type: ignore[index]
                 hint="Ask for one thing at a time, or connect a model: set OPENAI_API_KEY or OPENAI_BASE_URL.",
             )
+        if any(True for _ in refs.find(said)):
+            raise Refused("Two braces in a row would be read as a reference.", hint="Leave the braces out.")
         params = {name: _typed(value, tool, name) for name, value in said.items()}
         if all(value is not None for value in params.values()):
             yield Match(tool.name, params, form.fixed)

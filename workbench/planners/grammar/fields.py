@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from workbench.core.request import ColumnProfile
 from workbench.planners.grammar.words import name_parts, singular
 
+DATE_TYPES = frozenset({"date", "timestamp"})
 MAX_GROUPS = {"integer": 50, "number": 12}
 """A numeric column with more distinct values is something to measure, not to group by."""
 
@@ -17,8 +19,8 @@ def _stems(text: str) -> frozenset[str]:
 
 
 UNITS = _stems(
-    "mm cm m km g kg mg t lb lbs oz s sec secs second seconds minute minutes mins hour hours hr hrs h ms day days week weeks"
-    " usd eur gbp chf c f celsius fahrenheit pct percent kwh kw mw l ml mhz hz hpa ppm mph kmh kph db w v amp"
+    "mm cm m km g kg mg t lb lbs oz s sec secs second seconds minute minutes mins hour hours hr hrs h ms day days"
+    " week weeks usd eur gbp chf c f celsius fahrenheit pct percent kwh kw mw l ml mhz hz hpa ppm mph kmh kph db w v"
 )
 TIME_UNITS = _stems("s sec secs second seconds minute minutes mins hour hours hr hrs h ms day days week weeks")
 UNIT_WORDS: dict[str, frozenset[str]] = {
@@ -41,13 +43,14 @@ UNIT_WORDS: dict[str, frozenset[str]] = {
 
 _ADDITIVE = _stems(
     "revenue sales amount units quantity qty count cost costs profit spend spending expense expenses turnover total"
-    " payment payments visits clicks views impressions downloads donations rainfall precipitation sold deaths births"
-    " cases passengers earnings production consumption emissions"
+    " items pieces payment payments visits clicks views impressions downloads donations rainfall precipitation sold"
+    " deaths births cases passengers earnings production consumption emissions output defects errors incidents"
+    " accidents calls bookings signups sessions goals replies"
 )
 _LEVELS = _stems(
     "price rate rating score discount percent pct percentage ratio avg average mean median temp temperature age id code"
     " year lat latitude lon longitude index per limit level rank share margin min max std speed pressure humidity"
-    " target change cumulative cum balance"
+    " target change cumulative cum balance salary wage height weight mass length width depth satisfaction"
 )
 """A name with one of these does not add up, whatever else is in it: a total_rate is a rate."""
 _KEYS = _stems("id key uuid code no nr number num ref sku zip postcode phone")
@@ -57,6 +60,10 @@ _DERIVED = _stems(
     " refunded cancelled budget estimated est first old new cumulative cum total lower upper"
 )
 """Words that make a column something else than its last word says: `predicted_revenue` is not "revenue"."""
+_LIFETIME = (
+    "hire", "hiring", "birth", "born", "dob", "join", "sign", "regist", "found", "built", "expir", "due", "deadline",
+    "end", "close", "last", "updat", "modif", "member", "enrol", "graduat", "death", "died", "retire", "leave", "left",
+)  # fmt: skip
 _FLAG_STARTS = _stems("is has was did")
 
 
@@ -82,12 +89,17 @@ class Field:
 
     @property
     def is_date(self) -> bool:
-        return self.profile.type in ("date", "timestamp") or self.profile.dates
+        return self.profile.type in DATE_TYPES or self.profile.dates
 
     @property
     def is_year(self) -> bool:
         """A numeric column of calendar years."""
         return self.numeric and self.parts[-1:] == ("year",) and _calendar(self.profile)
+
+    @property
+    def lifetime(self) -> bool:
+        """A date in the life of the thing that a row is, such as its birth: not the time of what is measured."""
+        return self.is_date and any(part.startswith(_LIFETIME) for part in self.parts)
 
     @property
     def is_key(self) -> bool:
@@ -132,6 +144,11 @@ class Field:
         return bool(parts & _ADDITIVE) and not parts & _LEVELS
 
     @property
+    def level(self) -> bool:
+        """Whether it is surely none of the numbers that are added up: a temperature, a price, a size."""
+        return bool(set(self.parts) & _LEVELS) and not self.additive
+
+    @property
     def groupable(self) -> bool:
         p = self.profile
         if self.is_key and self.unique:  # that is the rows themselves
@@ -148,14 +165,18 @@ def _calendar(profile: ColumnProfile) -> bool:
     return all(isinstance(x, int | float) and float(x).is_integer() and 1000 <= x <= 2999 for x in (low, high))
 
 
+FormKind = Literal["column", "date"]
+Form = tuple[tuple[str, ...], int, FormKind]
+
+
 @lru_cache(maxsize=20_000)
-def column_forms(name: str, is_date: bool) -> tuple[tuple[tuple[str, ...], int, str], ...]:
+def column_forms(name: str, is_date: bool) -> tuple[Form, ...]:
     """How a column may be called: (stems, rank, kind). Rank 0 is the whole name, 1 without unit or key ending, 2 its
     last words alone. Kind is `column`, or `date` for what is left of a date column without "date"."""
     parts = name_parts(name)
-    forms: dict[tuple[str, ...], tuple[int, str]] = {parts: (0, "column")}
+    forms: dict[tuple[str, ...], tuple[int, FormKind]] = {parts: (0, "column")}
 
-    def add(form: tuple[str, ...], rank: int, kind: str = "column") -> None:
+    def add(form: tuple[str, ...], rank: int, kind: FormKind = "column") -> None:
         if form and form not in forms:
             forms[form] = (rank, kind)
 
@@ -199,5 +220,5 @@ def _without_end(parts: tuple[str, ...], ends: frozenset[str]) -> tuple[str, ...
     return parts
 
 
-def _listed(forms: dict[tuple[str, ...], tuple[int, str]]) -> tuple[tuple[tuple[str, ...], int, str], ...]:
+def _listed(forms: dict[tuple[str, ...], tuple[int, FormKind]]) -> tuple[Form, ...]:
     return tuple((form, rank, kind) for form, (rank, kind) in forms.items())

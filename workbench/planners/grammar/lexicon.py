@@ -2,131 +2,27 @@
 
 from __future__ import annotations
 
-import os.path
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import permutations
-from typing import Literal
 
 from workbench.core.request import ColumnProfile, Variable
-from workbench.planners.grammar.fields import Field, column_forms
+from workbench.planners.grammar.fields import DATE_TYPES, Field, column_forms
+from workbench.planners.grammar.views import Sense, Table, View, nouns_of
 from workbench.planners.grammar.words import Word, name_parts, plain, singular
 
 LONGEST = 7
 """Words in the longest name or value that is looked for."""
 
-_NOT_NOUNS = frozenset({"df", "data", "frame", "table", "dataset", "list", "record", "log", "raw", "clean"})
-STOP = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "from",
-        "to",
-        "with",
-        "and",
-        "or",
-        "not",
-        "no",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "i",
-        "we",
-        "me",
-        "my",
-        "us",
-        "our",
-        "it",
-        "its",
-        "as",
-        "all",
-        "any",
-        "each",
-        "per",
-        "this",
-        "that",
-        "than",
-        "then",
-        "there",
-        "do",
-        "does",
-        "did",
-        "have",
-        "has",
-        "had",
-    ]
-)
+_STOP_WORDS = """
+    a an the of in on at by for from to with and or not no is are was were be i we me my us our it its as all any each
+    per this that than then there do does did have has had
+"""
+STOP = frozenset(_STOP_WORDS.split())
 """Words that are read as a value only next to their column's name."""
 
 _DESTINATIONS = frozenset({"dest", "destination", "to", "arrival", "target", "receiver", "recipient"})
 _ORIGINS = frozenset({"origin", "source", "from", "departure", "sender", "start"})
-
-SenseKind = Literal["rows", "column", "date", "verb", "value"]
-"""rows: the table's noun. column: a column. date: a date column by its name without "date". verb: a date column by what
-happens on that day ("opened"). value: a value of a text column."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sense:
-    """One meaning of the words up to `end`. `weak`: only next to the column's name."""
-
-    end: int
-    kind: SenseKind
-    rank: int
-    table: str
-    field: Field | None = None
-    value: str = ""
-    weak: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """One offered table with its fields, and what the words at each position may mean in it."""
-
-    variable: Variable
-    fields: Mapping[str, Field]
-    senses: Mapping[int, tuple[Sense, ...]]
-
-    @property
-    def name(self) -> str:
-        return self.variable.name
-
-    def covers(self) -> set[int]:
-        return {at for start, found in self.senses.items() for sense in found for at in range(start, sense.end)}
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What one question looks at: a table, or a table with the rows of another that its key points to.
-
-    The rows of a joined view are those of the first table, so only its columns are measured.
-    """
-
-    table: Table
-    other: Table | None = None
-    key: str = ""
-    senses: Mapping[int, tuple[Sense, ...]] = field(default_factory=dict)
-
-    @property
-    def tables(self) -> tuple[Table, ...]:
-        return (self.table,) if self.other is None else (self.table, self.other)
-
-    def dates(self) -> list[Field]:
-        """The date columns of the first table; the one named after its rows alone, where there is one (order_date)."""
-        found = [f for f in self.table.fields.values() if f.is_date]
-        nouns = {name for noun in _nouns(self.table.variable) for name in noun[-1:]}
-        own = [f for f in found if nouns & set(f.parts)]
-        return own if len(own) == 1 else found
 
 
 def tables(words: Sequence[Word], variables: Sequence[Variable]) -> list[Table]:
@@ -137,13 +33,26 @@ def tables(words: Sequence[Word], variables: Sequence[Variable]) -> list[Table]:
         if words[at].kind == "mark":
             continue
         for end in range(at + 1, min(at + LONGEST, len(words)) + 1):
-            if words[end - 1].kind == "mark" and end == at + 1:
-                break
+            if words[end - 1].kind == "mark" and not plain(words[end - 1].text):
+                continue  # inside of a value, as in O'Brien, but not at its end
             gram = words[at:end]
             stems.setdefault(tuple(word.stem for word in gram), []).append((at, end))
             for text in _spellings(gram):
                 texts.setdefault(text, []).append((at, end))
-    return [_table(variable, words, stems, texts) for variable in variables]
+    found = [_table(variable, words, stems, texts) for variable in variables]
+    named = {(at, s.end) for table in found for at, senses in table.senses.items() for s in senses if s.rank < 2}
+    return [_without_parts(table, named) for table in found]
+
+
+def _without_parts(table: Table, named: set[tuple[int, int]]) -> Table:
+    """The table without columns that only end in words which are a whole name elsewhere: `revenue` of one table is not
+    the `ad_revenue` of another."""
+    if not any(s.rank == 2 for senses in table.senses.values() for s in senses):
+        return table
+    kept = {
+        at: tuple(s for s in senses if s.rank < 2 or (at, s.end) not in named) for at, senses in table.senses.items()
+    }
+    return Table(table.variable, kept, table.made)
 
 
 def joined(found: Sequence[Table]) -> Iterator[View]:
@@ -172,27 +81,35 @@ def _table(
     texts: Mapping[str, list[tuple[int, int]]],
 ) -> Table:
     found: dict[int, list[Sense]] = {}
-    fields = {c.name: Field(variable.name, variable.rows, c) for c in variable.columns}
-    for noun in _nouns(variable):
+    made: dict[str, Field] = {}
+
+    def field(column: ColumnProfile) -> Field:
+        if column.name not in made:
+            made[column.name] = Field(variable.name, variable.rows, column)
+        return made[column.name]
+
+    for noun in nouns_of(variable):
         for at, end in stems.get(noun, ()):
             found.setdefault(at, []).append(Sense(end, "rows", 0, variable.name))
-    for one in fields.values():
-        for form, rank, kind in column_forms(one.name, one.is_date):
-            for at, end in stems.get(form, ()):
-                sense_kind: SenseKind = "date" if kind == "date" else "column"
-                found.setdefault(at, []).append(Sense(end, sense_kind, rank, variable.name, one))
-        if one.is_date:
-            for at, end in _verbs(words, one):
-                found.setdefault(at, []).append(Sense(end, "verb", 0, variable.name, one))
-        elif one.profile.values:
-            index = _values(one.profile.values)
+    for column in variable.columns:
+        is_date = column.dates or column.type in DATE_TYPES
+        for form, rank, kind in column_forms(column.name, is_date):
+            if form in stems:
+                for at, end in stems[form]:
+                    found.setdefault(at, []).append(Sense(end, kind, rank, variable.name, field(column)))
+        if is_date:
+            for at, end in _verbs(words, column.name):
+                found.setdefault(at, []).append(Sense(end, "verb", 0, variable.name, field(column)))
+        elif column.values:
+            index = _values(column.values)
             for text in index.keys() & texts.keys():
                 for at, end in texts[text]:
                     for value in index[text]:
                         weak = text in STOP and not _shouted(words[at:end], value)
-                        weak |= end - at == 1 and words[at].kind == "number"
-                        found.setdefault(at, []).append(Sense(end, "value", 0, variable.name, one, value, weak))
-    return Table(variable, fields, {at: _best(tuple(senses)) for at, senses in found.items()})
+                        weak |= len(text) == 1 or (end - at == 1 and words[at].kind == "number")
+                        sense = Sense(end, "value", 0, variable.name, field(column), value, weak)
+                        found.setdefault(at, []).append(sense)
+    return Table(variable, {at: _best(tuple(senses)) for at, senses in found.items()}, made)
 
 
 def _best(senses: tuple[Sense, ...]) -> tuple[Sense, ...]:
@@ -202,21 +119,6 @@ def _best(senses: tuple[Sense, ...]) -> tuple[Sense, ...]:
     others = any(s.kind != "column" for s in senses)
     rank = min((s.rank for s in senses if s.kind == "column"), default=0)
     return tuple(s for s in senses if s.kind != "column" or (s.rank == rank and not (others and rank == 2)))
-
-
-def _nouns(variable: Variable) -> list[tuple[str, ...]]:
-    """What one row may be called: by the table's name, and by a key that is unique (order_id: orders)."""
-    parts = tuple(part for part in name_parts(variable.name) if part not in _NOT_NOUNS and not part.isdigit())
-    nouns = [parts, parts[-1:]] if parts else []
-    for column in variable.columns:
-        own = name_parts(column.name)
-        if len(own) > 1 and own[-1] == "id" and _is_unique(column, variable.rows):
-            nouns.append(own[:-1])
-    return list(dict.fromkeys(nouns))
-
-
-def _is_unique(column: ColumnProfile, rows: int) -> bool:
-    return rows > 1 and column.distinct == rows and not column.missing
 
 
 @lru_cache(maxsize=5_000)
@@ -230,7 +132,7 @@ def _values(values: tuple[str, ...]) -> dict[str, list[str]]:
 
 def _spellings(gram: Sequence[Word]) -> set[str]:
     """The ways a value may be written where these words stand: as they are, and with the last in the other number."""
-    text = " ".join(plain(word.text) for word in gram)
+    text = " ".join(filter(None, (plain(word.text) for word in gram)))
     if len(gram) == 1 and gram[0].kind == "quoted":
         return {text}
     one = singular(text)
@@ -242,9 +144,9 @@ def _shouted(gram: Sequence[Word], value: str) -> bool:
     return len(value) > 1 and value.isupper() and [word.text for word in gram] == [value]
 
 
-def _verbs(words: Sequence[Word], one: Field) -> Iterator[tuple[int, int]]:
+def _verbs(words: Sequence[Word], column: str) -> Iterator[tuple[int, int]]:
     """Where the request says what happens on this column's day: `opened` for opened_at, `signed up` for signup_date."""
-    name = one.parts[0]
+    name = name_parts(column)[0] if name_parts(column) else column
     for at, word in enumerate(words):
         if word.kind != "word" or not word.low.endswith(("ed", "en", "ew")):
             continue
@@ -257,7 +159,7 @@ def _verbs(words: Sequence[Word], one: Field) -> Iterator[tuple[int, int]]:
 
 
 def _same_root(word: str, base: str, name: str) -> bool:
-    common = len(os.path.commonprefix([word, name]))
+    common = next((at for at, (a, b) in enumerate(zip(word, name, strict=False)) if a != b), min(len(word), len(name)))
     return common >= 4 or (common == 3 and common in (len(name), len(base)))
 
 

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.planners.grammar import phrases
-from workbench.planners.grammar.conditions import BE, CONDITION, THE
+from workbench.planners.grammar import measures, phrases
+from workbench.planners.grammar.conditions import CONDITION
+from workbench.planners.grammar.query import Dim
 from workbench.planners.grammar.rules import NOTHING, VOCABULARY, Hit, Rule, Tag, alt, made, may, mute, opt, phrase, seq
-from workbench.planners.grammar.scope import Scope, column, named, rows, whole
+from workbench.planners.grammar.scope import Scope, column, named, other_rows, own_rows, whole
+from workbench.planners.grammar.small import BE, THE
 from workbench.planners.grammar.words import name_parts
 
 MOST_CUTS = 300
@@ -31,103 +33,109 @@ class Part:
     tags: tuple[Tag, ...]
 
 
-_SOLD = {
-    "sold": {"sale", "order", "unit", "quantity", "qty", "revenue", "sold"},
-    "bought": {"sale", "order", "unit", "quantity", "qty", "revenue", "purchase"},
-    "purchased": {"sale", "order", "unit", "quantity", "qty", "revenue", "purchase"},
-    "placed": {"order"},
-    "made": {"order", "sale", "purchase", "payment", "booking", "donation", "visit", "appointment"},
+_BUSINESS = frozenset({"sale", "order", "unit", "quantity", "qty", "revenue", "purchase", "sold"})
+_HAPPENINGS = {
+    "sold": _BUSINESS,
+    "bought": _BUSINESS,
+    "purchased": _BUSINESS,
+    "placed": frozenset({"order"}),
+    "made": frozenset({"order", "sale", "purchase", "payment", "booking", "donation", "visit", "appointment"}),
 }
-VOCABULARY.update(_SOLD)
+"""Verbs that say no more than that the rows exist, by the words that a table must have for that."""
+
+VOCABULARY.update(_HAPPENINGS)
 
 
 def _happened(scope: Scope, at: int) -> Iterator[Hit]:
-    """Verbs that say no more than that the rows exist: orders are placed, measurements recorded."""
-    if at >= len(scope.lows) or any(True for _ in scope.at(at, "verb")):
+    """`placed` of orders, unless a date column says when that was."""
+    about = _HAPPENINGS.get(scope.lows[at]) if at < len(scope.lows) else None
+    if about is None or any(True for _ in scope.at(at, "verb")):
         return
-    low = scope.lows[at]
-    if low in _SOLD:
-        table = scope.view.table
-        about = {part for name in (table.name, *table.fields) for part in name_parts(name)}
-        if about & _SOLD[low]:
-            yield Hit(at + 1, NOTHING, (Tag(at, at + 1, "glue"),))
+    table = scope.view.table
+    if about & {part for name in (table.name, *table.fields) for part in name_parts(name)}:
+        yield Hit(at + 1, NOTHING, (Tag(at, at + 1, "glue"),))
 
 
-_ROWS_HEAD = seq(phrases.ROWS_NOUN, may(phrase("table", "data", "dataset", "data frame", "dataframe", "frame")))
-_ROWS_OF = seq(phrase("of", "for", "in", "from", "among", "across", "on", "within", "about", "using"), THE, _ROWS_HEAD)
-_NAMED = seq(
-    opt(phrase("of", "for", "in", "from", "on", "using", "with", "among", "across", "the", "in the", "of the")), named
+_GLUE = phrase(
+    "please|can you|could you|i want|i need|i would like|to see|to know|tell me|there|we|in total|altogether|the|a|an"
+    "|all|all the|our|my|?|!|.|in the data|in the dataset|in the table|in this table|from the data|in my data"
+    "|in our data|us|me|only|just|recorded|observed|measured|logged|do we have|are there|exist|values|value|values of"
+    "|the values of|thanks|thank you|, thanks|, please|in all|their|its|i have"
+)
+_ASK = phrase("what|what is|what are|what was|what were|what s|what is the|calculate|compute|find|get")
+_LIST = phrase("rank|show|show me|list|give me|display|print|give|find|get|return|fetch")
+_WHICH = phrase("which|what|in which|which are|what are|which is|for which")
+_TREND = phrase("trend|trends|trend of|trend in|trends in|trend for|trend line of|over time", role="trend")
+_COMPARE = phrase("compare|comparison of|comparing|compare the|comparison between", role="compared")
+_SHARE = phrase(
+    "share of|percentage of|percent of|what share of|what percentage of|what percent of|the share of|the percentage of"
+    "|shares of|percentage share of",
+    role="share",
+)
+_DESCRIBE = phrase(
+    "describe|summarise|summarize|summary of|overview of|profile|summary statistics of|summary statistics for"
+    "|descriptive statistics of|descriptive statistics for",
+    role="describe",
+)
+_THAT_ARE = phrase(
+    *(
+        f"{who} {verb}"
+        for who in ("that", "which", "who")
+        for verb in ["is", "are", "was", "were", "have", "has", "had", "come", "comes", "came", "have been", "has been"]
+    )
 )
 
-_VERBS = ("is", "are", "was", "were", "have", "has", "had", "come", "comes", "came", "have been", "has been")
+
+def _relative(scope: Scope, at: int) -> Iterator[Hit]:
+    """`that are`, but not at the start, where "who has" asks who."""
+    return _THAT_ARE(scope, at) if at else iter(())
+
+
+_VERB = alt(BE, phrase("have|has|had|come|comes|came|do|does|did"), _relative)
+_HEAD = seq(measures.ROWS_NOUN, may(phrase("table|data|dataset|data frame|dataframe|frame")))
+_OF_ROWS = seq(phrase("of|for|in|from|among|across|on|within|about|using"), THE, _HEAD)
+_OF_NAMED = seq(opt(phrase("of|for|in|from|on|using|with|among|across|the|in the|of the")), named)
+_OTHER_ROWS = made(seq(opt(phrase("of|for|in|from|by")), THE, other_rows), lambda name: name)
+_FIRST = alt(seq(phrase("first|head|the first"), opt(whole, 1), measures.ROW_WORDS), seq(whole, measures.ROW_WORDS))
 
 RULES: tuple[tuple[str, Rule], ...] = (
-    (
-        "glue",
-        alt(
-            phrase(
-                "please", "can you", "could you", "i want", "i need", "i would like", "to see", "to know", "tell me", "there", "we",
-                "in total", "altogether", "the", "a", "an", "all", "all the", "our", "my", "?", "!", ".", "in the data", "in the dataset",
-                "in the table", "in this table", "from the data", "in my data", "in our data", "us", "me", "only", "just", "now",
-                "recorded", "observed", "measured", "logged", "do we have", "are there", "exist", "values", "value", "thanks", "thank you", "exactly", "in all", "their", "its", "i have",
-            ),
-            phrase("values of", "the values of"),
-            _happened,
-        ),
-    ),
-    ("ask", phrase("what is", "what are", "what was", "what were", "what", "what s", "what is the", "calculate", "compute", "find", "get")),
-    ("list", phrase("rank", "show", "show me", "list", "give me", "display", "print", "give", "find", "get", "return", "fetch", role="glue")),
-    ("which", phrase("which", "what", "in which", "which are", "what are", "which is", "for which")),
-    (
-        "verb",
-        alt(
-            BE,
-            phrase("have", "has", "had", "come", "comes", "came", "do", "does", "did"),
-            phrase(*(f"{who} {verb}" for who in ("that", "which", "who") for verb in _VERBS)),
-        ),
-    ),
-    ("link", phrase("and", "but", ",", ";", "and only", "but only", "and also", ", and")),
+    ("glue", _GLUE),
+    ("happened", _happened),
+    ("ask", _ASK),
+    ("list", _LIST),
+    ("which", _WHICH),
+    ("verb", _VERB),
+    ("link", phrase("and|but|,|;|and only|but only|and also|, and")),
     ("filter", CONDITION),
-    ("measures", phrases.MEASURES),
-    ("dims", made(phrases.DIMS, lambda said, dims: (said, dims[0]))),
-    ("dims", made(phrases.OPENED_BY, lambda day, said, unit: (said, (phrases.Dim(day, unit),)))),
+    ("measures", measures.measures),
+    ("dims", phrases.DIMS),
+    ("dims", phrases.OPENED_BY),
     ("each", phrases.every_dim),
-    ("count", mute(phrases.COUNT)),
-    ("distinct", mute(phrases.DISTINCT)),
-    ("noun", made(seq(column(lambda f: f.groupable or f.additive)), lambda f: phrases.Dim(f))),
+    ("count", mute(measures.COUNT)),
+    ("distinct", mute(measures.DISTINCT)),
+    ("noun", made(seq(column(lambda f: f.groupable or f.additive)), Dim)),
     ("unit", phrases.unit_dim),
-    ("rows", made(_ROWS_HEAD, lambda name: (name, False))),
-    ("rows", made(_ROWS_OF, lambda found: (found[0], True))),
-    ("rows", made(_NAMED, lambda name: (name, True))),
-    ("perrow", made(seq(phrase("per", role="by"), rows), lambda name: name)),
+    ("rows", made(_HEAD, lambda name: (name, False))),
+    ("rows", made(_OF_ROWS, lambda found: (found[0], True))),
+    ("rows", made(_OF_NAMED, lambda name: (name, True))),
+    ("others", _OTHER_ROWS),
+    ("perrow", made(seq(phrase("per", role="by"), own_rows), lambda name: name)),
     ("top", seq(phrases.TOP, opt(whole, None))),
     ("n", whole),
-    ("super", phrases.superlative),
-    ("order", made(seq(mute(phrases.RANK_BY), phrases.ONE_MEASURE), lambda m: m)),
+    ("super", measures.superlative),
+    ("order", made(seq(mute(phrases.RANK_BY), measures.ONE), lambda one: one)),
     ("chart", phrases.CHART),
     ("corr", phrases.CORRELATION),
     ("scatter", phrases.SCATTER),
     ("hist", phrases.HISTOGRAM),
     ("spread", phrases.SPREAD),
-    ("trend", phrase("trend of", "trend in", "trends in", "trend for", "trend", "trends", "over time", "trend line of", role="trend")),
-    ("compare", phrase("compare", "comparison of", "comparing", "compare the", "comparison between", role="compared")),
-    (
-        "share",
-        phrase(
-            "share of", "percentage of", "percent of", "what share of", "what percentage of", "what percent of", "the share of",
-            "the percentage of", "shares of", "percentage share of", role="share",
-        ),
-    ),
-    (
-        "describe",
-        phrase(
-            "describe", "summarise", "summarize", "summary of", "overview of", "profile", "summary statistics of",
-            "summary statistics for", "descriptive statistics of", "descriptive statistics for", role="describe",
-        ),
-    ),
-    ("first", made(seq(phrase("first", "head", "the first"), opt(whole, 1), phrases.ROW_WORDS), lambda n: n)),
-    ("first", made(seq(whole, phrases.ROW_WORDS), lambda n: n)),
-)  # fmt: skip
+    ("trend", _TREND),
+    ("compare", _COMPARE),
+    ("share", _SHARE),
+    ("describe", _DESCRIBE),
+    ("first", made(_FIRST, lambda number: number)),
+)
+"""What a part may be. `rows` is (table, after a preposition); `others` the noun of the joined table."""
 
 
 def cuts(scope: Scope) -> tuple[list[tuple[Part, ...]], int]:
@@ -138,42 +146,33 @@ def cuts(scope: Scope) -> tuple[list[tuple[Part, ...]], int]:
     found: list[tuple[Part, ...]] = []
     furthest = 0
 
-    def at(position: int) -> list[Part]:
-        if position not in parts:
-            seen: dict[tuple[str, int, Any], Part] = {}
-            for kind, rule in RULES:
-                for hit in rule(scope, position):
-                    value = None if hit.value is NOTHING else hit.value
-                    if hit.end > position:
-                        seen.setdefault(
-                            (kind, hit.end, repr_key(value)), Part(kind, value, position, hit.end, hit.tags)
-                        )
-            parts[position] = list(seen.values())
-        return parts[position]
-
     def walk(position: int, row: tuple[Part, ...]) -> bool:
         nonlocal furthest
         furthest = max(furthest, position)
         if position == count:
             found.append(row)
             return True
-        if position in dead or len(found) >= MOST_CUTS:
+        if position in dead or len(found) > MOST_CUTS:
             return False
+        if position not in parts:
+            parts[position] = _parts(scope, position)
         reached = False
-        for part in at(position):
+        for part in parts[position]:
             reached |= walk(part.end, (*row, part))
         if not reached:
             dead.add(position)
         return reached
 
     walk(0, ())
-    return found, furthest
+    return (found if len(found) <= MOST_CUTS else []), furthest
 
 
-def repr_key(value: Any) -> Any:
-    """A key under which equal meanings meet; fields are compared as objects."""
-    try:
-        hash(value)
-    except TypeError:
-        return id(value)
-    return value
+def _parts(scope: Scope, position: int) -> list[Part]:
+    """The parts that start at a position, equal ones once."""
+    seen: dict[tuple[str, int, Any], Part] = {}
+    for kind, rule in RULES:
+        for hit in rule(scope, position):
+            value = None if hit.value is NOTHING else hit.value
+            if hit.end > position:
+                seen.setdefault((kind, hit.end, value), Part(kind, value, position, hit.end, hit.tags))
+    return list(seen.values())

@@ -68,7 +68,7 @@ def period(scope: Scope, at: int) -> Iterator[Hit]:
 
 
 def _made(said: dict[str, str | None], today: date) -> Period | Yearless | None:
-    year = int(said["year"]) if said.get("year") else None
+    year = int(said.get("year") or 0) or None
     try:
         if iso := said.get("iso"):
             day = date.fromisoformat(iso if len(iso) == 10 else f"{iso}-01")
@@ -87,7 +87,7 @@ def _made(said: dict[str, str | None], today: date) -> Period | Yearless | None:
         month = _MONTHS[str(said["month"])]
         return _of_year(Yearless("month", month, _NAMES[month - 1]), year)
     if said.get("q") or said.get("ordinal"):
-        number = int(said["q"] or 0) or _ORDINALS[str(said["ordinal"])]
+        number = int(said.get("q") or 0) or _ORDINALS[str(said.get("ordinal"))]
         return _of_year(Yearless("quarter", number, f"Q{number}"), year)
     return None if year is None else Period(date(year, 1, 1), date(year + 1, 1, 1), str(year), "year")
 

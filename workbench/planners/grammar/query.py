@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal
 
@@ -107,9 +107,6 @@ class Query:
     across: Field | None = None
     limit: int | None = None
     chart: str = ""
-
-    def with_chart(self, kind: str) -> Query:
-        return replace(self, chart=kind)
 
 
 def add_months(day: date, months: int) -> date:

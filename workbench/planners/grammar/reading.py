@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from workbench.planners.grammar.lexicon import View
 from workbench.planners.grammar.query import Dim, Measure, Period, Query, Where
 from workbench.planners.grammar.sql import label, measure_name
+from workbench.planners.grammar.views import View
 
 _HOW = {
     "sum": "sum of {}",
@@ -19,9 +19,9 @@ _HOW = {
 _OPS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least", "=": "equal to"}
 
 
-def read_as(query: Query, view: View) -> str:
-    """The line `Read as: …`."""
-    return f"Read as: {_what(query)}{_conditions(query)}, from {' and '.join(t.name for t in view.tables)}."
+def what(query: Query, view: View) -> str:
+    """What the query gives, as half a sentence."""
+    return f"{_what(query)}{_conditions(query)}, from {' and '.join(t.name for t in view.tables)}"
 
 
 def _what(query: Query) -> str:
@@ -39,7 +39,8 @@ def _what(query: Query) -> str:
             return f"the different values of {query.dims[0].field.name}"
         case "percent":
             of = "the rows" if query.measures[0].field is None else f"the sum of {query.measures[0].field.name}"
-            return f"the percentage of {of} with {_listed(query.part)}"
+            each = f" for each {' and '.join(_dim(d) for d in query.dims)}" if query.dims else ""
+            return f"the percentage of {of} with {_listed(query.part)}{each}"
         case "share":
             return f"the share in percent of {_measure(query.measures[0])} for each {_dim(query.dims[0])}"
         case _:
@@ -112,7 +113,7 @@ def title(query: Query, view: View) -> str:
         case "distinct":
             text = f"Values of {label(query.dims[0].field)}"
         case "percent":
-            text = f"Percentage with {_listed(query.part)}"
+            text = f"Percentage with {_listed(query.part)}" + "".join(f" by {_dim_title(d)}" for d in query.dims)
         case _:
             text = " and ".join(_measure_title(one) for one in query.measures)
             text = f"share of {text}" if query.shape == "share" else text

@@ -40,9 +40,9 @@ VOCABULARY: set[str] = set()
 
 
 def phrase(*texts: str, role: str = "glue", value: Any = NOTHING) -> Rule:
-    """One of the fixed phrases, the longest that stands there."""
+    """One of the fixed phrases (parted by |), the longest that stands there."""
     options: dict[str, list[tuple[str, ...]]] = {}
-    for text in texts:
+    for text in "|".join(texts).split("|"):
         parts = tuple(text.split())
         VOCABULARY.update(parts)
         options.setdefault(parts[0], []).append(parts)
@@ -63,7 +63,7 @@ def phrase(*texts: str, role: str = "glue", value: Any = NOTHING) -> Rule:
 
 def choice(role: str, meanings: dict[Any, str]) -> Rule:
     """Phrases by meaning: `choice("how", {"sum": "total|sum of"})` means "sum" where one of the two stands."""
-    return alt(*(phrase(*texts.split("|"), role=role, value=value) for value, texts in meanings.items()))
+    return alt(*(phrase(texts, role=role, value=value) for value, texts in meanings.items()))
 
 
 def alt(*rules: Rule) -> Rule:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from workbench.planners.grammar.fields import UNIT_WORDS, UNITS, Field
-from workbench.planners.grammar.lexicon import Sense, View
 from workbench.planners.grammar.rules import VOCABULARY, Hit, Rule, Tag
+from workbench.planners.grammar.views import Sense, View
 from workbench.planners.grammar.words import Word, is_number_word, number
 
 Test = Callable[[Field], bool]
@@ -34,13 +34,13 @@ class Scope:
         """The senses of a kind that start at a position."""
         return (sense for sense in self.senses.get(at, ()) if sense.kind == kind)
 
-    def known(self, at: int) -> bool:
+    @staticmethod
+    def known(word: Word) -> bool:
         """Whether a word is a word of the grammar, whatever the tables hold."""
-        word = self.words[at]
         return (
             word.kind in ("number", "date", "sign")
             or word.low in VOCABULARY
-            or word.stem in UNITS
+            or word.stem in _UNIT_STEMS
             or is_number_word(word.low)
         )
 
@@ -59,6 +59,12 @@ def column(test: Test = lambda f: True, *, kind: str = "column") -> Rule:
                     yield Hit(sense.end, sense.field, tags)
 
     return rule
+
+
+def value_of(scope: Scope, at: int) -> Iterator[Hit]:
+    """A value of a text column, as (field, value), even one that looks like a small word: after "sex is"."""
+    for sense in scope.at(at, "value"):
+        yield Hit(sense.end, (sense.field, sense.value), (Tag(at, sense.end, "value", sense.value),))
 
 
 def value(scope: Scope, at: int) -> Iterator[Hit]:
@@ -80,6 +86,16 @@ def rows(scope: Scope, at: int) -> Iterator[Hit]:
     """The noun of one of the view's tables, as its name."""
     for sense in scope.at(at, "rows"):
         yield Hit(sense.end, sense.table, (Tag(at, sense.end, "table", sense.table),))
+
+
+def own_rows(scope: Scope, at: int) -> Iterator[Hit]:
+    """The noun of the rows that are counted: those of the view's first table."""
+    return (hit for hit in rows(scope, at) if hit.value == scope.view.table.name)
+
+
+def other_rows(scope: Scope, at: int) -> Iterator[Hit]:
+    """The noun of the table that is joined."""
+    return (hit for hit in rows(scope, at) if hit.value != scope.view.table.name)
 
 
 def named(scope: Scope, at: int) -> Iterator[Hit]:
@@ -122,7 +138,7 @@ def unit_word(scope: Scope, at: int, field: Field, before: str = "") -> Iterator
         yield Hit(place + 1, None, (Tag(at, place + 1, "column", field),))
 
 
-VOCABULARY.update(UNITS, *UNIT_WORDS.values())
+_UNIT_STEMS = UNITS.union(*UNIT_WORDS.values())
 
 
 def sign(role: str, **meanings: str) -> Rule:

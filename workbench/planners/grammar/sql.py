@@ -8,145 +8,24 @@ from dataclasses import dataclass
 from datetime import date
 
 from workbench.planners.grammar.fields import Field
-from workbench.planners.grammar.lexicon import View
 from workbench.planners.grammar.query import Dim, Measure, Period, Query, Where
+from workbench.planners.grammar.views import View
 
 _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_RESERVED = frozenset(
-    [
-        "with",
-        "where",
-        "variadic",
-        "unpivot",
-        "union",
-        "true",
-        "using",
-        "trailing",
-        "to",
-        "then",
-        "table",
-        "symmetric",
-        "summarize",
-        "create",
-        "as",
-        "into",
-        "do",
-        "initially",
-        "for",
-        "describe",
-        "desc",
-        "window",
-        "except",
-        "offset",
-        "in",
-        "default",
-        "column",
-        "false",
-        "collate",
-        "returning",
-        "constraint",
-        "all",
-        "case",
-        "placing",
-        "cast",
-        "analyse",
-        "intersect",
-        "asc",
-        "analyze",
-        "check",
-        "having",
-        "fetch",
-        "when",
-        "and",
-        "only",
-        "asymmetric",
-        "on",
-        "any",
-        "array",
-        "both",
-        "group",
-        "pivot_longer",
-        "primary",
-        "lambda",
-        "foreign",
-        "lateral",
-        "unique",
-        "leading",
-        "null",
-        "distinct",
-        "limit",
-        "not",
-        "from",
-        "or",
-        "order",
-        "some",
-        "pivot",
-        "end",
-        "pivot_wider",
-        "qualify",
-        "else",
-        "references",
-        "deferrable",
-        "select",
-        "show",
-        "verbose",
-        "struct",
-        "full",
-        "columns",
-        "concurrently",
-        "cross",
-        "ilike",
-        "collation",
-        "try_cast",
-        "generated",
-        "anti",
-        "by",
-        "at",
-        "semi",
-        "asof",
-        "freeze",
-        "binary",
-        "is",
-        "authorization",
-        "tuple",
-        "glob",
-        "isnull",
-        "join",
-        "overlaps",
-        "tablesample",
-        "left",
-        "outer",
-        "like",
-        "unpack",
-        "map",
-        "natural",
-        "similar",
-        "notnull",
-        "positional",
-        "inner",
-        "right",
-        "between",
-        "exists",
-        "values",
-        "row",
-        "interval",
-        "time",
-        "timestamp",
-        "date",
-        "year",
-        "month",
-        "day",
-        "quarter",
-        "week",
-        "hour",
-        "minute",
-        "second",
-        "count",
-        "sum",
-        "position",
-        "current_date",
-    ]
-)
+_KEYWORDS = """
+    with where variadic unpivot union true using trailing to then table symmetric summarize create as into do
+    initially for describe desc window except offset in default column false collate returning constraint all
+    case placing cast analyse intersect asc analyze check having fetch when and only asymmetric on any array
+    both group pivot_longer primary lambda foreign lateral unique leading null distinct limit not from or
+    order some pivot end pivot_wider qualify else references deferrable select show verbose struct full
+    columns concurrently cross ilike collation try_cast generated anti by at semi asof freeze binary is
+    authorization tuple glob isnull join overlaps tablesample left outer like unpack map natural similar
+    notnull positional inner right between exists values row interval time timestamp date year month day
+    quarter week hour minute second count sum position current_date current_time current_timestamp
+"""
+_RESERVED = frozenset(_KEYWORDS.split())
+"""DuckDB's reserved words, and a few that read badly as names."""
+
 _FUNCTIONS = {
     "sum": "sum({})",
     "mean": "avg({})",
@@ -231,11 +110,20 @@ class Writer:
     def __init__(self, view: View) -> None:
         self.view = view
 
+    @property
+    def _typed(self) -> str:
+        """The table, with texts that spell dates as dates, so that their range is one of days."""
+        days = [f for f in self.view.table.fields.values() if f.profile.dates]
+        if not days:
+            return self._from
+        casts = ", ".join(f"{self._day(f)} AS {identifier(f.name)}" for f in days)
+        return f"SELECT * REPLACE ({casts}) FROM {self._from}"  # noqa: S608 - names are quoted
+
     def write(self, query: Query) -> Written:
         where = self._where(query.where)
         match query.shape:
             case "describe":
-                return Written(f"SELECT * FROM (SUMMARIZE {self._from})", (), ())
+                return Written(f"SELECT * FROM (SUMMARIZE {self._typed})", (), ())  # noqa: S608 - names are quoted
             case "rows":
                 return Written(f"SELECT *\nFROM {self._from}{where}{self._row_order(query)}", (), ())
             case "raw":
@@ -321,9 +209,14 @@ class Writer:
     def _percent(self, query: Query, where: str) -> Written:
         part = " AND ".join(self._condition(one) for one in query.part)
         one = self._measure(query.measures[0])
-        name = "percent"
-        sql = f"SELECT 100.0 * {one} FILTER (WHERE {part}) / {one} AS {name}\nFROM {self._from}{where}"
-        return Written(sql, (), (name,))
+        groups = tuple(dim_name(dim) for dim in query.dims)
+        listed = [_named(self._dim(d), n) for d, n in zip(query.dims, groups, strict=True)]
+        listed.append(f"100.0 * {one} FILTER (WHERE {part}) / {one} AS percent")
+        sql = f"SELECT {', '.join(listed)}\nFROM {self._from}{where}"
+        if groups:
+            numbers = ", ".join(str(at) for at in range(1, len(groups) + 1))
+            sql += f"\nGROUP BY {numbers}\nORDER BY {numbers}"
+        return Written(sql, groups, ("percent",))
 
     # -- conditions ----------------------------------------------------------------------------------------------------
 
@@ -364,7 +257,7 @@ class Writer:
             if start and stop and stop == start + 1:
                 return f"{column} = {start}"
         else:
-            column, start, stop = self._day(field), one.start, one.stop  # type: ignore[assignment]
+            column, start, stop = self._day(field), one.start, one.stop
         tests = [f"{column} >= {literal(start)}"] if start else []
         tests += [f"{column} < {literal(stop)}"] if stop else []
         return " AND ".join(tests)

@@ -1,0 +1,126 @@
+"""Reads a request over tables in the one way it can be read, or says why there is none or more than one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from workbench.core.errors import Refused
+from workbench.core.request import Request, Variable
+from workbench.planners.grammar import lexicon, reading
+from workbench.planners.grammar.assemble import assemble
+from workbench.planners.grammar.parse import cuts
+from workbench.planners.grammar.query import Query
+from workbench.planners.grammar.row import Row
+from workbench.planners.grammar.rules import Tag
+from workbench.planners.grammar.scope import Scope
+from workbench.planners.grammar.sql import Writer, Written
+from workbench.planners.grammar.views import Table, View
+from workbench.planners.grammar.words import Word, name_parts, split
+
+CONNECT = "To ask in any words, connect a model: set OPENAI_API_KEY or OPENAI_BASE_URL."
+MAX_CHARACTERS = 20_000
+_MOST_WORDS = 80
+_MOST_VIEWS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One complete way to read the request: the query, where it looks, its SQL, and what each word is for."""
+
+    words: Sequence[Word]
+    query: Query
+    view: View
+    written: Written
+    tags: tuple[Tag, ...]
+
+
+def refusal(message: str) -> Refused:
+    return Refused(message, hint=CONNECT)
+
+
+def quote(words: Sequence[str]) -> str:
+    return ", ".join(f"“{word[:40]}”" for word in list(dict.fromkeys(words))[:5])
+
+
+def read(request: Request) -> Reading:
+    """The one reading of the request. Raises Refused."""
+    words = split(request.text[:MAX_CHARACTERS])
+    if not words:
+        raise refusal("The request is empty.")
+    if len(words) > _MOST_WORDS or len(request.text) > MAX_CHARACTERS:
+        raise refusal(f"The request has more than {_MOST_WORDS} words, too many for the grammar.")
+    if not request.variables:
+        raise refusal("No table is offered, and the request is not one of the tools' examples.")
+    found = lexicon.tables(words, _offered(words, request))
+    known = [_is_known(words, at) for at in range(len(words))]
+    _know_all(words, known, found)
+    problems: list[str] = []
+    furthest = 0
+    for views in _tiers(words, known, found):
+        readings: dict[tuple[str, str], Reading] = {}
+        for view in views:
+            scope = Scope(words, view, view.senses or view.table.senses, date.fromisoformat(request.today[:10]))
+            rows, reached = cuts(scope)
+            furthest = max(furthest, reached)
+            for row in rows:
+                query = assemble(Row(scope, row))
+                if query is not None:
+                    written = Writer(view).write(query)
+                    tags = tuple(tag for part in row for tag in part.tags)
+                    readings.setdefault((written.sql, query.chart), Reading(words, query, view, written, tags))
+            problems += scope.problems
+        if len(readings) > 1:
+            ways = " — or — ".join(reading.what(r.query, r.view) for r in list(readings.values())[:3])
+            raise refusal(f"This can be read in more than one way: {ways}.")
+        if readings:
+            return next(iter(readings.values()))
+    if problems:
+        raise refusal(problems[0])
+    if furthest < len(words):
+        raise refusal(f"I found no role for {quote([words[furthest].text])} in this request.")
+    raise refusal("I know the words, but not what they ask for together.")
+
+
+def _offered(words: Sequence[Word], request: Request) -> Sequence[Variable]:
+    """The variables that the request may be about: those it names with @, or all."""
+    named = [word.text[1:] for word in words if word.kind == "name"]
+    missing = [name for name in named if request.variable(name) is None]
+    if missing:
+        there = ", ".join(f"@{variable.name}" for variable in request.variables)
+        raise Refused(f"There is no table @{missing[0]}.", hint=f"Offered are: {there}.")
+    return [v for v in request.variables if v.name in named] if named else request.variables
+
+
+def _is_known(words: Sequence[Word], at: int) -> bool:
+    return Scope.known(words[at]) or words[at].kind in ("name", "quoted")
+
+
+def _know_all(words: Sequence[Word], known: Sequence[bool], found: Sequence[Table]) -> None:
+    """Raise Refused for words that are neither of the grammar nor of the tables, with the name that is near."""
+    covered = {at for table in found for at in table.covers()}
+    unknown = [word for at, word in enumerate(words) if not known[at] and at not in covered]
+    if not unknown:
+        return
+    names = {"_".join(name_parts(name)): name for table in found for name in (table.name, *table.fields)}
+    near = difflib.get_close_matches(unknown[0].stem, names, n=1, cutoff=0.8)
+    hint = f" Did you mean {names[near[0]]}?" if near else ""
+    raise refusal(f"I do not know {quote([word.text for word in unknown])} from your tables or tools.{hint}")
+
+
+def _tiers(words: Sequence[Word], known: Sequence[bool], found: Sequence[Table]) -> Iterator[Sequence[View]]:
+    """The views to try, best first: tables that the request calls by their name, other tables, two tables joined."""
+    content = {at for at, is_known in enumerate(known) if not is_known}
+    named = {word.text[1:] for word in words if word.kind == "name"}
+    single = [View(table) for table in found if content <= table.covers() and named <= {table.name}]
+    called = [view for view in single if view.table.called]
+    for tier in (called, [view for view in single if view not in called]):
+        if len(tier) > _MOST_VIEWS:
+            names = ", ".join(view.table.name for view in tier[:5])
+            raise refusal(f"Several tables fit ({names}, …): write @ and the name of the one you mean.")
+        yield tier
+    touched = [table for table in found if table.senses][: 2 * _MOST_VIEWS]
+    pairs = [view for view in lexicon.joined(touched) if content <= view.covers()]
+    yield pairs[:_MOST_VIEWS]
