@@ -44,7 +44,10 @@ class Display:
             try:
                 self._show_panel()
             except Exception:  # noqa: BLE001 - widgets that are missing or broken must not cost the run
-                self._panel = None
+                self._drop_panel()
+            except KeyboardInterrupt:
+                self._drop_panel()
+                raise
 
     @property
     def asks(self) -> bool:
@@ -66,6 +69,12 @@ class Display:
             raw=True,
             display_id=True,
         )
+
+    def _drop_panel(self) -> None:
+        panel, self._panel = self._panel, None
+        if panel is not None:
+            with suppress(Exception):
+                panel.close()
 
     async def cancellable(self, work: Coroutine[Any, Any, T]) -> T:
         """The work, in a task that the panel's button can cancel."""
@@ -96,7 +105,6 @@ class Display:
     def finish(self, run: Run | None) -> None:
         """Put the result in the panel's place, or show it for the first time. None when the run gave no last word: then
         what the panel has heard is kept."""
-        panel, self._panel = self._panel, None
         if run is not None:
             data, metadata = run._repr_mimebundle_()
             outcome = run.outcome
@@ -109,9 +117,7 @@ class Display:
         self._show(data, metadata, worth_it=outcome.plan is not None or outcome.cost.calls > 0)
         if run is not None:
             run.shown_in = self._shell.execution_count
-        if panel is not None:
-            with suppress(Exception):
-                panel.close()
+        self._drop_panel()
 
     def _show(self, data: dict[str, str], metadata: dict[str, Any], *, worth_it: bool) -> None:
         from IPython.display import display

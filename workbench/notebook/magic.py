@@ -71,13 +71,15 @@ class AgentMagics(Magics):
 
     def _ask(self, text: str, frames: dict[str, Any], names: list[str], asked: lines.Line) -> Run:
         from workbench.bridge import Errands, wait
-        from workbench.core.errors import WorkbenchError
+        from workbench.core.errors import Cancelled, WorkbenchError
         from workbench.notebook.display import Display
 
         errands = Errands()
-
-        workbench = self._workbench()
-        display = Display(self.shell, headless=workbench.settings.headless)
+        try:
+            workbench = self._workbench()
+            display = Display(self.shell, headless=workbench.settings.headless)
+        except KeyboardInterrupt:
+            raise Cancelled("Stopped. Nothing was run.") from None
         work = workbench.ask(
             text,
             variables=frames,
@@ -92,6 +94,9 @@ class AgentMagics(Magics):
         except WorkbenchError as error:
             display.finish(error.run)
             raise
+        except KeyboardInterrupt:
+            display.finish(None)
+            raise Cancelled("Stopped, but the run did not end in time: a step of it may go on for a while.") from None
         except BaseException:
             display.finish(None)
             raise
