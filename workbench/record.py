@@ -34,7 +34,9 @@ class Record:
 
     async def show(self, run: str) -> Run:
         """A run by its id or the beginning of it. Raises Refused when there is none."""
-        events = await self._memory.events(run) if run else ()
+        if not run:
+            raise Refused("Which run?", hint="Give its id or the beginning of it; `workbench runs` lists the newest.")
+        events = await self._memory.events(run)
         if not events:
             raise Refused(f"There is no run {run!r}.", hint="`workbench runs` lists the newest.")
         return Run(fold(events), self._settings.artifacts)

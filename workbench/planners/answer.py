@@ -21,6 +21,7 @@ MAX_TEXT = 4000
 """Characters of a tool's text that are shown."""
 
 _LISTED = 5
+_YES_OR_NO = frozenset({"yes", "no", "true", "false", "y", "n", "0", "1"})
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]00:00:00(?:\.0+)?)?")
 
 
@@ -150,14 +151,30 @@ def _grouped(title: str, names: Sequence[str], rows: Sequence[Sequence[Any]], co
         top, low = max(known, key=lambda r: r[1]), min(known, key=lambda r: r[1])
         if top[1] == low[1]:
             return f"{title}: {_with(top, 1, names)} for each of {count:,}."
+        if {str(row[0]).casefold() for row in rows} <= _YES_OR_NO:
+            return f"{title}: {', '.join(_pair(row, names) for row in rows)}."
+        tops, lows = _equal(known, top), _equal(known, low)
         return (
-            f"{say(top[0], names[0])} has the highest {names[1]} ({_with(top, 1, names)}),"
-            f" {say(low[0], names[0])} the lowest ({_with(low, 1, names)}); {count:,} rows."
+            f"{_listed_names(tops, names)} {'has' if len(tops) == 1 else 'have'} the highest {names[1]}"
+            f" ({_with(top, 1, names)}), {_listed_names(lows, names)} the lowest ({_with(low, 1, names)});"
+            f" {count:,} rows."
         )
     if order.startswith(("DESC", "ASC")):
         end = "highest" if order.startswith("DESC") else "lowest"
         return f"{say(known[0][0], names[0])} has the {end} {names[1]} ({_with(known[0], 1, names)}); {count:,} rows."
     return f"{title}: {count:,} rows, the first {_pair(rows[0], names)}."
+
+
+def _equal(rows: Sequence[Sequence[Any]], one: Sequence[Any]) -> list[Sequence[Any]]:
+    """All rows with the same measure: of a tie nobody is named alone."""
+    return [row for row in rows if row[1] == one[1]]
+
+
+def _listed_names(rows: Sequence[Sequence[Any]], names: Sequence[str]) -> str:
+    said = [say(row[0], names[0]) for row in rows[:_LISTED]]
+    if len(rows) > _LISTED:
+        return f"{', '.join(said)} and {len(rows) - _LISTED} more"
+    return " and ".join([", ".join(said[:-1]), said[-1]]) if len(said) > 1 else said[0]
 
 
 def _pair(row: Sequence[Any], names: Sequence[str]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from workbench.planners.grammar.fields import Field
+from workbench.planners.grammar.parse import Part
 from workbench.planners.grammar.periods import unit_of
 from workbench.planners.grammar.query import Dim, Measure, Period, Query, Where
 from workbench.planners.grammar.row import Row, conditions
@@ -42,6 +44,10 @@ def _dims(row: Row) -> list[Dim] | None:
     dims: list[Dim] = []
     for part in row.core:
         if part.kind == "dims":
+            if (flag := _people_of_a_flag(row, part)) is not None:
+                name, words = flag.name, " ".join(_plurals(row, part))
+                row.no(f"“by {words}” could mean those where {name} is yes: say “by {name}” for both.")
+                return None
             dims.extend(part.value[1])
         elif part.kind == "each":
             dims.append(part.value)
@@ -52,6 +58,20 @@ def _dims(row: Row) -> list[Dim] | None:
             return None
         dims.insert(0, days[0])
     return dims if len(dims) <= 2 and len({d.field for d in dims}) == len(dims) else None
+
+
+def _people_of_a_flag(row: Row, part: Part) -> Field | None:
+    """The yes-or-no column that is named in the plural: `visits by guests` are the visits of guests, not two groups."""
+    for dim in part.value[1]:
+        name = dim.field.name.casefold()
+        if dim.field.flag and any(low not in name and low.removesuffix("s") in name for low in _plurals(row, part)):
+            found: Field = dim.field
+            return found
+    return None
+
+
+def _plurals(row: Row, part: Part) -> list[str]:
+    return [low for low in row.scope.lows[part.start : part.end] if low.endswith("s") and len(low) > 3]
 
 
 def _compared(row: Row, dims: list[Dim]) -> list[Dim] | None:
