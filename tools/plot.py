@@ -1,4 +1,7 @@
-"""Draws a table as a bar, line, scatter or histogram chart."""
+"""Draws a table as a bar, line, scatter or histogram chart.
+
+Longer than a tool should be, because a tool is one file: choosing columns, the four kinds, and axes that can be read.
+"""
 
 from __future__ import annotations
 

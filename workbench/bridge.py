@@ -52,6 +52,10 @@ class Errands:
         self._queue.put((errand, done))
         return await asyncio.wrap_future(done)
 
+    async def input(self, question: str) -> str:
+        """The line that the user types, asked for in the waiting thread."""
+        return await self.run(lambda: input(question))
+
     def serve(self, ended: Future[T]) -> T:
         """Make the calls until the work has ended; give its result."""
         ended.add_done_callback(lambda _: self._queue.put(None))

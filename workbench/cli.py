@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from workbench.core.errors import Cancelled, Refused, WorkbenchError
 
 if TYPE_CHECKING:
-    from workbench.bridge import Errands
-    from workbench.policy.approval import Approver
     from workbench.run import Run
 
 NOTEBOOK = "notebooks/01_first_request.ipynb"
@@ -115,6 +113,8 @@ def _parser() -> argparse.ArgumentParser:
 def _ask(options: argparse.Namespace) -> int:
     from workbench.bridge import Errands, wait
     from workbench.offer import load_table
+    from workbench.policy.approval import chosen
+    from workbench.render import plan_text
     from workbench.workbench import current
 
     frames = {}
@@ -126,13 +126,14 @@ def _ask(options: argparse.Namespace) -> int:
     text = " ".join(options.request)
     failure: WorkbenchError | None = None
     errands = Errands()
+    line = errands.input if sys.stdin.isatty() else None
     work = current().ask(
         text,
         variables=frames,
         named=tuple(frames),
         plan_only=options.plan,
         model=options.model,
-        approver=_approver(options, errands),
+        approver=chosen(ask=options.ask, yes=options.yes, line=line, show=plan_text),
     )
     try:
         run = wait(work, errands=errands)
@@ -149,20 +150,6 @@ def _ask(options: argparse.Namespace) -> int:
     if failure is not None:
         raise failure
     return 0
-
-
-def _approver(options: argparse.Namespace, errands: Errands) -> Approver | None:
-    """Who approves the steps: with --ask the person at the terminal, if there is one and no --yes."""
-    if not options.ask:
-        return None
-    from workbench.policy import approval
-    from workbench.render import plan_text
-
-    if options.yes:
-        return approval.everything
-    if not sys.stdin.isatty():
-        return approval.nobody
-    return approval.prompted(lambda question: errands.run(lambda: input(question)), plan_text)
 
 
 def _as_json(run: Run) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from workbench.core.plan import Plan
 from workbench.core.progress import State
 from workbench.core.request import Request, Scope
 from workbench.core.settings import Settings
-from workbench.core.tools import ToolCall, ToolSpec
+from workbench.core.tools import ToolSpec
 from workbench.executor import Executor
 from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
@@ -44,15 +44,15 @@ from workbench.planners.base import Answer, Planned, Planner
 from workbench.planners.grammar import GrammarPlanner
 from workbench.planners.model import ModelPlanner
 from workbench.policy.approval import Approver, Asked
-from workbench.policy.egress import http_service
 from workbench.policy.limits import RateLimiter
 from workbench.policy.sanitize import clean_prompt
 from workbench.policy.secrets import redactor
 from workbench.record import Record
 from workbench.registry.discover import Found, discover
 from workbench.run import Run
-from workbench.sandbox.base import Level, Sandbox, Service
+from workbench.sandbox.base import Level, Sandbox
 from workbench.sandbox.portable import SpawnedSandbox
+from workbench.services import host_services
 from workbench.telemetry.logs import EventLog
 
 if TYPE_CHECKING:
@@ -197,7 +197,9 @@ class Workbench:
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
             return stream.tell(kind, body, step=step)
 
-        inner = sandboxed(self.sandbox, lambda call: self._services(call, stream), self.settings.artifacts, tell)
+        bases = {"api.tavily.com": self.settings.tavily_base_url}
+        services = host_services(self.memory, self.scope, self._secrets(), bases, tell)
+        inner = sandboxed(self.sandbox, services, self.settings.artifacts, tell)
         admitted = limited(inner, lambda: self._limits.admit_call(self.settings.user))
         return Executor(
             audited(admitted, tell),
@@ -205,30 +207,6 @@ class Workbench:
             parallel=self.settings.parallel,
             on_bug=self._log.bug,
         )
-
-    def _services(self, call: ToolCall, stream: Stream) -> Mapping[str, Service]:
-        """The host functions that one call may use; the sandbox holds it to the tool's USES."""
-
-        async def write(params: Mapping[str, Any]) -> Any:
-            memory_id = uuid.uuid4().hex
-            body = {
-                "id": memory_id,
-                "scope": asdict(self.scope),
-                "memory_kind": str(params.get("kind", "fact")),
-                "text": str(params["text"]),
-                "source": f"{call.run}/{call.step}",
-            }
-            stream.tell(Kind.MEMORY_WRITTEN, body, step=call.step)
-            await self.memory.barrier()
-            return {"id": memory_id, "text": body["text"]}
-
-        async def recall(params: Mapping[str, Any]) -> Any:
-            hits = await self.memory.recall(str(params["question"]), self.scope, int(params.get("limit", 5)))
-            return [asdict(hit) for hit in hits]
-
-        bases = {"api.tavily.com": self.settings.tavily_base_url}
-        http = http_service(call.tool.permissions, self._secrets(), bases)
-        return {"memory.write": write, "memory.recall": recall, "http": http}
 
     def _stream(self, listeners: tuple[Listener, ...]) -> Stream:
         now = datetime.now(UTC)

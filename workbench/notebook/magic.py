@@ -12,8 +12,6 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from workbench.notebook import line as lines
 
 if TYPE_CHECKING:
-    from workbench.bridge import Errands
-    from workbench.policy.approval import Approver
     from workbench.run import Run
     from workbench.workbench import Workbench
 
@@ -73,6 +71,8 @@ class AgentMagics(Magics):
         from workbench.bridge import Errands, wait
         from workbench.core.errors import Cancelled, WorkbenchError
         from workbench.notebook.display import Display
+        from workbench.policy.approval import chosen
+        from workbench.render import plan_text
 
         errands = Errands()
         try:
@@ -80,13 +80,14 @@ class AgentMagics(Magics):
             display = Display(self.shell, headless=workbench.settings.headless)
         except KeyboardInterrupt:
             raise Cancelled("Stopped. Nothing was run.") from None
+        line = errands.input if display.asks else None
         work = workbench.ask(
             text,
             variables=frames,
             named=names,
             plan_only=asked.plan,
             model=asked.model,
-            approver=_approver(asked, display.asks, errands),
+            approver=chosen(ask=asked.ask, yes=asked.yes, line=line, show=plan_text),
             listeners=(display.listen,),
         )
         try:
@@ -142,20 +143,6 @@ class AgentMagics(Magics):
             "%agent REQUEST asks for something, in words: %agent total revenue by region of @sales\n%agent? has more."
         )
         return f"{usage}\n\n{verbs.status(self._workbench())}"
-
-
-def _approver(asked: lines.Line, may_ask: bool, errands: Errands) -> Approver | None:
-    """Who approves the steps: with --ask the person at the keyboard, if there is one and no --yes."""
-    if not asked.ask:
-        return None
-    from workbench.policy import approval
-    from workbench.render import plan_text
-
-    if asked.yes:
-        return approval.everything
-    if not may_ask:
-        return approval.nobody
-    return approval.prompted(lambda question: errands.run(lambda: input(question)), plan_text)
 
 
 def _tables(scope: dict[str, Any]) -> dict[str, Any]:

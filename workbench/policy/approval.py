@@ -48,6 +48,20 @@ async def everything(asked: Asked) -> Decision:
     return Decision(answer="allow", by="option", reason="--yes")
 
 
+def chosen(
+    *, ask: bool, yes: bool, line: Callable[[str], Awaitable[str]] | None, show: Callable[[Plan], str]
+) -> Approver | None:
+    """Who approves: nobody is needed without `ask`; with it `yes` decides, else the person whom `line` asks.
+
+    `line` is None where there is nobody to ask; `show` makes the text of a plan.
+    """
+    if not ask:
+        return None
+    if yes:
+        return everything
+    return nobody if line is None else prompted(line, show)
+
+
 def prompted(ask: Callable[[str], Awaitable[str]], show: Callable[[Plan], str]) -> Approver:
     """An approver that shows the steps as text and takes `y` or `yes` for yes; anything else, an empty line too, is no.
 

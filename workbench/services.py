@@ -1,0 +1,49 @@
+"""The host functions that a tool may call: the project's memory, and the one way out to the network."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import SecretStr
+
+from workbench.calls import Tell
+from workbench.core.events import Kind
+from workbench.core.request import Scope
+from workbench.core.tools import ToolCall
+from workbench.memory.base import Memory
+from workbench.policy.egress import http_service
+from workbench.sandbox.base import Service
+
+
+def host_services(
+    memory: Memory, scope: Scope, secrets: Mapping[str, SecretStr], bases: Mapping[str, str], tell: Tell
+) -> Callable[[ToolCall], Mapping[str, Service]]:
+    """For each call the host functions by name; the sandbox holds the tool to those that its USES declare.
+
+    `secrets` and `bases` as in `policy.egress`; `tell` reports events of the run.
+    """
+
+    def services(call: ToolCall) -> Mapping[str, Service]:
+        async def write(params: Mapping[str, Any]) -> Any:
+            body = {
+                "id": uuid.uuid4().hex,
+                "scope": asdict(scope),
+                "memory_kind": str(params.get("kind", "fact")),
+                "text": str(params["text"]),
+                "source": f"{call.run}/{call.step}",
+            }
+            tell(Kind.MEMORY_WRITTEN, body, call.step)
+            await memory.barrier()
+            return {"id": body["id"], "text": body["text"]}
+
+        async def recall(params: Mapping[str, Any]) -> Any:
+            hits = await memory.recall(str(params["question"]), scope, int(params.get("limit", 5)))
+            return [asdict(hit) for hit in hits]
+
+        http = http_service(call.tool.permissions, secrets, bases)
+        return {"memory.write": write, "memory.recall": recall, "http": http}
+
+    return services
