@@ -16,6 +16,7 @@ from workbench.core.errors import BudgetExceeded, Denied
 from workbench.core.events import Event, Kind
 from workbench.core.tools import Status, ToolCall, ToolResult
 from workbench.sandbox.base import Sandbox, Service
+from workbench.sandbox.doors import Doors
 
 Call = Callable[[ToolCall], Awaitable[ToolResult]]
 """One try of one tool call. Never raises for what the tool does; see `ToolResult.status`."""
@@ -25,7 +26,7 @@ Tell = Callable[[Kind, Mapping[str, Any], str], Event]
 
 
 def sandboxed(
-    sandbox: Sandbox, services: Callable[[ToolCall], Mapping[str, Service]], artifacts: Path, tell: Tell
+    sandbox: Sandbox, services: Callable[[ToolCall, Doors], Mapping[str, Service]], artifacts: Path, tell: Tell
 ) -> Call:
     """The call itself: in a worker, with the host functions that this tool may use."""
 
@@ -33,7 +34,8 @@ def sandboxed(
         def progress(text: str) -> None:
             tell(Kind.STEP_PROGRESS, {"text": text}, what.step)
 
-        return await sandbox.run(what, services(what), artifacts, progress)
+        doors = Doors()
+        return await sandbox.run(what, services(what, doors), artifacts, progress, doors)
 
     return call
 

@@ -16,17 +16,18 @@ from workbench.core.tools import ToolCall
 from workbench.memory.base import Memory
 from workbench.policy.egress import http_service
 from workbench.sandbox.base import Service
+from workbench.sandbox.doors import Doors
 
 
 def host_services(
     memory: Memory, scope: Scope, secrets: Mapping[str, SecretStr], bases: Mapping[str, str], tell: Tell
-) -> Callable[[ToolCall], Mapping[str, Service]]:
+) -> Callable[[ToolCall, Doors], Mapping[str, Service]]:
     """For each call the host functions by name; the sandbox holds the tool to those that its USES declare.
 
     `secrets` and `bases` as in `policy.egress`; `tell` reports events of the run.
     """
 
-    def services(call: ToolCall) -> Mapping[str, Service]:
+    def services(call: ToolCall, doors: Doors) -> Mapping[str, Service]:
         async def write(params: Mapping[str, Any]) -> Any:
             body = {
                 "id": uuid.uuid4().hex,

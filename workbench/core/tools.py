@@ -54,7 +54,8 @@ class ToolSpec:
 class ToolCall:
     """One call, all references resolved. `timeout` in seconds of wall time.
 
-    `context`: earlier results as `(step, task, value)`, for plans that run in list order.
+    `context`: earlier results as `(step, task, value)`, for plans that run in list order. `reads`: absolute paths of
+    files that the worker may open beyond what its tool declares, such as a database that the user's settings name.
     """
 
     run: str
@@ -64,6 +65,7 @@ class ToolCall:
     timeout: float
     attempt: int = 1
     context: tuple[tuple[str, str, Any], ...] = ()
+    reads: tuple[str, ...] = ()
 
     def request_sha256(self) -> str:
         """What was asked, as a hash: tool, version, parameters; frames by their content."""

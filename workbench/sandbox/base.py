@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from workbench.core.tools import ToolCall, ToolResult
+from workbench.sandbox.doors import Doors
 
 Level = Literal["none", "process", "kernel", "namespace"]
 """none: in this process. process: an own process with clean environment, limits and a deadline; files and network are
@@ -27,12 +28,14 @@ class Sandbox(Protocol):
         services: Mapping[str, Service],
         artifacts: Path,
         progress: Callable[[str], None] = lambda text: None,
+        doors: Doors | None = None,
     ) -> ToolResult:
         """The result of one call; the status comes from the supervisor, never from the worker.
 
         `services` are the host functions this tool may call, by name (`memory.recall`, `http`, …); any other name is
         refused. `artifacts` is WORKBENCH_HOME/artifacts: frames in the parameters are read below it, and files that the
-        tool makes land in `<run>/` below it. `progress` hears lines that the tool reports while it runs.
+        tool makes land in `<run>/` below it. `progress` hears lines that the tool reports while it runs. `doors`
+        are ports that host functions may open for the tool; they are closed when the call is over.
 
         Never raises for what the tool does: a failing, hanging, flooding or dying tool is a result with that status.
         When the awaiting task is cancelled every process of the call is killed first. Raises Unavailable when no worker

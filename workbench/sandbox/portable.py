@@ -24,6 +24,7 @@ from workbench.core.artifacts import find
 from workbench.core.errors import ToolFailed, Unavailable
 from workbench.core.tools import Status, ToolCall, ToolResult
 from workbench.sandbox.base import Level, Service
+from workbench.sandbox.doors import Doors
 from workbench.sandbox.exchange import settle
 from workbench.sandbox.files import Inputs, Outputs
 from workbench.sandbox.fonts import MAKE_LIST, Fonts
@@ -68,8 +69,23 @@ class SpawnedSandbox:
         services: Mapping[str, Service],
         artifacts: Path,
         progress: Callable[[str], None] = lambda text: None,
+        doors: Doors | None = None,
     ) -> ToolResult:
         """See `Sandbox.run`."""
+        doors = doors or Doors()
+        doors.listening = True
+        try:
+            return await self._run(call, services, artifacts, progress)
+        finally:
+            await doors.close()
+
+    async def _run(
+        self,
+        call: ToolCall,
+        services: Mapping[str, Service],
+        artifacts: Path,
+        progress: Callable[[str], None],
+    ) -> ToolResult:
         if not hasattr(os, "killpg") or not sys.executable:
             raise Unavailable("Workers need Linux or macOS.", hint="On Windows use the workbench inside WSL.")
         draws = Fonts.wanted(call.tool.source)
