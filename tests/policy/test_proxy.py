@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import pytest
@@ -65,7 +66,7 @@ async def test_a_missing_key_is_said_when_the_door_is_asked_for():
 
 CHUNKED = "Transfer-Encoding: chunked\r\n"
 LAST = "0\r\n\r\n"
-HOSTILE = {
+HOSTILE: dict[str, tuple[int, Callable[[str], bytes]]] = {
     "no token": (404, lambda url: get(f"http://{urlsplit(url).netloc}", "/a")),
     "another token": (404, lambda url: get(f"http://{urlsplit(url).netloc}/x{urlsplit(url).path[2:]}")),
     "a longer token": (404, lambda url: get(url, "x/a")),

@@ -150,8 +150,8 @@ async def test_what_was_stopped_is_told_and_cannot_be_replayed(tmp_path):
         server.replies = [Reply(wait=30)]
         way = WayOut(ALLOWED, SECRETS, {HOST: server.url}, recorder(told, tmp_path))
         sending = asyncio.create_task(way.send(ASK))
-        while not server.heard:
-            await asyncio.sleep(0)
+        while not server.heard:  # noqa: ASYNC110 - the server is on another loop
+            await asyncio.sleep(0.001)
         sending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await sending
@@ -162,11 +162,22 @@ async def test_what_was_stopped_is_told_and_cannot_be_replayed(tmp_path):
 
 def test_a_request_is_named_by_what_it_asks_and_not_by_who_asks():
     def sha256(**changes: Any) -> str:
-        given: dict[str, Any] = {"method": "GET", "url": "https://a/b", "headers": {}, "content": b""} | changes
+        given: dict[str, Any] = {
+            "method": "GET",
+            "url": "https://a/b",
+            "said": "",
+            "headers": {},
+            "content": b"",
+        } | changes
         return Outgoing(**given).sha256()
 
     same = [{"user-agent": "x/1"}, {"x-stainless-retry-count": "1"}, {"traceparent": "00-1"}, {"x-request-id": "7"}]
-    others = [{"method": "POST"}, {"url": "https://a/c"}, {"headers": {"accept": "x"}}, {"content": b"x"}]
+    others: list[dict[str, Any]] = [
+        {"method": "POST"},
+        {"url": "https://a/c"},
+        {"headers": {"accept": "x"}},
+        {"content": b"x"},
+    ]
     assert {sha256(headers=headers) for headers in same} == {sha256()}
     assert len({sha256(), *(sha256(**change) for change in others)}) == 5
 

@@ -85,10 +85,12 @@ def is_ours(header: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
-    """A request as the tool means it: header names in small letters, no key among them."""
+    """A request as the tool means it: header names in small letters, no key among them. `said`: the URL in the tool's
+    own letters."""
 
     method: str
     url: str
+    said: str
     headers: Mapping[str, str]
     content: bytes
 
@@ -104,6 +106,7 @@ class Outgoing:
 
     def texts(self) -> Iterator[str]:
         """Everything in it that could hold a secret."""
+        yield self.said
         yield self.url
         yield from (f"{name}: {value}" for name, value in self.headers.items())
         yield self.content.decode("utf-8", "surrogateescape")
@@ -199,7 +202,7 @@ class WayOut:
         host = _host(request.url)
         async with self._recorder.exchange(
             service="http",
-            host=host,
+            host=host if host in map(str.lower, self._permissions.network) else "",  # any other text is the tool's
             method=request.method,
             request_sha256=request.sha256(),
             bytes_out=len(request.content),
@@ -231,7 +234,8 @@ class WayOut:
             raise ToolFailed(f"The request has {len(content):,} bytes; at most {self.max_bytes:,} are sent.")
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise Denied("A tool may not send a compressed request.", hint="Nobody could look for secrets in it.")
-        return Outgoing(method=method, url=_canonical(str(params["url"])), headers=headers, content=content)
+        said = str(params["url"])
+        return Outgoing(method=method, url=_canonical(said), said=said, headers=headers, content=content)
 
     def _admit(self) -> None:
         self._exchanges += 1
@@ -240,12 +244,9 @@ class WayOut:
             raise BudgetExceeded(f"The call has used up its {most}.", hint="Ask for less at once.")
 
     def _checked(self, request: Outgoing) -> httpx2.URL:
-        url = declared_url(request.url, self._permissions)
         if any(map(self._holds_key, request.texts())):
-            raise Denied(
-                "The request holds the value of a secret and was not sent.", hint="Name a key, do not send it."
-            )
-        return url
+            raise Denied("The request holds the value of a secret and was not sent.", hint="Name keys instead.")
+        return declared_url(request.url, self._permissions)
 
     def _authorization(self, auth: Mapping[str, Any] | None) -> dict[str, str]:
         if not auth:
