@@ -43,26 +43,31 @@ _COUNTING = 5.0
 """Seconds for counting what is beyond the cap."""
 
 _FUNCTIONS = frozenset(
-    (
+    {
         # text and values
-        "abs char coalesce concat concat_ws format glob hex ifnull iif if instr length like likelihood likely lower"
-        " ltrim max min nullif octet_length printf quote random replace round rtrim sign soundex string_agg substr"
-        " substring total trim typeof unhex unicode unlikely upper"
+        *("abs", "char", "coalesce", "concat", "concat_ws", "format", "glob", "hex", "ifnull", "iif", "if", "instr"),
+        *("length", "like", "likelihood", "likely", "lower", "ltrim", "max", "min", "nullif", "octet_length"),
+        *("printf", "quote", "random", "replace", "round", "rtrim", "sign", "soundex", "substr", "substring"),
+        *("trim", "typeof", "unhex", "unicode", "unlikely", "upper"),
         # dates
-        " date time datetime julianday strftime unixepoch timediff current_date current_time current_timestamp"
+        *("date", "time", "datetime", "julianday", "strftime", "unixepoch", "timediff"),
+        *("current_date", "current_time", "current_timestamp"),
         # aggregates and windows
-        " avg count group_concat sum median percentile percentile_cont percentile_disc row_number rank dense_rank"
-        " percent_rank cume_dist ntile lag lead first_value last_value nth_value"
+        *("avg", "count", "group_concat", "string_agg", "sum", "total", "median", "percentile", "percentile_cont"),
+        *("percentile_disc", "row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead"),
+        *("first_value", "last_value", "nth_value"),
         # JSON
-        " json json_array json_array_length json_error_position json_extract json_insert json_object json_patch"
-        " json_pretty json_quote json_remove json_replace json_set json_type json_valid json_group_array"
-        " json_group_object jsonb jsonb_array jsonb_extract jsonb_group_array jsonb_group_object jsonb_object -> ->>"
+        *("json", "json_array", "json_array_length", "json_error_position", "json_extract", "json_insert"),
+        *("json_object", "json_patch", "json_pretty", "json_quote", "json_remove", "json_replace", "json_set"),
+        *("json_type", "json_valid", "json_group_array", "json_group_object", "jsonb", "jsonb_array"),
+        *("jsonb_extract", "jsonb_group_array", "jsonb_group_object", "jsonb_object", "->", "->>"),
         # numbers
-        " acos acosh asin asinh atan atan2 atanh ceil ceiling cos cosh degrees exp floor ln log log10 log2 mod pi pow"
-        " power radians sin sinh sqrt tan tanh trunc"
-        # full-text search and geometry over tables of the file
-        " match regexp bm25 highlight snippet rtreecheck rtreedepth"
-    ).split()
+        *("acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "ceiling", "cos", "cosh", "degrees"),
+        *("exp", "floor", "ln", "log", "log10", "log2", "mod", "pi", "pow", "power", "radians", "sin", "sinh"),
+        *("sqrt", "tan", "tanh", "trunc"),
+        # full-text search over tables of the file
+        *("match", "regexp", "bm25", "highlight", "snippet"),
+    }
 )
 _ROW_FUNCTIONS = frozenset({"json_each", "json_tree"})
 _SCHEMA = frozenset({"sqlite_master", "sqlite_schema"})
