@@ -26,7 +26,7 @@ def run(
     """
     if not connection:
         return list(toolkit.call("sql.connections"))
-    place = toolkit.call("sql.open", name=connection)
+    place = toolkit.call("sql.open", connection=connection)
     granted = place["tables"]
     title = title or ("" if sql else f"Tables of {connection}")
     match place["kind"]:
