@@ -50,7 +50,7 @@ from workbench.registry.discover import Found, discover
 from workbench.run import Run
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.portable import SpawnedSandbox
-from workbench.services import host_services
+from workbench.services import Means, host_services
 from workbench.status import in_force
 from workbench.telemetry.logs import EventLog
 from workbench.told import closing, failure, made, stopped
@@ -83,7 +83,7 @@ class Workbench:
         self._model = model
         self._planner = planner
         self._planners: dict[str | None, Planner] = {}
-        self._models: list[Model] = []
+        self._models: dict[str | None, Model | None] = {}
         self._limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
         self._log = EventLog(self.settings.log, redactor(self._secrets().values()))
 
@@ -160,7 +160,7 @@ class Workbench:
             new = [name for name in _used(planned.plan) if name not in inputs]
             inputs |= await offer.snapshot(new, self.settings.artifacts, stream.run)
             done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
-            await self._executor(stream).run(planned.plan, tools, inputs, stream, done)
+            await self._executor(stream, asked.model).run(planned.plan, tools, inputs, stream, done)
             outcome = fold(stream.events)
             if (problem := failure(outcome)) is not None:
                 return "failed", summarise(outcome), problem
@@ -193,13 +193,19 @@ class Workbench:
             why = f"The model did not word this answer ({error.message}); it is put together from the results."
             return Answer(text=f"{summary.text}\n\n{why}", planner=summary.planner)
 
-    def _executor(self, stream: Stream) -> Executor:
+    def _executor(self, stream: Stream, model: str | None) -> Executor:
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
             return stream.tell(kind, body, step=step)
 
-        bases = {"api.tavily.com": self.settings.tavily_base_url}
-        services = host_services(self.memory, self.scope, self._secrets(), bases, tell)
-        inner = sandboxed(self.sandbox, services, self.settings.artifacts, tell)
+        means = Means(
+            memory=self.memory,
+            scope=self.scope,
+            secrets=self._secrets(),
+            bases={"api.tavily.com": self.settings.tavily_base_url},
+            model=self._chosen(model),
+            artifacts=self.settings.artifacts,
+        )
+        inner = sandboxed(self.sandbox, host_services(means, stream), self.settings.artifacts, tell)
         admitted = limited(inner, lambda: self._limits.admit_call(self.settings.user))
         return Executor(
             audited(admitted, tell),
@@ -231,12 +237,16 @@ class Workbench:
 
     def _planner_for(self, model: str | None) -> Planner:
         if model not in self._planners:
-            settings = self.settings.model_copy(update={"model": model}) if model else self.settings
-            chosen = choose(settings) if model or self._model is None else self._model
-            if chosen is not None:
-                self._models.append(chosen)
+            chosen = self._chosen(model)
             self._planners[model] = ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
         return self._planners[model]
+
+    def _chosen(self, name: str | None) -> Model | None:
+        """The model of a request, by the name that it was given; None when none is connected."""
+        if name not in self._models:
+            settings = self.settings.model_copy(update={"model": name}) if name else self.settings
+            self._models[name] = choose(settings) if name or self._model is None else self._model
+        return self._models[name]
 
     def _secrets(self) -> dict[str, Any]:
         named = {"OPENAI_API_KEY": self.settings.api_key, "TAVILY_API_KEY": self.settings.tavily_api_key}
@@ -263,7 +273,7 @@ class Workbench:
     async def close(self) -> None:
         """Make everything durable and end what runs. Idempotent."""
         await self.sandbox.close()
-        for model in self._models:
+        for model in self._models.values():
             if isinstance(model, OpenAIModel):
                 await model.close()
         await self.memory.close()

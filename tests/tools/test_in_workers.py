@@ -16,6 +16,7 @@ from workbench.core.artifacts import Artifact, find
 from workbench.core.tools import ToolCall, ToolResult, ToolSpec
 from workbench.offer import Offer
 from workbench.policy.egress import http_service
+from workbench.policy.outgoing import WayOut
 from workbench.registry.spec import describe
 from workbench.sandbox.frames import read_frame
 from workbench.sandbox.portable import SpawnedSandbox
@@ -131,10 +132,10 @@ async def test_the_web_is_searched_without_the_key_in_the_worker(desk: Desk):
             Reply(body={"results": [{"title": "t", "url": "https://example.com", "content": "tvly-0123456789"}]}),
             Reply(429, {"detail": {"error": "slow down"}}, {"Retry-After": "3"}),
         ]
-        http = http_service(permissions, secrets, {"api.tavily.com": server.url})
+        http = http_service(WayOut(permissions, secrets, {"api.tavily.com": server.url}).send)
         found = await desk.run("web_search", {"http": http}, query="x")
         busy = await desk.run("web_search", {"http": http}, query="x")
-        none = await desk.run("web_search", {"http": http_service(permissions, {}, {})}, query="x")
+        none = await desk.run("web_search", {"http": http_service(WayOut(permissions, {}, {}).send)}, query="x")
     assert found.value["formatted"] == "1. t\n   https://example.com\n   [redacted]"
     assert found.sources == ({"title": "t", "url": "https://example.com"},)
     assert server.heard[0].headers["authorization"] == "Bearer tvly-0123456789"

@@ -13,6 +13,7 @@ from workbench import toolkit
 from workbench.core.errors import TransientError, WorkbenchError
 from workbench.core.tools import Permissions
 from workbench.policy.egress import http_service
+from workbench.policy.outgoing import WayOut
 
 web_search = load("web_search")
 KEY = "tvly-0123456789abcdef"
@@ -45,7 +46,7 @@ def connect(host: Host, base: str, key: str | None = KEY, **options: Any) -> Non
         network=tuple(web_search.PERMISSIONS["network"]), secrets=tuple(web_search.PERMISSIONS["secrets"])
     )
     secrets = {"TAVILY_API_KEY": SecretStr(key)} if key is not None else {}
-    service = http_service(permissions, secrets, {"api.tavily.com": base}, **options)
+    service = http_service(WayOut(permissions, secrets, {"api.tavily.com": base}, **options).send)
 
     def http(params: Mapping[str, Any]) -> Any:
         try:
