@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Kind = Literal["duckdb", "sqlite", "postgresql"]
 _FILES = ("duckdb", "sqlite")
@@ -16,8 +16,8 @@ class Connection(BaseModel):
     """A database that tools may read by its name.
 
     A file (`duckdb`, `sqlite`) has a `path`; a server (`postgresql`) a `host` (a name, an address, or the folder of a
-    unix socket), `dbname`, `user`, and the name of the secret that is its password. The password itself never stands in
-    the file, a plan or a log: `password` is filled in when the settings are loaded.
+    unix socket), `dbname`, `user`, and in `secret` the name of its password in the environment or the keyring. The
+    password itself never stands in the file, a plan or a log.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -32,7 +32,6 @@ class Connection(BaseModel):
     tls: Literal["verify", "off"] | None = Field(None, description="Unset: off on this machine, else verify.")
     ca: Path | None = Field(None, description="Certificates to verify by; unset: those of the system.")
     tables: tuple[str, ...] | None = Field(None, description="The only tables that may be read; unset: all.")
-    password: SecretStr | None = Field(None, description="Filled in by the loader of the settings.", exclude=True)
 
     @model_validator(mode="after")
     def _whole(self) -> Self:

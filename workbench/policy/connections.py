@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from workbench.core.connections import Connection
 from workbench.core.errors import ToolFailed
-from workbench.core.tools import ToolCall
+from workbench.core.tools import ToolCall, digest
 from workbench.policy.forward import Forward, Meter
 from workbench.sandbox.base import Service
 from workbench.sandbox.doors import Doors
@@ -22,17 +24,18 @@ from workbench.sandbox.doors import Doors
 _BESIDE = {"duckdb": ("", ".wal"), "sqlite": ("", "-wal", "-shm", "-journal")}
 """Files that make up a database, by what they add to its name."""
 
-Ended = Callable[[str, Meter, float], None]
-"""Hears of each connection to a server when it is over: name, what it carried, seconds."""
-
 
 def connection_services(
     connections: Mapping[str, Connection],
+    secrets: Mapping[str, SecretStr],
     call: ToolCall,
     doors: Doors,
-    ended: Ended = lambda name, meter, seconds: None,
+    exchanged: Callable[[Mapping[str, Any]], None] = lambda body: None,
 ) -> Mapping[str, Service]:
-    """`sql.connections` (name and kind of each) and `sql.open` (the way to one) for one call."""
+    """`sql.connections` (name and kind of each) and `sql.open` (the way to one) for one call.
+
+    `exchanged` hears of each connection to a server when it is over, as the body of `service.called`.
+    """
 
     async def listed(params: Mapping[str, Any]) -> Any:
         return [{"name": name, "kind": there.kind} for name, there in sorted(connections.items())]
@@ -50,8 +53,11 @@ def connection_services(
                 raise ToolFailed(f"The file of {name!r} is not there or not granted to this call.", hint=known_by)
             return facts | {"path": str(there.path)}
         started = time.monotonic()
-        forward = Forward(there, lambda meter: ended(name, meter, time.monotonic() - started))
-        port = await doors.open(forward.serve)
+
+        def ended(meter: Meter) -> None:
+            exchanged(_exchange(name, meter, time.monotonic() - started))
+
+        port = await doors.open(Forward(there, secrets.get(there.secret), ended).serve)
         return facts | {"host": "127.0.0.1", "port": port, "dbname": there.dbname, "user": there.user}
 
     return {"sql.connections": listed, "sql.open": opened}
@@ -65,3 +71,21 @@ def granting(connections: Mapping[str, Connection], call: ToolCall) -> ToolCall:
     # Landlock and databases go by real files, and a link may lead to another folder.
     files = [f"{there.path}{ending}" for ending in _BESIDE[there.kind]]
     return replace(call, reads=(*call.reads, *(file for file in files if Path(file).is_file())))
+
+
+def _exchange(name: str, meter: Meter, seconds: float) -> dict[str, Any]:
+    error = {"kind": "Unavailable", "message": meter.error, "hint": ""} if meter.error else None
+    return {
+        "service": "sql.open",
+        "host": name,
+        "method": "",
+        "status": None,
+        "bytes_out": meter.sent,
+        "bytes_in": meter.received,
+        "seconds": round(seconds, 6),
+        "request_sha256": digest({"service": "sql.open", "connection": name}),
+        "occurrence": None,
+        "replayed": False,
+        "response_sha256": None,
+        "error": error,
+    }

@@ -19,6 +19,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 from workbench.core.connections import Connection
 from workbench.core.errors import Unavailable
 from workbench.policy.scram import Scram
@@ -43,8 +45,14 @@ class Meter:
 class Forward:
     """Serves the connections of one call to one declared server. `ended` hears of each when it is over."""
 
-    def __init__(self, connection: Connection, ended: Callable[[Meter], None] = lambda meter: None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        password: SecretStr | None,
+        ended: Callable[[Meter], None] = lambda meter: None,
+    ) -> None:
         self._connection = connection
+        self._password = password
         self._ended = ended
         self._keys: set[bytes] = set()
 
@@ -119,10 +127,10 @@ class Forward:
     async def _prove(self, code: int, body: bytes, server: StreamWriter, scram: Scram | None) -> Scram | None:
         """Answer the server's question for the password."""
         there = self._connection
-        if there.password is None:
+        if self._password is None:
             what = f"its secret {there.secret} is not set" if there.secret else "the connection names no secret"
             raise Unavailable(f"The database asks for a password, and {what}.", hint="See `secret` in config.toml.")
-        password = there.password.get_secret_value()
+        password = self._password.get_secret_value()
         if code == 10 and b"SCRAM-SHA-256" in body.split(b"\0"):
             scram = Scram(password)
             first = scram.first()
