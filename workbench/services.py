@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
+from workbench.core.connections import Connection
 from workbench.core.errors import Denied
 from workbench.core.events import Kind, Stream
 from workbench.core.request import Scope
@@ -23,6 +24,7 @@ from workbench.core.tools import ToolCall, digest
 from workbench.memory.base import Memory
 from workbench.models.base import Model
 from workbench.models.service import complete_service
+from workbench.policy.connections import connection_services
 from workbench.policy.egress import http_service
 from workbench.policy.outgoing import WayOut, key_finder
 from workbench.policy.proxy import door_service
@@ -46,7 +48,8 @@ class Means:
     """What host functions work with.
 
     `secrets`: all that the host has, by name. `bases`: a host → the URL where the user has it served. `model` is None
-    when none is connected. `artifacts`: folder of the runs' files. With `recorded` nothing leaves the machine: answers
+    when none is connected. `artifacts`: folder of the runs' files.
+    `connections`: databases by name. With `recorded` nothing leaves the machine: answers
     are those of an earlier run.
     """
 
@@ -57,6 +60,7 @@ class Means:
     model: Model | None
     artifacts: Path
     guard: Guard = unguarded
+    connections: Mapping[str, Connection] = field(default_factory=dict)
     recorded: Recorded | None = None
 
 
@@ -81,6 +85,7 @@ def host_services(means: Means, stream: Stream) -> Callable[[ToolCall, Doors], M
             "memory.recall": _recall(means),
             "model.complete": _recorded(model, means, recorder, clean),
             "http.door": door_service(send, way, doors),
+            **connection_services(means.connections, means.secrets, call, doors, exchanged),
         }
         guarded = {name: means.guard(name, service, call) for name, service in inner.items()}
         return {**guarded, "http": http_service(send)}

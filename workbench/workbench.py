@@ -8,11 +8,12 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench import bridge
-from workbench.calls import audited, limited, sandboxed
-from workbench.configuration import load_settings
+from workbench.calls import audited, granted, limited, sandboxed
+from workbench.configuration import load_passwords, load_settings
 from workbench.core import refs
 from workbench.core.artifacts import Artifact
 from workbench.core.errors import (
@@ -42,6 +43,7 @@ from workbench.planners.base import Answer, Planned, Planner
 from workbench.planners.grammar import GrammarPlanner
 from workbench.planners.model import ModelPlanner
 from workbench.policy.approval import Approver, Asked
+from workbench.policy.connections import granting
 from workbench.policy.limits import RateLimiter
 from workbench.policy.sanitize import clean_prompt
 from workbench.policy.secrets import redactor
@@ -80,6 +82,7 @@ class Workbench:
         self.sandbox = sandbox or SpawnedSandbox(self.settings.home, self.settings.project)
         self.record = Record(self.memory, self.sandbox, self.settings)
         self.session = uuid.uuid4().hex
+        self._passwords = load_passwords(self.settings)
         self._model = model
         self._planner = planner
         self._planners: dict[str | None, Planner] = {}
@@ -204,8 +207,10 @@ class Workbench:
             bases={"api.tavily.com": self.settings.tavily_base_url},
             model=self._chosen(model),
             artifacts=self.settings.artifacts,
+            connections=self.settings.connections,
         )
         inner = sandboxed(self.sandbox, host_services(means, stream), self.settings.artifacts, tell)
+        inner = granted(inner, partial(granting, self.settings.connections))
         admitted = limited(inner, lambda: self._limits.admit_call(self.settings.user))
         return Executor(
             audited(admitted, tell),
@@ -250,7 +255,7 @@ class Workbench:
 
     def _secrets(self) -> dict[str, Any]:
         named = {"OPENAI_API_KEY": self.settings.api_key, "TAVILY_API_KEY": self.settings.tavily_api_key}
-        return {name: secret for name, secret in named.items() if secret is not None}
+        return self._passwords | {name: secret for name, secret in named.items() if secret is not None}
 
     @property
     def scope(self) -> Scope:

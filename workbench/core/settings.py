@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from workbench.core.connections import Connection
 
 
 class Settings(BaseModel):
@@ -29,6 +32,7 @@ class Settings(BaseModel):
     rounds: Annotated[int, Field(ge=1, le=20)] = Field(3, description="Rounds of steps that one request may take.")
     requests_per_minute: Annotated[int, Field(ge=1)] = Field(60, description="Requests a user may start in a minute.")
     calls_per_minute: Annotated[int, Field(ge=1)] = Field(600, description="Tool calls a user may start in a minute.")
+    connections: Mapping[str, Connection] = Field({}, description="Databases by name; in config.toml only.")
     headless: bool | None = Field(None, description="Force headless (true) or live (false) display; unset: detect.")
 
     @property
