@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import datetime
+import errno
 import io
 import linecache
+import socket
 import sys
 import traceback
 import warnings
 from decimal import Decimal
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -28,37 +31,27 @@ EXAMPLES = [
 FILE = "<code>"
 MAX_CODE = 100_000
 MAX_FIGURES = 16
+UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH)
 
-# What an audit event of Python's means when the confinement has refused it.
 CLOSED = {
-    "socket": "The network is closed to this code. Offer the data as a table, or search with web_search.",
+    "network": "The network is closed to this code. Offer the data as a table, or search with web_search.",
     "program": "Other programs cannot be started here. Use Python packages instead.",
     "file": "Files outside of this call's own folder are closed. Offer the data as a table.",
 }
+# Audit events of Python's own by what the code reaches for.
 EVENTS = {
-    "socket.connect": "socket",
-    "socket.getaddrinfo": "socket",
-    "socket.bind": "socket",
-    "socket.sendto": "socket",
-    "socket.__new__": "socket",
-    "subprocess.Popen": "program",
-    "os.system": "program",
     "os.exec": "program",
     "os.fork": "program",
     "os.forkpty": "program",
     "os.posix_spawn": "program",
     "os.spawn": "program",
-    "open": "file",
-    "os.listdir": "file",
-    "os.scandir": "file",
-    "os.remove": "file",
-    "os.rename": "file",
-    "os.mkdir": "file",
-    "os.rmdir": "file",
-    "os.link": "file",
-    "os.symlink": "file",
-    "os.chmod": "file",
-    "shutil.copyfile": "file",
+    "os.system": "program",
+    "subprocess.Popen": "program",
+    "socket.__new__": "network",
+    "socket.bind": "network",
+    "socket.connect": "network",
+    "socket.getaddrinfo": "network",
+    "socket.sendto": "network",
 }
 
 
@@ -78,15 +71,15 @@ def run(code: str, tables: dict[str, toolkit.Frame] = {}) -> dict[str, Any]:  # 
         if not name.isidentifier():
             raise toolkit.Failed(f"{name!r} is no name for a variable.", hint="Use letters, digits and underscores.")
     body, last = compiled(code)
-    refused = Refusals()
-    sys.addaudithook(refused.hear)
+    reached = Reached()
+    sys.addaudithook(reached.hear)
     try:
         value = executed(body, last, tables)
     except SystemExit as error:
         hint = "End with the expression to return."
         raise toolkit.Failed(f"The code ended itself (exit {error.code}).", hint=hint) from None
     except Exception as error:  # noqa: BLE001 - the user's code may raise anything, and each is the user's to read
-        raise explained(error, code, refused) from None
+        raise explained(error, code, reached) from None
     answer = {"value": returned(value)}
     made = figures(value)
     return answer | {"figures": made} if made else answer
@@ -118,38 +111,39 @@ def executed(body: CodeType, last: CodeType | None, tables: dict[str, Any]) -> A
     return names.get("result") if value is None else value
 
 
-class Refusals:
-    """Remembers what the code reached for last: a refusal itself only says that something was not permitted."""
+class Reached:
+    """What the code reached for last: a refusal of the system's only says that something was not permitted."""
 
     def __init__(self) -> None:
         self.last = ""
 
     def hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        kind = EVENTS.get(event, "")
-        if kind == "file" and event == "open" and isinstance(arguments[0], str) and arguments[0].startswith(sys.prefix):
-            return
-        self.last = kind or self.last
+        self.last = EVENTS.get(event, self.last)
 
 
-def explained(error: BaseException, code: str, refused: Refusals) -> toolkit.Failed:
+def explained(error: BaseException, code: str, reached: Reached) -> toolkit.Failed:
     """The error as one line with the place in the code, and why, when it ran into the confinement."""
     message = " ".join(str(error).split())[:500]
     said = f"{type(error).__name__}: {message}".rstrip(": ") + at(code, line(error))
-    system = [one for one in chain(error) if isinstance(one, OSError)]
-    if refused.last == "socket" and system and network_is_closed():
-        return toolkit.Failed(said, hint=CLOSED["socket"])
-    if refused.last in ("file", "program") and any(isinstance(one, PermissionError) for one in system):
-        return toolkit.Failed(said, hint=CLOSED[refused.last])
-    return toolkit.Failed(said)
+    closed = next((why for one in chain(error) if (why := refused(one, reached))), "")
+    return toolkit.Failed(said, hint=CLOSED[closed] if closed and confined() else "")
 
 
-def network_is_closed() -> bool:
-    """Whether this process may not even look up a name."""
-    import socket
+def refused(error: BaseException, reached: Reached) -> str:
+    """What a refusal of the system's was about; "" when the error is none."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return ""
+    if isinstance(error, PermissionError):
+        return "file" if error.filename is not None else reached.last
+    far = isinstance(error, ConnectionError | TimeoutError | socket.gaierror) or error.errno in UNREACHABLE
+    return "network" if far and reached.last == "network" else ""
 
+
+def confined() -> bool:
+    """Whether the kernel confines this process: elsewhere everybody may see the names at the root."""
     try:
-        socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close()
-    except OSError:
+        list(Path("/").iterdir())
+    except PermissionError:
         return True
     return False
 

@@ -29,6 +29,7 @@ from workbench.core.tools import ToolCall, ToolResult, ToolSpec
 from workbench.memory.volatile import InMemoryMemory
 from workbench.offer import Offer
 from workbench.registry.spec import describe
+from workbench.sandbox import linux
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.forked import ConfinedSandbox
 from workbench.sandbox.frames import read_frame
@@ -86,7 +87,10 @@ class Room:
 
 
 @pytest.fixture(scope="module", params=LEVELS)
-def level(request: pytest.FixtureRequest) -> str:
+def held(request: pytest.FixtureRequest) -> str:
+    """The level that the tools run at."""
+    if request.param == "kernel" and (why := linux.supported()):
+        pytest.skip(why)
     return str(request.param)
 
 
@@ -98,8 +102,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def room(level: str, folder: Path) -> AsyncIterator[Room]:
-    kind = ConfinedSandbox if level == "kernel" else SpawnedSandbox
+async def room(held: str, folder: Path) -> AsyncIterator[Room]:
+    kind = ConfinedSandbox if held == "kernel" else SpawnedSandbox
     sandbox = kind(folder / "home", folder / "project")
     yield Room(sandbox, folder)
     await sandbox.close()
@@ -244,7 +248,7 @@ def run(port: int, file: str) -> dict:
 """
 
 
-async def test_a_tool_with_a_door_has_nothing_else(room: Room, level: str, tavily: Server):
+async def test_a_tool_with_a_door_has_nothing_else(room: Room, held: str, tavily: Server):
     room.means = {"bases": {"api.tavily.com": tavily.url}}
     secret = room.folder / "secret.txt"
     secret.write_text("the user's own")
@@ -252,15 +256,15 @@ async def test_a_tool_with_a_door_has_nothing_else(room: Room, level: str, tavil
     assert found.status == "ok", found.error
     assert not [name for name, value in KEYS.items() if value in found.value["seen"]]
     assert found.value["door"]
-    if level == "kernel":  # at level process the rest is not closed off, and the README says so
+    if held == "kernel":  # at level process the rest is not closed off, and the README says so
         assert not found.value["elsewhere"]
         assert not found.value["file"]
 
 
-async def test_code_of_a_model_needs_level_kernel(room: Room, level: str, sales: pd.DataFrame):
+async def test_code_of_a_model_needs_level_kernel(room: Room, held: str, sales: pd.DataFrame):
     code = "sales.groupby('region').units.sum().sort_values()"
     result = await room.run(tool("run_python"), code=code, tables={"sales": await room.offer(sales)})
-    if level == "kernel":
+    if held == "kernel":
         assert result.status == "ok", result.error
         made = read_frame(room.artifacts / result.value["value"].path)
         assert made.units.sum() == sales.units.sum()

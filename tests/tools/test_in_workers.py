@@ -18,6 +18,7 @@ from workbench.offer import Offer
 from workbench.policy.outgoing import WayOut
 from workbench.policy.proxy import door_service
 from workbench.registry.spec import describe
+from workbench.sandbox.base import Sandbox
 from workbench.sandbox.doors import Doors
 from workbench.sandbox.frames import read_frame
 from workbench.sandbox.portable import SpawnedSandbox
@@ -36,7 +37,7 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.artifacts = folder / "home" / "artifacts"
         self.project = folder / "project"
-        self.sandbox = SpawnedSandbox(folder / "home", self.project)
+        self.sandbox: Sandbox = SpawnedSandbox(folder / "home", self.project)
 
     async def run(
         self,

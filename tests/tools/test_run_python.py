@@ -1,17 +1,27 @@
 """Code over the user's tables: what comes back, and what is said when it does not."""
 
+from urllib.parse import urlsplit
+
 import pandas as pd
 import pytest
 
 from tests.tools.test_in_workers import Desk, tool
+from tests.web import serving
 from workbench.core.errors import Refused
 from workbench.planners.grammar.examples import match
+from workbench.sandbox import linux
+from workbench.sandbox.forked import ConfinedSandbox
 from workbench.sandbox.frames import read_frame
+from workbench.sandbox.portable import SpawnedSandbox
 
 
 @pytest.fixture
 def desk(tmp_path):
-    return Desk(tmp_path)
+    if why := linux.supported():
+        pytest.skip(why)
+    desk = Desk(tmp_path)
+    desk.sandbox = ConfinedSandbox(tmp_path / "home", desk.project)
+    return desk
 
 
 @pytest.fixture
@@ -127,6 +137,68 @@ async def test_what_a_drawing_function_gives_back_is_its_figure(desk: Desk, code
 async def test_an_error_names_the_line_of_the_users_code(desk: Desk, code, error):
     result = await desk.run("run_python", code=code)
     assert (result.status, result.error) == ("failed", error)
+
+
+NETWORK, FILES, PROGRAMS = "The network is closed", "Files outside", "Other programs"
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import socket\nsocket.create_connection(('93.184.216.34', 80), timeout=5)", NETWORK),
+        ("import socket\nsocket.create_connection(('127.0.0.1', {port}), timeout=5)", NETWORK),
+        ("import socket\nsocket.getaddrinfo('example.com', 80)", NETWORK),
+        ("import urllib.request\nurllib.request.urlopen('http://127.0.0.1:{port}/')", NETWORK),
+        ("import requests\nrequests.get('https://example.com', timeout=5)", NETWORK),
+        ("pd.read_csv('https://example.com/a.csv')", NETWORK),
+        ("open({file!r}).read()", FILES),
+        ("pd.read_csv({file!r})", FILES),
+        ("open({folder!r} + '/new.txt', 'w')", FILES),
+        ("import os\nos.listdir({folder!r})", FILES),
+        ("import subprocess\nsubprocess.run(['/bin/true'])", PROGRAMS),
+        ("import os\nos.fork()", PROGRAMS),
+        ("import multiprocessing as m\nm.get_context('fork').Process(target=print).start()", PROGRAMS),
+    ],
+)
+async def test_what_is_closed_is_refused_with_the_reason_and_the_line(desk: Desk, tmp_path, code, reason):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("the user's own")
+    with serving() as server:
+        given = {"port": urlsplit(server.url).port, "file": str(secret), "folder": str(tmp_path)}
+        filled = code.format(**given)
+        result = await desk.run("run_python", code=f"# a comment\n{filled}")
+    assert not server.heard
+    assert result.status == "failed", result.value
+    assert reason in result.hint, (result.error, result.hint)
+    assert f"(line {len(filled.splitlines()) + 1}: {filled.splitlines()[-1]}"[:100] in result.error
+    assert "the user's own" not in repr(result)
+
+
+@pytest.mark.parametrize("code", ["open('no.txt')", "raise PermissionError('mine')", "int('x')"])
+async def test_the_codes_own_mistakes_are_not_blamed_on_the_confinement(desk: Desk, code):
+    result = await desk.run("run_python", code=code)
+    assert (result.status, result.hint) == ("failed", "")
+
+
+async def test_files_of_its_own_and_threads_may_be_used(desk: Desk):
+    code = """
+import concurrent.futures, pathlib, tempfile
+pathlib.Path("a.csv").write_text("x\\n1\\n2")
+with tempfile.TemporaryFile() as file: file.write(b"x")
+with concurrent.futures.ThreadPoolExecutor(2) as pool: found = list(pool.map(abs, [-1, -2]))
+[int(pd.read_csv("a.csv").x.sum()), *found]
+"""
+    result = await desk.run("run_python", code=code)
+    assert (result.status, result.value) == ("ok", {"value": [3, 1, 2]}), result.error
+
+
+async def test_below_level_kernel_it_is_denied_and_the_setting_that_lowers_it_is_named(desk: Desk):
+    desk.sandbox = SpawnedSandbox(desk.artifacts.parent, desk.project)
+    denied = await desk.run("run_python", code="1")
+    assert denied.status == "denied"
+    assert "WORKBENCH_ISOLATION=process" in denied.hint
+    desk.sandbox = SpawnedSandbox(desk.artifacts.parent, desk.project, accepts="process")
+    assert (await desk.run("run_python", code="1")).value == {"value": 1}
 
 
 async def test_a_name_that_is_none_is_refused(desk: Desk, sales: pd.DataFrame):
