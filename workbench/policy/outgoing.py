@@ -14,8 +14,10 @@ import base64
 import hashlib
 import json
 import re
+import ssl
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -298,7 +300,8 @@ async def _fetched(
     import httpx2
 
     # The environment is not asked: a proxy named there would look the host up again and go where it likes.
-    async with httpx2.AsyncClient(transport=transport, timeout=None, trust_env=False) as client:
+    tls = await asyncio.to_thread(_tls)
+    async with httpx2.AsyncClient(transport=transport, timeout=None, trust_env=False, verify=tls) as client:
         built = client.build_request(
             request.method,
             target.url,
@@ -314,6 +317,14 @@ async def _fetched(
                 await response.aclose()
         except httpx2.TransportError as error:
             raise _failure(error, target) from None
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """The certificates that are trusted. Reading them takes longer than many a request."""
+    import httpx2
+
+    return httpx2.create_ssl_context(trust_env=False)
 
 
 async def _read(response: httpx2.Response, max_bytes: int, host: str) -> bytes:
