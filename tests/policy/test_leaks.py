@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -17,7 +18,7 @@ from workbench.core.errors import Denied
 from workbench.policy.outgoing import WayOut, key_finder
 
 AROUND = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
-ENCODINGS = {
+ENCODINGS: dict[str, Callable[[str], str]] = {
     "plain": lambda text: text,
     "url": lambda text: quote(text, safe=""),
     "json": lambda text: json.dumps(text)[1:-1],

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from tests.policy.doors import ALLOWED, AUTH, HOST, KEY, get, say, status, street
 from tests.web import Reply
 from workbench.core.errors import Denied, ToolFailed
-from workbench.policy.outgoing import MAX_EXCHANGES, Answered, WayOut
+from workbench.policy.messages import Answered
+from workbench.policy.outgoing import MAX_EXCHANGES, WayOut
 from workbench.policy.proxy import Proxy, door_service
 from workbench.sandbox.doors import Doors
 
