@@ -88,7 +88,7 @@ async def test_a_call_has_only_so_many_doors_and_connections():
 
 
 KNOCK = """
-import os, socket, sys
+import encodings.idna, os, socket, sys  # what comes later cannot be read by everybody
 os.setuid(int(sys.argv[2]))
 connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=10)
 try:
