@@ -90,7 +90,7 @@ def _forked(world: World, attack: Attack, kind: str) -> Seen:
 def _plainly(sql: str, path: Path, kind: str) -> Seen:
     connection = connect(kind, path)
     before = settings_of(kind, connection)
-    seen = Seen()
+    seen, texts = Seen(), list[str]()
     try:
         for part in _statements(connection, sql, kind):
             cursor = connection.execute(part)
@@ -98,8 +98,8 @@ def _plainly(sql: str, path: Path, kind: str) -> Seen:
                 seen.rows += 1
                 cells = [str(value) for value in row]
                 seen.size += sum(map(len, cells))
-                if len(seen.text) < 1 << 20:
-                    seen.text += "\t".join(cell[:10_000] for cell in cells) + "\n"
+                if len(texts) < 1000:
+                    texts.append("\t".join(cell[:10_000] for cell in cells))
                 if seen.rows > SHOWN_ROWS or seen.size > 2 * MAX_BYTES:
                     break
             seen.ran = True
@@ -111,6 +111,7 @@ def _plainly(sql: str, path: Path, kind: str) -> Seen:
         seen.error = str(error)
         if "out of memory" in seen.error.lower() or "failed to allocate" in seen.error.lower():
             seen.spent = "mem"
+    seen.text = "\n".join(texts)
     with suppress(Exception):
         after = settings_of(kind, connection)
         seen.conf = tuple(name for name in before if before[name] != after.get(name))

@@ -39,7 +39,7 @@ _SETTINGS = (
     "temp_store = MEMORY",
     "hard_heap_limit = 268435456",
 )
-_COUNTING = 5.0
+_COUNTING = 2.0
 """Seconds for counting what is beyond the cap."""
 
 _FUNCTIONS = frozenset(
