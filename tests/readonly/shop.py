@@ -1,4 +1,4 @@
-"""A PostgreSQL database to attack and to ask: tables that may be read, one that may not, a sequence, a session to end."""
+"""A PostgreSQL database to attack: tables that may be read and others that may not, a sequence, a session to end."""
 
 from __future__ import annotations
 
@@ -40,6 +40,8 @@ class Shop:
         self.secret.write_text(f"{self.canary}\n")
         self.secret.chmod(0o644)
         with suppress(Exception), server.connect() as admin:
+            admin.execute("CREATE ROLE postgres SUPERUSER")
+        with suppress(Exception), server.connect() as admin:
             admin.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD.replace(chr(39), chr(39) * 2)}'")
             admin.execute(f"ALTER ROLE {ROLE} SET temp_file_limit = '100MB'")  # as README advises
         with server.connect() as admin:
@@ -53,8 +55,7 @@ class Shop:
                 f"CREATE TABLE secret_table AS SELECT '{self.salary}' AS secret",
                 "CREATE VIEW everybody AS SELECT * FROM hr.salaries",
                 "CREATE FUNCTION empty_sales() RETURNS void LANGUAGE sql AS 'DELETE FROM sales'",
-                "CREATE FUNCTION purge(sales) RETURNS int LANGUAGE plpgsql AS"
-                " 'BEGIN PERFORM pg_advisory_lock(77); RETURN 1; END'",
+                "CREATE FUNCTION purge(sales) RETURNS int LANGUAGE sql AS 'SELECT pg_advisory_lock(77); SELECT 1'",
                 "SELECT lo_from_bytea(4711, 'x')",
                 f"GRANT SELECT ON sales TO {ROLE}",
             ):
@@ -66,9 +67,12 @@ class Shop:
     def admin(self) -> Any:
         return self.server.connect(self.name)
 
-    def plant(self, name: str) -> None:
-        """A table, or else a sequence, that a statement names and no shop has; only the owner may read it."""
+    def plant(self, name: str, what: str) -> None:
+        """A table, sequence, role or schema that a statement names and no shop has; only the owner may use it."""
         with self.admin() as admin:
+            if what in ("role", "schema"):
+                admin.execute(f"CREATE {what} {name}")
+                return
             schema, _, _ = name.rpartition(".")
             if schema:
                 admin.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
@@ -152,7 +156,20 @@ class Way:
 
 def bare(shop: Shop, attack: Attack, seconds: float) -> list[str]:
     """The harms of the statement as the database's owner sends it, in one transaction where it holds locks."""
-    return _harms(shop, attack, lambda sql: _plainly(shop, attack, sql, seconds))
+    seen = Seen()
+
+    def play(sql: str) -> tuple[Seen, list[str]]:
+        nonlocal seen
+        seen, held = _plainly(shop, attack, sql, seconds)
+        return seen, held
+
+    for _ in range(3):
+        harms = _harms(shop, attack, play)
+        missing = re.search(r'(relation|role|schema) "([\w.]+)" does not exist', seen.error)
+        if missing is None or harms:
+            break
+        shop.plant(missing[2], missing[1])
+    return harms
 
 
 def gated(shop: Shop, attack: Attack) -> list[str]:
@@ -190,7 +207,7 @@ def _harms(shop: Shop, attack: Attack, play: Callable[[str], tuple[Seen, list[st
         found.append("listen")
     if attack.oracle in ("stmt", "conf", "info") and seen.ran:
         found.append(attack.oracle)
-    return [*found, *seen.conf, *([seen.spent] if seen.spent else [])]
+    return list(dict.fromkeys([*found, *seen.conf, *([seen.spent] if seen.spent else [])]))
 
 
 def _plainly(shop: Shop, attack: Attack, sql: str, seconds: float) -> tuple[Seen, list[str]]:

@@ -326,8 +326,7 @@ def _reading(connection: psycopg.Connection[Any]) -> Iterator[None]:
 @contextmanager
 def _cancelled_after(connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
     """Cancel from outside what runs for too long: what a session sets for itself is no limit."""
-    cancel: Callable[[], None] = connection.cancel
-    timer = threading.Timer(seconds, cancel)
+    timer = threading.Timer(seconds, connection.cancel_safe)
     timer.daemon = True
     timer.start()
     try:
