@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import pwd
+import shutil
 import socket
+import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +19,12 @@ from hypothesis import given
 from hypothesis import settings as budget
 from hypothesis import strategies as st
 
-from tests.postgres import PASSWORD, Server
+from tests.postgres import PASSWORD, Server, running
 from tests.readonly.ordinary import QUERIES, plain, plant
 from tests.readonly.shop import ROLE, Shop, bare, gated
 from tests.readonly.test_tokens import BLANK, FORBIDDEN
 from tests.readonly.worlds import Attack
+from workbench.core.connections import Connection
 from workbench.readonly import postgresql
 from workbench.toolkit import Failed
 
@@ -194,8 +202,7 @@ def test_a_query_that_takes_too_long_is_cancelled_on_the_server(shop: Shop, sess
     with shop.admin() as admin:
         asked.start()
         running = (
-            "SELECT count(*) FROM pg_stat_activity"
-            " WHERE usename = %s AND query LIKE '%%generate_series%%' AND state = 'active'"
+            "SELECT count(*) FROM pg_stat_activity WHERE usename = %s AND query LIKE 'FETCH%%' AND state = 'active'"
         )
         while admin.execute(running, [ROLE]).fetchone() == (0,):
             assert asked.is_alive()
@@ -230,24 +237,21 @@ class TestForward:
             way.opened()
         assert str(port) not in str(caught.value)
 
-    def test_an_impostor_that_does_not_know_the_password_is_turned_away(self, shop: Shop):
-        """It takes any proof, says yes, and shows none of its own."""
-
+    def test_a_server_that_takes_any_proof_and_gives_none_is_turned_away(self, shop: Shop):
         def answer(listener: socket.socket) -> None:
             with listener.accept()[0] as link:
                 link.recv(4096)
+                ask = b"\0\0\0\x0aSCRAM-SHA-256\0\0"
+                link.sendall(b"R" + (len(ask) + 4).to_bytes(4, "big") + ask)
+                link.recv(4096)
                 link.sendall(b"R\0\0\0\x08\0\0\0\0" + b"Z\0\0\0\x05I")
                 link.recv(4096)
-
-        class Sly(Shop):
-            def __init__(self) -> None:
-                pass
 
         with socket.create_server(("127.0.0.1", 0)) as listener:
             thread = threading.Thread(target=answer, args=(listener,), daemon=True)
             thread.start()
             there = shop.connection.model_copy(update={"port": listener.getsockname()[1]})
-            with shop.forwarded(there) as way, pytest.raises(Failed):
+            with shop.forwarded(there) as way, pytest.raises(Failed, match="did not prove who it is"):
                 way.opened()
             thread.join(10)
 
@@ -285,3 +289,42 @@ class TestForward:
                 rules.write_text(before)
                 admin.execute("SELECT pg_reload_conf()")
                 admin.execute("DROP ROLE asked")
+
+    def test_tls_is_verified_by_name_and_by_certificate(self, postgres: Server):
+        with encrypted() as (port, ca):
+            facts = {"kind": "postgresql", "host": "localhost", "port": port, "dbname": "postgres", "user": "admin"}
+            shop = Shop.__new__(Shop)
+            trusted = Connection(**facts, secret="X", tls="verify", ca=ca)  # type: ignore[arg-type]  # facts of each kind
+            with shop.forwarded(trusted) as way, pytest.raises(Failed, match="rights over the whole server"):
+                way.opened()  # it was let in, and is the superuser
+            unknown = trusted.model_copy(update={"ca": None})
+            with shop.forwarded(unknown) as way, pytest.raises(Failed, match="certificate is not valid"):
+                way.opened()
+            another = trusted.model_copy(update={"host": "127.0.0.1"})
+            with shop.forwarded(another) as way, pytest.raises(Failed, match="certificate is not valid"):
+                way.opened()
+        plain = Connection(**{**facts, "port": postgres.port}, secret="X", tls="verify")  # type: ignore[arg-type]  # as above
+        with shop.forwarded(plain) as way, pytest.raises(Failed, match="speaks no TLS"):
+            way.opened()
+
+
+@contextmanager
+def encrypted() -> Iterator[tuple[int, Path]]:
+    """A server with a certificate for `localhost` that it signed itself: its port and the certificate."""
+    user = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
+    place = Path(tempfile.mkdtemp(prefix="workbench-pg-"))
+    place.chmod(0o755)
+    try:
+        made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        files = ["-keyout", str(place / "key.pem"), "-out", str(place / "cert.pem")]
+        subprocess.run(
+            [*made, "-addext", "subjectAltName=DNS:localhost", *files], check=True, capture_output=True, timeout=60
+        )
+        for path in (place, place / "key.pem", place / "cert.pem"):
+            shutil.chown(path, user)
+        (place / "key.pem").chmod(0o600)
+        tls = {"ssl": "on", "ssl_key_file": str(place / "key.pem"), "ssl_cert_file": str(place / "cert.pem")}
+        with running(place, tls, user) as port:
+            yield port, place / "cert.pem"
+    finally:
+        shutil.rmtree(place, ignore_errors=True)

@@ -102,6 +102,9 @@ def opened(host: str, port: int, dbname: str, user: str) -> psycopg.Connection[A
         ) from None
     try:
         _check_role(connection)
+    except psycopg.Error as error:
+        connection.close()
+        raise _failure(error) from None
     except BaseException:
         connection.close()
         raise
