@@ -65,7 +65,12 @@ class Host:
         self._neighbour = neighbour
         self.signals: list[int] = []
         for number in set(signal.Signals) - {
-            signal.SIGCHLD, signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGSEGV, signal.SIGBUS
+            signal.SIGCHLD,
+            signal.SIGKILL,
+            signal.SIGSTOP,
+            signal.SIGPIPE,
+            signal.SIGSEGV,
+            signal.SIGBUS,
         }:
             signal.signal(number, lambda number, frame: self.signals.append(number))
 
@@ -189,7 +194,11 @@ class Driver:
         """One case in the sandbox under test, and every effect it had."""
         shared = self.sandbox
         assert shared is not None
-        own = build(self.level, self.plants.workbench, self.plants.project, Limits(**case.limits)) if case.limits else None
+        own = (
+            build(self.level, self.plants.workbench, self.plants.project, Limits(**case.limits))
+            if case.limits
+            else None
+        )
         sandbox = own or shared
         before = self._before()
         harms: list[str] = []
@@ -254,7 +263,9 @@ class Driver:
         lives = {pid for pid, state in before["family"].items() if state != "Z"}
         while (left := family().keys() - lives - self.servers) and time.monotonic() < until:
             await asyncio.sleep(0.02)
-        if len(left) > max(0, len(lives - family().keys())):  # a worker that waits for the next call may have been renewed
+        if len(left) > max(
+            0, len(lives - family().keys())
+        ):  # a worker that waits for the next call may have been renewed
             harms.append(f"survivor: {len(left)} processes are left: {left}")
         if self.plants.heartbeat.exists():
             while time.monotonic() < until:
@@ -270,7 +281,9 @@ class Driver:
         for place in SHARED:
             changed += differences(before["shared"][place], listing(place))
         host = self.host.state()
-        harms += [f"host: {name} became {host.get(name)}" for name, was in before["host"].items() if host.get(name) != was]
+        harms += [
+            f"host: {name} became {host.get(name)}" for name, was in before["host"].items() if host.get(name) != was
+        ]
         if open_files() > before["open"] + 2:
             harms.append(f"host: {open_files() - before['open']} descriptors were left in it")
         if resident() > before["memory"] + MAX_GROWTH:
