@@ -61,7 +61,7 @@ def from_corpus(path: Path) -> list[Case]:
     cases = []
     for item in json.loads(path.read_text()):
         oracle = item.get("oracle", "benign")
-        seconds = 3.0 if oracle == "time" else 20.0
+        seconds = 2.0 if oracle == "time" else 20.0
         cases.append(
             Case(
                 id=item["id"],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import hashlib
 import json
 import os
 import resource
@@ -65,7 +66,12 @@ class Host:
         self._neighbour = neighbour
         self.signals: list[int] = []
         for number in set(signal.Signals) - {
-            signal.SIGCHLD, signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGSEGV, signal.SIGBUS
+            signal.SIGCHLD,
+            signal.SIGKILL,
+            signal.SIGSTOP,
+            signal.SIGPIPE,
+            signal.SIGSEGV,
+            signal.SIGBUS,
         }:
             signal.signal(number, lambda number, frame: self.signals.append(number))
 
@@ -130,6 +136,8 @@ class Driver:
             self.tell({"begin": case.id})
             outcome = await (self.bare(case) if self.level == "none" else self.confined(case))
             self.tell({"end": asdict(outcome)})
+            if any(harm.startswith(("host", "alive")) for harm in outcome.harms):
+                break  # what was done to this host must not count against the next case: another one takes over
         if self.sandbox is not None:
             await self.sandbox.close()
         self.neighbour.end()
@@ -179,9 +187,12 @@ class Driver:
             reads=(str(self.plants.data),),
         )
         started = time.monotonic()
-        said.result = await sandbox.run(
-            call, {"door": open_door}, self.plants.workbench / "artifacts", said.lines.append, doors
-        )
+        try:
+            said.result = await sandbox.run(
+                call, {"door": open_door}, self.plants.workbench / "artifacts", said.lines.append, doors
+            )
+        except Exception as error:  # noqa: BLE001 - a sandbox never raises for what a tool does
+            said.raised = f"alive: the sandbox raised {type(error).__name__}: {error}"
         said.seconds = time.monotonic() - started
         return said
 
@@ -189,7 +200,11 @@ class Driver:
         """One case in the sandbox under test, and every effect it had."""
         shared = self.sandbox
         assert shared is not None
-        own = build(self.level, self.plants.workbench, self.plants.project, Limits(**case.limits)) if case.limits else None
+        own = (
+            build(self.level, self.plants.workbench, self.plants.project, Limits(**case.limits))
+            if case.limits
+            else None
+        )
         sandbox = own or shared
         before = self._before()
         harms: list[str] = []
@@ -206,6 +221,11 @@ class Driver:
             await own.close()
         for one in every:
             harms += self._judge(one, case)
+        numbers = [
+            set(line.split()[1:]) for one in every for line in one.text.splitlines() if line.startswith("RANDOM")
+        ]
+        if len(numbers) > 1 and numbers[0] & numbers[1]:
+            harms.append("token: two calls draw the same random numbers")
         if case.oracle == "benign" and said.result.status != "ok":
             harms.append(f"benign: {said.result.error}")
         harms += await self._after(before, case)
@@ -227,11 +247,15 @@ class Driver:
     def _judge(self, said: Said, case: Case) -> list[str]:
         """Effects that show in what a call gave and how long it took."""
         texts = said.texts(self.plants.workbench / "artifacts")
-        harms = self.plants.leaks(texts)
+        harms = [said.raised] if said.raised else []
+        harms += self.plants.leaks({name: text[:MAX_TEXT] + text[-MAX_TEXT:] for name, text in texts.items()})
         harms += [f"token: {line}" for line in said.text.splitlines() if "PWNED-" in line][:3]
         total = sum(len(text) for name, text in texts.items() if not name.startswith("file"))
         if total > MAX_TEXT + Limits(**case.limits).result:
             harms.append(f"outcap: {total:,} bytes")
+        for artifact in said.result.artifacts:
+            if hashlib.sha256(texts[f"file {artifact.path}"]).hexdigest() != artifact.sha256:
+                harms.append("intact: a result changed after it was checked")
         if said.seconds > case.seconds + GRACE:
             harms.append(f"time: it took {said.seconds:.1f} s instead of {case.seconds:g}")
         return harms
@@ -240,6 +264,7 @@ class Driver:
         self.listeners.take()
         return {
             "files": self.plants.picture(),
+            "scratch": self._scratch(),
             "shared": {place: listing(place) for place in SHARED},
             "host": self.host.state(),
             "open": open_files(),
@@ -247,14 +272,21 @@ class Driver:
             "family": family(),
         }
 
+    def _scratch(self) -> set[str]:
+        with suppress(OSError):
+            return set(os.listdir(self.plants.workbench / "scratch"))  # noqa: PTH208 - names are enough
+        return set()
+
     async def _after(self, before: Mapping[str, Any], case: Case) -> list[str]:
         """Effects outside of the call, a second later where something could live on."""
         harms = []
         until = time.monotonic() + 1.0
-        lives = {pid for pid, state in before["family"].items() if state != "Z"}
+        lives = before["family"].keys()
         while (left := family().keys() - lives - self.servers) and time.monotonic() < until:
             await asyncio.sleep(0.02)
-        if len(left) > max(0, len(lives - family().keys())):  # a worker that waits for the next call may have been renewed
+        if len(left) > max(
+            0, len(lives - family().keys())
+        ):  # a worker that waits for the next call may have been renewed
             harms.append(f"survivor: {len(left)} processes are left: {left}")
         if self.plants.heartbeat.exists():
             while time.monotonic() < until:
@@ -270,7 +302,10 @@ class Driver:
         for place in SHARED:
             changed += differences(before["shared"][place], listing(place))
         host = self.host.state()
-        harms += [f"host: {name} became {host.get(name)}" for name, was in before["host"].items() if host.get(name) != was]
+        harms += [
+            f"host: {name} became {host.get(name)}" for name, was in before["host"].items() if host.get(name) != was
+        ]
+        harms += [f"intact: {name} is left in scratch" for name in self._scratch() - before["scratch"]]
         if open_files() > before["open"] + 2:
             harms.append(f"host: {open_files() - before['open']} descriptors were left in it")
         if resident() > before["memory"] + MAX_GROWTH:
@@ -292,6 +327,7 @@ class Driver:
         process = subprocess.Popen(  # noqa: ASYNC220 - nothing else happens meanwhile
             [sys.executable, "-c", self.fill(case.code)],
             cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(self.plants.library)},
             stdin=subprocess.DEVNULL,
             stdout=(folder / "printed").open("wb"),
             stderr=subprocess.STDOUT,
@@ -330,6 +366,7 @@ class Said:
         self.result = result or ToolResult(status="failed")
         self.lines: list[str] = []
         self.seconds = 0.0
+        self.raised = ""
 
     @property
     def text(self) -> str:

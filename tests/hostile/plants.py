@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import array
 import base64
+import ctypes
 import fcntl
 import hashlib
 import os
@@ -53,6 +54,8 @@ class Plants:
             "argument": canary("ARG"),
             "record": canary("RECORD"),
             "listing": canary("NAME"),
+            "shared memory": canary("SHARED"),
+            "other call": canary("CALL"),
         }
         self.in_memory = [self.canaries["memory"].encode(), self.canaries["memory"]]
         picture = self.workbench / "artifacts" / "earlier" / "s1-1-0123456789ab.png"
@@ -84,6 +87,7 @@ class Plants:
             "@HB@": str(self.heartbeat),
             "@OUT@": str(self.out),
             "@WORKBENCH@": str(self.workbench),
+            "@CALLSECRET@": self.canaries["other call"],
         }
 
     def plant(self) -> None:
@@ -97,7 +101,9 @@ class Plants:
             os.setxattr(self.secret, "user.note", self.canaries["attribute"].encode())
         (self.home / "link").symlink_to(f"/nowhere/{self.canaries['link']}")
         self.sockets.mkdir(exist_ok=True)
+        Path("/dev/shm/psm_shared").write_text(self.canaries["shared memory"])  # noqa: S108 - ours in this room
         if self._handle is None:
+            _share(self.canaries["shared memory"].encode())
             self._handle = os.open(self.secret, os.O_RDONLY)
             os.set_inheritable(self._handle, True)
 
@@ -160,6 +166,14 @@ class Plants:
             for disguise in (raw, raw[::-1], raw.hex().encode(), *shifted):
                 found += [f"leak: {name} in {place}" for place, text in texts.items() if disguise in text]
         return list(dict.fromkeys(found))
+
+
+def _share(secret: bytes) -> None:
+    """A System V segment with the secret, as long as the room lasts."""
+    libc = ctypes.CDLL(None)
+    libc.shmat.restype = ctypes.c_void_p
+    number = libc.shmget(0, 4096, 0o1600)
+    ctypes.memmove(libc.shmat(number, None, 0), secret, len(secret))
 
 
 def facts(path: Path) -> tuple[Any, ...]:
