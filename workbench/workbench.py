@@ -50,8 +50,8 @@ from workbench.policy.secrets import redactor
 from workbench.record import Record
 from workbench.registry.discover import Found, discover
 from workbench.run import Run
-from workbench.sandbox.base import Level, Sandbox
-from workbench.sandbox.portable import SpawnedSandbox
+from workbench.sandbox.base import Sandbox
+from workbench.sandbox.choose import beside, best, in_words
 from workbench.services import host_services
 from workbench.telemetry.logs import EventLog
 
@@ -77,7 +77,7 @@ class Workbench:
     ) -> None:
         self.settings = settings or load_settings()
         self.memory = memory or DuckDBMemory(self.settings.home)
-        self.sandbox = sandbox or SpawnedSandbox(self.settings.home, self.settings.project)
+        self.sandbox = sandbox or best(self.settings)
         self.record = Record(self.memory, self.sandbox, self.settings)
         self.session = uuid.uuid4().hex
         self._model = model
@@ -109,6 +109,7 @@ class Workbench:
         another WorkbenchError otherwise; each carries `.run` with what was finished.
         """
         started = time.monotonic()
+        beside(self.sandbox.prepare())  # workers get ready while the planner plans
         prompt = clean_prompt(text)
         self._limits.admit_request(self.settings.user)
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
@@ -150,7 +151,9 @@ class Workbench:
         number = 1
         while planned is not None:
             last = number == self.settings.rounds
-            stream.tell(Kind.PLAN_MADE, _made(planned, number, asked.notes if number == 1 else (), last))
+            level = self.sandbox.level if asked.plan_only else await self.sandbox.prepare()
+            made = _made(planned, number, asked.notes if number == 1 else (), last)
+            stream.tell(Kind.PLAN_MADE, made | {"isolation": level})
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
             if asked.approver and (no := await self._denied(asked, planned.plan, number)):
@@ -268,7 +271,7 @@ class Workbench:
             tools += f"; not trusted yet: {', '.join(sorted(found.untrusted))}"
         return {
             "model": model,
-            "isolation": f"{self.sandbox.level}: {_LEVELS[self.sandbox.level]}",
+            "isolation": in_words(self.sandbox),
             "memory": "; ".join([self._place(), *getattr(self.memory, "notices", ())]),
             "tools": tools,
         }
@@ -285,14 +288,6 @@ class Workbench:
             if isinstance(model, OpenAIModel):
                 await model.close()
         await self.memory.close()
-
-
-_LEVELS: Mapping[Level, str] = {
-    "none": "tools run in this process",
-    "process": "each tool in a process of its own, without keys; files and network are not closed off",
-    "kernel": "each tool in a process of its own that the kernel confines",
-    "namespace": "each tool in namespaces of its own",
-}
 
 
 def _mentioned(text: str) -> set[str]:
