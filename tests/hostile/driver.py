@@ -32,6 +32,7 @@ from tests.hostile.plants import PLACEHOLDER, Neighbour, Plants, differences, fa
 from workbench import toolkit
 from workbench.core.tools import ToolCall, ToolResult, ToolSpec
 from workbench.sandbox.base import Sandbox
+from workbench.sandbox.choose import ChosenSandbox
 from workbench.sandbox.doors import Doors
 from workbench.sandbox.limits import Limits
 from workbench.sandbox.portable import SpawnedSandbox
@@ -52,10 +53,11 @@ MAX_GROWTH = 300 << 20
 SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - looked into, not written to
 
 
-def build(level: str, home: Path, project: Path, limits: Limits | None = None) -> Sandbox:
-    """The sandbox that is said to hold this level."""
-    assert level == "process"
-    return SpawnedSandbox(home, project, limits)
+def build(level: str, plants: Plants, limits: Limits | None = None) -> Sandbox:
+    """The sandbox that is said to hold this level, as the workbench makes it."""
+    if level == "process":
+        return SpawnedSandbox(plants.workbench, plants.project, limits)
+    return ChosenSandbox(plants.workbench, plants.project, (plants.config,), level, limits)
 
 
 class Host:
@@ -130,7 +132,8 @@ class Driver:
 
     async def play(self, cases: list[Case]) -> None:
         if self.level != "none":
-            self.sandbox = build(self.level, self.plants.workbench, self.plants.project)
+            self.sandbox = build(self.level, self.plants)
+            assert await self.sandbox.prepare() == self.level
             self.servers = await self._servers(self.sandbox)
         for case in cases:
             self.tell({"begin": case.id})
@@ -200,11 +203,7 @@ class Driver:
         """One case in the sandbox under test, and every effect it had."""
         shared = self.sandbox
         assert shared is not None
-        own = (
-            build(self.level, self.plants.workbench, self.plants.project, Limits(**case.limits))
-            if case.limits
-            else None
-        )
+        own = build(self.level, self.plants, Limits(**case.limits)) if case.limits else None
         sandbox = own or shared
         before = self._before()
         harms: list[str] = []

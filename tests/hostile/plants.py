@@ -40,6 +40,7 @@ class Plants:
         self.workbench = self.project / ".workbench"
         self.data = self.project / "data.csv"
         self.notebook = self.project / "analysis.ipynb"
+        self.config = home / ".config" / "workbench"
         self.secret = home / ".config" / "openai" / "key"
         self.library = home / "lib"
         self.heartbeat = home / "heartbeat"
@@ -63,7 +64,7 @@ class Plants:
             self.secret: f"sk-{self.canaries['file']}\n",
             home / ".ssh" / "id_ed25519": f"-----BEGIN KEY-----\n{self.canaries['file']}\n",
             home / ".bashrc": "alias ll='ls -l'\n",
-            home / ".config" / "workbench" / "trust.json": '{"trusted": {}}\n',
+            self.config / "trust.json": '{"trusted": {}}\n',
             home / "letters" / f"{self.canaries['listing']}.txt": "private\n",
             home / ".local" / "lib" / "python3" / "site-packages" / "mine.py": "",
             self.library / "usermod.py": "VALUE = 7\n",
