@@ -10,30 +10,23 @@ import asyncio
 import os
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
-import threading
-import weakref
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from workbench.core.errors import Unavailable
 from workbench.core.tools import ToolCall, ToolResult
 from workbench.sandbox import files, linux, wire
 from workbench.sandbox.base import Level, Service
-from workbench.sandbox.course import Course, Room, environment, imports, to_the_end
+from workbench.sandbox.course import Course, Room, imports, to_the_end
 from workbench.sandbox.doors import Doors
 from workbench.sandbox.grants import granted
 from workbench.sandbox.limits import Limits
 from workbench.sandbox.output import Output
-from workbench.sandbox.server import BOOT
+from workbench.sandbox.owned import Server, shared
 
-IDLE = 600
-"""Seconds without a call after which a server ends."""
 _START = 60.0
 """Seconds that a worker may take to be there; a cold server imports its packages meanwhile."""
 _PATIENCE = 1.5
@@ -43,6 +36,7 @@ _PATIENCE = 1.5
 class ConfinedSandbox:
     """Runs each call in a confined fork of a warm server. `home` is WORKBENCH_HOME, `project` the user's project,
     `guarded` are further folders that no call is ever granted. `abi`: the newest interface of Landlock to use.
+    `server`: a fork server of its own, None to share this process's.
 
     May be used from any event loop, many calls at once.
     """
@@ -57,7 +51,7 @@ class ConfinedSandbox:
         limits: Limits | None = None,
         *,
         abi: int | None = None,
-        idle: int = IDLE,
+        server: Server | None = None,
     ) -> None:
         self._project = project
         self._guarded = (home, *guarded)
@@ -65,8 +59,14 @@ class ConfinedSandbox:
         self._abi = abi
         self._course = Course(home, project, self.level, self._limits, "")
         self._imports = imports(project)
-        self.server = Server(self._imports, idle)
-        weakref.finalize(self, self.server.end)
+        self._server = server
+
+    @property
+    def server(self) -> Server:
+        """The fork server that this sandbox uses, together with the others of this process."""
+        if self._server is None or self._server.owner != os.getpid():
+            self._server = shared(self._imports)
+        return self._server
 
     async def prepare(self) -> Level:
         """See `Sandbox.prepare`. Starts the server; it takes calls while it still imports."""
@@ -93,8 +93,8 @@ class ConfinedSandbox:
             await doors.close()
 
     async def close(self) -> None:
-        """End the server. Calls that still run are not touched: they end with those who wait for them."""
-        self.server.end()
+        """Let go of the server, which ends with its last user. A call that still runs goes on."""
+        self._server = None
 
     async def _start(self, call: ToolCall, room: Room, doors: Doors) -> Confined:
         grants = await asyncio.to_thread(granted, call, self._project, self._imports, self._guarded)
@@ -233,98 +233,3 @@ class Confined:
             self.output.close()
         await asyncio.gather(self._listening, *self._answers, return_exceptions=True)
         return self._status
-
-
-class Server:
-    """This process's fork server: started when it is needed, started again when it has ended. From any thread.
-
-    A forked child of this process does not use it: it starts its own.
-    """
-
-    def __init__(self, imports: list[str], idle: int) -> None:
-        self._imports = imports
-        self._idle = idle
-        self._lock = threading.Lock()
-        self._popen: subprocess.Popen[bytes] | None = None
-        self._control: socket.socket | None = None
-        self._said: IO[bytes] | None = None
-        self._owner = os.getpid()
-
-    @property
-    def pid(self) -> int | None:
-        """Its process, None when it does not run."""
-        popen = self._popen
-        return popen.pid if popen is not None and self._owner == os.getpid() and popen.poll() is None else None
-
-    def start(self) -> None:
-        """Have it run. Raises Unavailable."""
-        with self._lock:
-            self._start()
-
-    def hand(self, *fds: int) -> None:
-        """Give it the descriptors of a call. Raises Unavailable."""
-        with self._lock:
-            for _ in range(2):
-                control = self._start()
-                try:
-                    socket.send_fds(control, [b"call"], fds)
-                except (BrokenPipeError, ConnectionResetError):
-                    self._end()  # it was idle for long, or somebody ended it
-                except OSError as error:
-                    raise Unavailable(f"The fork server takes no call: {error.strerror}.") from error
-                else:
-                    return
-        raise Unavailable(f"The fork server does not start: {self.why()}.", hint="`workbench doctor --sandbox`")
-
-    def why(self) -> str:
-        """The last line that it said, which is why it ended when it did."""
-        if self._said is None:
-            return "it did not say why"
-        self._said.seek(0)
-        lines = self._said.read()[-2000:].decode("utf-8", "replace").strip().splitlines()
-        return lines[-1] if lines else "it did not say why"
-
-    def end(self) -> None:
-        """End it. Idempotent."""
-        with self._lock:
-            self._end()
-
-    def _start(self) -> socket.socket:
-        if self._owner != os.getpid():  # forked: what is here belongs to the parent
-            self._owner, self._popen, self._control, self._said = os.getpid(), None, None, None
-        if self._control is not None and self._popen is not None and self._popen.poll() is None:
-            return self._control
-        self._end()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the server
-        try:
-            self._popen = subprocess.Popen(
-                [sys.executable, "-I", "-c", BOOT, str(theirs.fileno()), str(self._idle), *self._imports],
-                stdin=subprocess.DEVNULL,
-                stdout=self._said,
-                stderr=self._said,
-                env=environment(),
-                cwd="/",
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-            )
-        except OSError as error:
-            ours.close()
-            raise Unavailable(f"Cannot start the fork server: {error.strerror or error}.") from error
-        finally:
-            theirs.close()
-        ours.setblocking(False)
-        self._control = ours
-        return ours
-
-    def _end(self) -> None:
-        popen, control, said = self._popen, self._control, self._said
-        self._popen = self._control = None
-        if control is not None:
-            control.close()
-        if popen is not None and self._owner == os.getpid():
-            popen.kill()
-            popen.wait()
-        if said is not None and popen is not None and popen.returncode == -signal.SIGKILL:
-            said.close()
-            self._said = None

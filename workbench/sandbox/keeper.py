@@ -68,7 +68,7 @@ class Keeper:
         self._most = start["limits"]
         linux.no_new_privileges()
         linux.drop_capabilities()
-        self._scoped = confinement.scope_signals(start["abi"])
+        self._scoped = _scoped(start["abi"])
         ours, theirs = socket.socketpair()
         supervisor = os.getpid()
         self._worker = os.fork()
@@ -133,13 +133,9 @@ class Keeper:
 
     def _end_all(self) -> None:
         """End whatever else this call may have: nothing, as long as the filter holds."""
-        if not self._scoped:
-            return
-        try:
-            os.kill(os.getppid(), 0)  # the server is outside of the scope: only when it is out of reach,
-        except PermissionError:
+        if self._scoped:
             with suppress(ProcessLookupError, PermissionError):
-                os.kill(-1, signal.SIGKILL)  # -1 does not mean everybody
+                os.kill(-1, signal.SIGKILL)
 
     def _look(self) -> None:
         """RLIMIT_DATA counts private memory; what is shared has to be looked at."""
@@ -205,6 +201,18 @@ class Keeper:
         finally:
             os.close(fd)
         return self._reply(number, problem)
+
+
+def _scoped(abi: int) -> bool:
+    """Give up the power to signal others; whether that has been seen to hold. -1 would mean everybody otherwise."""
+    parent = os.getppid()
+    if not confinement.scope_signals(abi) or parent == 1:
+        return False
+    try:
+        os.kill(parent, 0)
+    except PermissionError:  # for a living process of the same user only Landlock says so
+        return os.getppid() == parent
+    return False
 
 
 def _asked(thread: int, fd: int, address: int, size: int) -> tuple[int, int]:

@@ -98,9 +98,10 @@ def run(at: dict):
     def _(): subprocess.run([sys.executable, "-I", "-S", "-c", "open(%r, 'w')" % at["ran"]], timeout=5)
     @attempt("fork")
     def _():
-        if os.fork() == 0:
+        if (child := os.fork()) == 0:
             os.write(1, b"FORKED")
             os._exit(0)
+        os.waitpid(child, 0)
     return {"tried": tried, "found": found}
 """
 
