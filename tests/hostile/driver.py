@@ -30,7 +30,7 @@ from tests.hostile.case import Case, Outcome
 from tests.hostile.listeners import Listeners
 from tests.hostile.plants import PLACEHOLDER, Neighbour, Plants, differences, facts
 from workbench import toolkit
-from workbench.core.tools import ToolCall, ToolResult, ToolSpec
+from workbench.core.tools import Permissions, ToolCall, ToolResult, ToolSpec
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.choose import ChosenSandbox
 from workbench.sandbox.doors import Doors
@@ -97,6 +97,17 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
+def forget_peak() -> None:
+    """Let the kernel count the most memory of this process anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak() -> int:
+    """The most resident bytes since then."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
+
+
 def open_files() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - names are enough
 
@@ -161,7 +172,15 @@ class Driver:
             raise LookupError(f"nothing is planted for {', '.join(sorted(unknown))}")
         return PLACEHOLDER.sub(lambda found: names[found.group()], code)
 
-    async def call(self, code: str, sandbox: Sandbox, seconds: float = 20.0, door: bool = False) -> Said:
+    async def call(
+        self,
+        code: str,
+        sandbox: Sandbox,
+        seconds: float = 20.0,
+        door: bool = False,
+        reads: tuple[str, ...] = (),
+        writes: tuple[str, ...] = (),
+    ) -> Said:
         self.calls += 1
         doors, said = Doors(), Said()
 
@@ -180,6 +199,7 @@ class Driver:
             version="0",
             source=SOURCE.format(code=self.fill(code)).encode(),
             uses=("door",) if door else (),
+            permissions=Permissions(read=reads, write=writes),
         )
         call = ToolCall(
             run=f"r{self.calls}",
@@ -208,7 +228,7 @@ class Driver:
         before = self._before()
         harms: list[str] = []
         beside = asyncio.create_task(self.call(case.beside, shared, case.seconds)) if case.beside else None
-        said = await self.call(case.code, sandbox, case.seconds, case.door)
+        said = await self.call(case.code, sandbox, case.seconds, case.door, tuple(case.reads), tuple(case.writes))
         every = [said]
         if beside is not None:
             every.append(await beside)
@@ -261,6 +281,7 @@ class Driver:
 
     def _before(self) -> dict[str, Any]:
         self.listeners.take()
+        forget_peak()
         return {
             "files": self.plants.picture(),
             "scratch": self._scratch(),
@@ -307,8 +328,8 @@ class Driver:
         harms += [f"intact: {name} is left in scratch" for name in self._scratch() - before["scratch"]]
         if open_files() > before["open"] + 2:
             harms.append(f"host: {open_files() - before['open']} descriptors were left in it")
-        if resident() > before["memory"] + MAX_GROWTH:
-            harms.append(f"host: it grew by {(resident() - before['memory']) >> 20} MB")
+        if (grown := peak() - before["memory"]) > MAX_GROWTH:
+            harms.append(f"host: it grew by {grown >> 20} MB")
         if changed:
             harms += changed[:5]
             self.plants.restore()

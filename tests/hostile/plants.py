@@ -42,6 +42,7 @@ class Plants:
         self.notebook = self.project / "analysis.ipynb"
         self.config = home / ".config" / "workbench"
         self.secret = home / ".config" / "openai" / "key"
+        self.results = self.project / "results"
         self.library = home / "lib"
         self.heartbeat = home / "heartbeat"
         self.out = home / "out"
@@ -70,6 +71,9 @@ class Plants:
             self.library / "usermod.py": "VALUE = 7\n",
             self.project / "pyproject.toml": '[project]\nname = "study"\n',
             self.data: "region,value\n" + "".join(f"r{n % 5},{n}\n" for n in range(200)),
+            self.project / "docs" / ".env": f"KEY={self.canaries['file']}\n",
+            self.project / "docs" / "sub" / "plain.txt": "plain\n",
+            self.project / "docs" / "sub" / ".git" / "config": f"token = {self.canaries['file']}\n",
             self.notebook: '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}\n',
             self.workbench / "journal" / "1.jsonl": f'{{"text": "{self.canaries["record"]}"}}\n',
             picture: f"{self.canaries['record']}\n",
@@ -101,6 +105,8 @@ class Plants:
         with suppress(OSError):  # file systems need not know of attributes
             os.setxattr(self.secret, "user.note", self.canaries["attribute"].encode())
         (self.home / "link").symlink_to(f"/nowhere/{self.canaries['link']}")
+        (self.project / "docs" / "out").symlink_to(self.secret)
+        (self.project / "docs" / "away").symlink_to(self.home / ".config")
         self.sockets.mkdir(exist_ok=True)
         Path("/dev/shm/psm_shared").write_text(self.canaries["shared memory"])  # noqa: S108 - ours in this room
         if self._handle is None:
@@ -147,7 +153,7 @@ class Plants:
         except OSError:
             return
         for entry in entries:
-            if entry in (self.workbench, self.sockets, self.heartbeat):
+            if entry in (self.workbench, self.sockets, self.heartbeat, self.results):
                 continue
             if entry.is_dir() and not entry.is_symlink():
                 yield from self._walk(entry)

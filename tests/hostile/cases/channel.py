@@ -160,8 +160,8 @@ CASES = (
             with os.fdopen(fd, "wb") as file:
                 with pa.ipc.new_file(file, table.schema, **options) as writer: writer.write_table(table)
             return {"$artifact": number}
-        packed = give(pa.table({"x": pa.array([b"\\0" * (64 << 20)] * 16)}), options=pa.ipc.IpcWriteOptions(compression="zstd"))
-        nothing = give(pa.table({"x": pa.nulls(1 << 40)}))
+        packed = give(pa.table({"x": pa.array([b"\\0" * (64 << 20)] * 5)}), options=pa.ipc.IpcWriteOptions(compression="zstd"))
+        nothing = give(pa.table({"x": pa.nulls(1 << 28)}))
         send({"kind": "done", "value": [packed, nothing]})
         os._exit(0)
         """,
@@ -205,5 +205,40 @@ CASES = (
             except Exception as error: pass
         if done: print("PWNED-" + "SERVICE", done)
         """,
+    ),
+    frames(
+        "c16",
+        "large questions whose answers are never taken, all at once",
+        "host",
+        CHANNEL
+        + """
+        import threading
+        class Deaf(dict):
+            def pop(self, *a): time.sleep(1000)
+        line._waiting = Deaf()
+        many = b'{"kind":"call","id":1,"service":"' + b"x" * 400 + b'","params":{"x":[' + b"[]," * 2_000_000 + b"[]]}}"
+        send({"kind": "call", "id": "x" * 4_000_000, "service": "x", "params": {}})
+        for n in range(20): send(many)
+        time.sleep(20)
+        """,
+        seconds=8.0,
+    ),
+    frames(
+        "c17",
+        "the host kept busy with questions while another call works",
+        "alive",
+        CHANNEL
+        + """
+        many = pack(b'{"kind":"progress","text":"x","more":[' + b"0," * 4_000_000 + b"0]}")
+        until = time.time() + 3
+        while time.time() < until: line._channel.sendall(many)
+        """,
+        beside="""
+        from workbench import toolkit
+        began = time.time()
+        for n in range(20): toolkit.progress("still here"); time.sleep(0.05)
+        print("took", time.time() - began)
+        """,
+        seconds=6.0,
     ),
 )

@@ -387,4 +387,60 @@ CASES = (
         attempt(shutil.copy, "t.tar", "@HOME@/copy"); attempt(shutil.move, "t.tar", "@HOME@/moved")
         """,
     ),
+    file(
+        "f29",
+        "hidden files and links out, in a folder that may be read",
+        "leak",
+        """
+        for name in (".env", "sub/.git/config", "out", "away/openai/key", "sub/../.env", "./.env"):
+            print(attempt(lambda: open("@PROJECT@/docs/" + name).read()))
+        print(open("@PROJECT@/docs/sub/plain.txt").read())
+        d = attempt(os.open, "@PROJECT@/docs", os.O_RDONLY)
+        if d is not None:
+            fd = attempt(os.open, ".env", os.O_RDONLY, dir_fd=d)
+            if fd is not None: print(os.read(fd, 100))
+        """,
+        reads=("docs",),
+        bare=False,
+    ),
+    file(
+        "f30",
+        "from a folder that may be written to one that may not",
+        "intact",
+        """
+        folder = "@PROJECT@/results"
+        open(folder + "/fine.txt", "w").write("fine")
+        for target in ("@DATA@", "@NOTEBOOK@", "@SECRET@", "@PROJECT@", "@HOME@"):
+            attempt(os.link, target, folder + "/hard"); attempt(os.symlink, target, folder + "/soft")
+            for path in (folder + "/hard", folder + "/soft", folder + "/soft/new"): attempt(lambda: open(path, "a").write("x"))
+            attempt(os.rename, target, folder + "/moved"); attempt(os.rename, folder + "/fine.txt", target)
+            raw(316, -100, (folder + "/fine.txt").encode(), -100, target.encode(), 2)
+            attempt(os.unlink, folder + "/soft")
+        attempt(os.rename, folder, "@PROJECT@/tools"); attempt(os.rmdir, folder)
+        """,
+        writes=("results",),
+        bare=False,
+    ),
+    file(
+        "f31",
+        "a lease on a file that others want to write",
+        "token",
+        """
+        import fcntl
+        for kind in (0, 1, 2):
+            fd = attempt(os.open, "@DATA@", os.O_RDONLY)
+            if fd is not None and attempt(fcntl.fcntl, fd, 1024, kind) is not None and kind != 2: print("PWNED-" + "LEASE")
+        """,
+    ),
+    file(
+        "f32",
+        "whom the user talks to, by the lists of sockets",
+        "token",
+        """
+        for name in ("tcp", "tcp6", "udp", "unix"):
+            for place in ("/proc/net", "/proc/self/net", f"/proc/{os.getpid()}/net", "/proc/thread-self/net"):
+                text = attempt(lambda: open(f"{place}/{name}").read())
+                if text and ("agent.sock" in text or f"{@TCP@:04X}" in text): print("PWNED-" + name)
+        """,
+    ),
 )

@@ -61,7 +61,7 @@ CASES = (
         from workbench import toolkit
         line = toolkit._Host.call.__self__._line
         held = []
-        for n in range(24):
+        for n in range(12):
             _, fd = line.ask({"kind": "output", "as": "frame", "title": "", "alt": ""})
             held.append(fd)
             for part in range(4): os.write(fd, b"\\1" * (8 << 20))
@@ -86,7 +86,7 @@ CASES = (
         "outcap",
         """
         from workbench import toolkit
-        for n in range(200_000): toolkit.progress("A" * 400)
+        for n in range(50_000): toolkit.progress("A" * 400)
         """,
         bare=False,
     ),
@@ -125,10 +125,10 @@ CASES = (
     ),
     resource(
         "d10",
-        "a hundred thousand small files",
+        "fifty thousand small files",
         "intact",
         """
-        for n in range(100_000): os.close(os.open(f"f{n}", os.O_CREAT | os.O_WRONLY))
+        for n in range(50_000): os.close(os.open(f"f{n}", os.O_CREAT | os.O_WRONLY))
         """,
         bare=False,
         seconds=10.0,
@@ -194,5 +194,6 @@ CASES = (
         def deeper(): return deeper() + 1
         deeper()
         """,
+        seconds=4.0,
     ),
 )
