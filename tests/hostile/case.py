@@ -19,8 +19,8 @@ attack; it must run."""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """`code` is the attack. `then` runs as a call afterwards, `beside` as a call at the same time; their effects count
-    too. `limits` replace default ceilings, `door`: it may ask for a port of its own with `call("door")`. `reads` and `writes` are folders of the project that its tool is
-    permitted.
+    too. `limits` replace default ceilings, `door`: it may ask for a port of its own with `call("door")`. `reads` and
+    `writes` are folders of the project that its tool is permitted.
 
     `bare`: whether it makes sense without a sandbox, and so is first shown doing its harm there.
     """

@@ -50,7 +50,7 @@ GRACE = 3.0
 MAX_TEXT = 2 << 20
 MAX_GROWTH = 300 << 20
 """Bytes that a call may cost its host at most."""
-SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - looked into, not written to
+SHARED = ("/tmp", "/var/tmp", "/dev/shm")
 
 
 def build(level: str, plants: Plants, limits: Limits | None = None) -> Sandbox:
@@ -302,15 +302,14 @@ class Driver:
         harms = []
         until = time.monotonic() + 1.0
         lives = before["family"].keys()
-        while (left := family().keys() - lives - self.servers) and time.monotonic() < until:
+        while (left := family().keys() - lives - self.servers) and time.monotonic() < until:  # noqa: ASYNC110 - nobody tells of the end of a stranger
             await asyncio.sleep(0.02)
         if len(left) > max(
             0, len(lives - family().keys())
         ):  # a worker that waits for the next call may have been renewed
             harms.append(f"survivor: {len(left)} processes are left: {left}")
         if self.plants.heartbeat.exists():
-            while time.monotonic() < until:
-                await asyncio.sleep(0.05)
+            await asyncio.sleep(max(0.0, until - time.monotonic()))
             if time.time() - self.plants.heartbeat.stat().st_mtime < 0.5:
                 harms.append("survivor: the heart still beats")
         heard = self.listeners.take()
@@ -355,7 +354,7 @@ class Driver:
         )
         harms = []
         try:
-            process.wait(case.seconds + 1)  # noqa: ASYNC221 - as above
+            process.wait(case.seconds + 1)
         except subprocess.TimeoutExpired:
             harms.append("time: nothing ends it")
         seconds = time.monotonic() - started
@@ -364,7 +363,7 @@ class Driver:
         said.seconds = 0.0
         harms += self._judge(said, case)
         process.kill()
-        process.wait()  # noqa: ASYNC221 - it was killed
+        process.wait()
         harms += await self._after(before, case)
         for pid in family().keys() - {self.neighbour.pid}:
             with suppress(OSError):

@@ -78,7 +78,7 @@ class Ends:
         during = len(family().keys() - own)
         result = await ended()
         until = time.monotonic() + 1.0
-        while (left := family().keys() - own) and time.monotonic() < until:
+        while (left := family().keys() - own) and time.monotonic() < until:  # noqa: ASYNC110 - nobody tells of the end of a stranger
             await asyncio.sleep(0.02)
         self.found[name] = {"during": during, "left": len(left), "how": result}
 

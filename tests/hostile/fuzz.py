@@ -10,7 +10,7 @@ from tests.hostile.case import Case
 
 CALLS = 500
 """Of one worker, when nothing ends it before."""
-SCRIPT = '''
+SCRIPT = """
 import ctypes, os, random, signal, struct, time
 chance = random.Random(@SEED@)
 libc = ctypes.CDLL(None, use_errno=True)
@@ -39,8 +39,8 @@ for count in range(1, @CALLS@ + 1):
     number = chance.randrange(0, 475)
     if number in (15, 60, 231) or (number in maiming and chance.random() > 0.02): continue
     libc.syscall(ctypes.c_long(number), *[ctypes.c_long(chance.choice(kinds)()) for _ in range(6)])
-    if count % 20 == 0: os.write(2, b"CALLS %d\\n" % count)
-'''
+    if count % 20 == 0: os.write(1, b"CALLS %d\\n" % count)
+"""
 
 
 def fuzzing(seed: int) -> Case:

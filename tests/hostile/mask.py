@@ -39,7 +39,10 @@ MASKS: dict[str, list[list[Step]]] = {
     "landlock is switched off": [answer(number, errno.EOPNOTSUPP) for number in LANDLOCK],
     "landlock says yes and does nothing": [answer(RESTRICT, 0)],
     "landlock refuses to restrict": [answer(RESTRICT, errno.EPERM)],
-    "seccomp is not built in": [answer(SECCOMP, errno.ENOSYS), answer_if(PRCTL, 0, SET_SECCOMP, errno.EINVAL, equal=True)],
+    "seccomp is not built in": [
+        answer(SECCOMP, errno.ENOSYS),
+        answer_if(PRCTL, 0, SET_SECCOMP, errno.EINVAL, equal=True),
+    ],
     "seccomp is refused": [answer(SECCOMP, errno.EINVAL), answer_if(PRCTL, 0, SET_SECCOMP, errno.EINVAL, equal=True)],
     "seccomp says yes and does nothing": [answer(SECCOMP, 0), answer_if(PRCTL, 0, SET_SECCOMP, 0, equal=True)],
     "seccomp knows no notifications": [answer_if(SECCOMP, 1, NEW_LISTENER, errno.EINVAL)],

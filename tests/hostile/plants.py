@@ -108,7 +108,7 @@ class Plants:
         (self.project / "docs" / "out").symlink_to(self.secret)
         (self.project / "docs" / "away").symlink_to(self.home / ".config")
         self.sockets.mkdir(exist_ok=True)
-        Path("/dev/shm/psm_shared").write_text(self.canaries["shared memory"])  # noqa: S108 - ours in this room
+        Path("/dev/shm/psm_shared").write_text(self.canaries["shared memory"])
         if self._handle is None:
             _share(self.canaries["shared memory"].encode())
             self._handle = os.open(self.secret, os.O_RDONLY)
@@ -191,7 +191,7 @@ def facts(path: Path) -> tuple[Any, ...]:
         return ("unreadable", error.errno)
     common: tuple[Any, ...] = (stat.filemode(status.st_mode), status.st_uid, status.st_gid, attributes(path))
     if stat.S_ISLNK(status.st_mode):
-        return (*common, os.readlink(path))
+        return (*common, str(path.readlink()))
     if not stat.S_ISREG(status.st_mode):
         return common
     try:

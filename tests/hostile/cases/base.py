@@ -44,9 +44,9 @@ class Head(str):
         return Head(str(self) + dedent(body))
 
 
-def attack(category: str, id: str, title: str, oracle: Oracle, code: str, **more: Any) -> Case:
+def attack(category: str, name: str, title: str, oracle: Oracle, code: str, **more: Any) -> Case:
     """A case whose script starts with the prelude."""
     for part in ("then", "beside"):
         if part in more:
             more[part] = PRELUDE + dedent(more[part])
-    return Case(id=id, title=title, oracle=oracle, category=category, code=PRELUDE + dedent(code), **more)
+    return Case(id=name, title=title, oracle=oracle, category=category, code=PRELUDE + dedent(code), **more)

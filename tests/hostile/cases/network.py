@@ -134,7 +134,7 @@ CASES = (
         """
         for family, address in ((socket.AF_INET, ("127.0.0.1", 0)), (socket.AF_INET6, ("::1", 0)), (socket.AF_UNIX, "\\0mine"), (socket.AF_UNIX, "sock")):
             s = attempt(socket.socket, family)
-            if s and attempt(s.bind, address) is None and attempt(s.listen) is None and s.getsockname(): 
+            if s and attempt(s.bind, address) is None and attempt(s.listen) is None and s.getsockname():
                 c = attempt(socket.socket, family)
                 if c and attempt(lambda: [c.connect(s.getsockname())]) is not None: print("PWNED-" + "SERVER")
         """,
