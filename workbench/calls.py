@@ -1,6 +1,6 @@
 """The layers around one tool call. Each is a few lines that take a `Call` and give a `Call`.
 
-    audited(limited(sandboxed(...)))
+    audited(approved(limited(sandboxed(...))))
 
 The outermost hears of everything, so that also a call which a limit refused leaves its audit record.
 """
@@ -15,6 +15,7 @@ from typing import Any
 from workbench.core.errors import BudgetExceeded, Denied
 from workbench.core.events import Event, Kind
 from workbench.core.tools import Status, ToolCall, ToolResult
+from workbench.policy.gate import Gate
 from workbench.sandbox.base import Sandbox, Service
 from workbench.sandbox.doors import Doors
 
@@ -51,6 +52,18 @@ def limited(call: Call, admit: Callable[[], None]) -> Call:
         return await call(what)
 
     return limited_call
+
+
+def approved(call: Call, gate: Gate) -> Call:
+    """Calls only what policy, or a person that it asks, allows; the result knows what the tool has reached."""
+
+    async def approved_call(what: ToolCall) -> ToolResult:
+        denied = await gate.admit(what)
+        if denied is not None:
+            return ToolResult(status="denied", error=denied.message, hint=denied.hint)
+        return gate.leave(what, await call(what))
+
+    return approved_call
 
 
 def audited(call: Call, tell: Tell) -> Call:

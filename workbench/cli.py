@@ -75,7 +75,10 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--data", action="append", default=[], metavar="NAME=FILE", help="offer a table; may be repeated")
     ask.add_argument("--plan", action="store_true", help="show the plan, run nothing")
     ask.add_argument("--ask", action="store_true", help="show the steps and ask before they run")
-    ask.add_argument("--yes", action="store_true", help="approve without asking, where --ask has nobody to ask")
+    said = ask.add_mutually_exclusive_group()
+    said.add_argument("--yes", action="store_true", help="approve the steps of --ask and what policy asks about")
+    said.add_argument("--deny", action="store_true", help="answer no without asking, to the same")
+    ask.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="how long a question waits before it means no")
     ask.add_argument("--model", help="model to plan and answer with")
     ask.add_argument("--json", action="store_true", help="print the run as JSON")
     ask.set_defaults(act=_ask)
@@ -110,6 +113,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1_000_000:
+        raise ValueError
+    return seconds
+
+
 def _ask(options: argparse.Namespace) -> int:
     from workbench.bridge import Errands, wait
     from workbench.offer import load_table
@@ -133,7 +143,8 @@ def _ask(options: argparse.Namespace) -> int:
         named=tuple(frames),
         plan_only=options.plan,
         model=options.model,
-        approver=chosen(ask=options.ask, yes=options.yes, line=line, show=plan_text),
+        approver=chosen(yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=plan_text),
+        rounds=options.ask,
     )
     try:
         run = wait(work, errands=errands)

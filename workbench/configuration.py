@@ -1,8 +1,8 @@
 """Loads the settings, once, at the edge: nothing else in the workbench reads the environment.
 
 What wins, first to last: arguments, environment, the user's own `config.toml`, the project's `workbench.toml`. The last
-is committed with a project that may have come from anywhere, so it may only lower limits: a cloned repository never
-chooses an endpoint, a key or a folder.
+is committed with a project that may have come from anywhere, so it may only lower limits, ask and deny: a cloned
+repository never chooses an endpoint, a key or a folder, and never allows anything.
 """
 
 from __future__ import annotations
@@ -44,11 +44,16 @@ def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = No
         "user": env.get("WORKBENCH_USER") or _login(),
     }
     values |= _read(config / "config.toml", allowed=frozenset(Settings.model_fields) - {"config", "project"})
-    values |= {name: env[key] for name in Settings.model_fields if env.get(key := _variable(name))}
+    values |= {name: env[key] for name in Settings.model_fields if name != "policy" and env.get(key := _variable(name))}
     values |= {name: value for name, value in arguments.items() if value is not None}
     settings = _settings(values)
-    narrower = _settings(values | _read(project / "workbench.toml", allowed=_LIMITS))
-    lowered = {name: min(getattr(settings, name), getattr(narrower, name)) for name in _LIMITS}
+    committed = _read(project / "workbench.toml", allowed=_LIMITS | {"policy"})
+    if isinstance(committed.get("policy"), dict) and committed["policy"].get("allow"):
+        raise Unavailable("workbench.toml may not set policy.allow.", hint="Put it into your own config.toml.")
+    narrower = _settings(values | committed)
+    lowered: dict[str, Any] = {name: min(getattr(settings, name), getattr(narrower, name)) for name in _LIMITS}
+    if "policy" in committed:
+        lowered["policy"] = settings.policy.narrowed(narrower.policy)
     return settings.model_copy(update=lowered | {"home": settings.home.absolute()})
 
 

@@ -11,16 +11,15 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench import bridge
-from workbench.calls import audited, limited, sandboxed
+from workbench.calls import approved, audited, limited, sandboxed
 from workbench.configuration import load_settings
-from workbench.core import refs
+from workbench.core import provenance, refs
 from workbench.core.artifacts import Artifact
+from workbench.core.ending import failure, stopped
 from workbench.core.errors import (
-    Cancelled,
     Denied,
     PlanInvalid,
     Refused,
-    ToolFailed,
     TransientError,
     Unavailable,
     WorkbenchError,
@@ -43,8 +42,11 @@ from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planned, Planner
 from workbench.planners.grammar import GrammarPlanner
 from workbench.planners.model import ModelPlanner
+from workbench.policy import planning
 from workbench.policy.approval import Approver, Asked
+from workbench.policy.gate import Gate
 from workbench.policy.limits import RateLimiter
+from workbench.policy.rules import Rules
 from workbench.policy.sanitize import clean_prompt
 from workbench.policy.secrets import redactor
 from workbench.record import Record
@@ -97,13 +99,15 @@ class Workbench:
         plan_only: bool = False,
         model: str | None = None,
         approver: Approver | None = None,
+        rounds: bool = True,
         listeners: tuple[Listener, ...] = (),
         notebook: str = "",
         **frames: pd.DataFrame,
     ) -> Run:
         """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
-        by keyword, or written `@name` in the text may be shown to a remote model with their first rows. With an
-        `approver`, each round of steps runs only when it says yes.
+        by keyword, or written `@name` in the text may be shown to a remote model with their first rows. The
+        `approver` says yes or no where policy asks, and with `rounds` also before each round of steps; without one
+        policy hears no, and rounds run.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
         another WorkbenchError otherwise; each carries `.run` with what was finished.
@@ -117,10 +121,10 @@ class Workbench:
         answer, status = Answer(text="", planner=""), "failed"
         problem: Exception | None = None
         try:
-            asked = _Asked(prompt.text, prompt.notes, offer, stream, model, plan_only, approver)
+            asked = _Asked(prompt.text, prompt.notes, offer, stream, model, plan_only, approver, rounds)
             status, answer, problem = await self._serve(asked)
         except asyncio.CancelledError:
-            status, problem = "cancelled", _stopped(stream)
+            status, problem = "cancelled", stopped(fold(stream.events))
         except WorkbenchError as error:
             problem = error
         except Exception as bug:  # noqa: BLE001 - recorded and logged here, raised again below
@@ -147,37 +151,43 @@ class Workbench:
         )
         planned: Planned | None = await planner.plan(request, tools, stream.tell)
         inputs: dict[str, Artifact] = {}
+        gate, outcome = self._gate(asked), fold(stream.events)
         number = 1
         while planned is not None:
             last = number == self.settings.rounds
-            stream.tell(Kind.PLAN_MADE, _made(planned, number, asked.notes if number == 1 else (), last))
+            sources = planning.seen(request, tools, outcome) | planned.sources
+            made = _made(planned, number, asked.notes if number == 1 else (), last)
+            stream.tell(Kind.PLAN_MADE, made | {"sources": provenance.to_json(sources)})
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
-            if asked.approver and (no := await self._denied(asked, planned.plan, number)):
+            lineage = planning.lineage(sources, outcome)
+            news = planning.difference(planned.plan, lineage) if number > 1 else ()
+            gate.enter(planned.plan, number, news)
+            if no := await self._denied(asked, planned.plan, number, news):
                 if number == 1:
                     raise no
                 break  # what the earlier rounds found is still there
             new = [name for name in _used(planned.plan) if name not in inputs]
             inputs |= await offer.snapshot(new, self.settings.artifacts, stream.run)
             done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
-            await self._executor(stream).run(planned.plan, tools, inputs, stream, done)
+            await self._executor(stream, gate).run(planned.plan, tools, inputs, stream, done, lineage)
             outcome = fold(stream.events)
-            if (problem := _failure(outcome)) is not None:
+            if (problem := failure(outcome)) is not None:
                 return "failed", summarise(outcome), problem
             looks = planned.plan.look and not last
             planned = await planner.look(request, outcome, tools, stream.tell) if looks else None
             number += 1
         return "done", await self._answer(planner, fold(stream.events), stream), None
 
-    async def _denied(self, asked: _Asked, plan: Plan, number: int) -> Denied | None:
+    async def _denied(self, asked: _Asked, plan: Plan, number: int, news: Sequence[str]) -> Denied | None:
         """Ask for approval of a round; None when it was given, else why not, with its steps told as cancelled."""
-        if asked.approver is None:
+        if asked.approver is None or not asked.rounds:
             return None
         await self.memory.barrier()  # a person may take their time
         run = asked.stream.run
-        decision = await asked.approver(Asked(run=run, request=asked.text, plan=plan, round=number))
+        decision = await asked.approver(Asked(run=run, request=asked.text, plan=plan, round=number, difference=news))
         body = {"decision": decision.answer, "by": decision.by, "reason": decision.reason, "round": number}
-        asked.stream.tell(Kind.APPROVAL, body)
+        asked.stream.tell(Kind.APPROVAL, body | {"difference": list(news)})
         if decision.answer == "allow":
             return None
         for step in plan.steps:
@@ -193,16 +203,28 @@ class Workbench:
             why = f"The model did not word this answer ({error.message}); it is put together from the results."
             return Answer(text=f"{summary.text}\n\n{why}", planner=summary.planner)
 
-    def _executor(self, stream: Stream) -> Executor:
+    def _gate(self, asked: _Asked) -> Gate:
+        return Gate(
+            run=asked.stream.run,
+            request=asked.text,
+            rules=Rules(self.settings.policy, str(self.settings.project)),
+            redact=redactor(self._secrets().values()),
+            tell=lambda kind, body, step: asked.stream.tell(kind, body, step=step),
+            approver=asked.approver,
+            durable=self.memory.barrier,
+        )
+
+    def _executor(self, stream: Stream, gate: Gate) -> Executor:
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
             return stream.tell(kind, body, step=step)
 
         bases = {"api.tavily.com": self.settings.tavily_base_url}
         services = host_services(self.memory, self.scope, self._secrets(), bases, tell)
-        inner = sandboxed(self.sandbox, services, self.settings.artifacts, tell)
+        guarded = lambda call, doors: gate.services(call, services(call, doors))  # noqa: E731
+        inner = sandboxed(self.sandbox, guarded, self.settings.artifacts, tell)
         admitted = limited(inner, lambda: self._limits.admit_call(self.settings.user))
         return Executor(
-            audited(admitted, tell),
+            audited(approved(admitted, gate), tell),
             durable=self.memory.barrier,
             parallel=self.settings.parallel,
             on_bug=self._log.bug,
@@ -312,6 +334,7 @@ class _Asked:
     model: str | None
     plan_only: bool
     approver: Approver | None
+    rounds: bool
 
 
 def _made(planned: Planned, number: int, notes: Sequence[str], last: bool) -> dict[str, Any]:
@@ -336,29 +359,6 @@ def _used(plan: Plan) -> list[str]:
     """The offered variables that a plan refers to, each once."""
     found = (ref.variable for step in plan.steps for ref in refs.find(step.params) if ref.variable)
     return list(dict.fromkeys(found))
-
-
-def _failure(outcome: Outcome) -> WorkbenchError | None:
-    """The first failed step as an error, None when every step is done."""
-    lost = [step for step in outcome.steps if step.state is not State.DONE]
-    failed = next((step for step in lost if step.problem is not None), None)
-    if failed is None or failed.problem is None:
-        return ToolFailed(f"{lost[0].id} did not finish.") if lost else None
-    done = len(outcome.steps) - len(lost)
-    kept = f" ({done} of {len(outcome.steps)} steps finished and are kept)" if done else ""
-    return ToolFailed(
-        f"{failed.id} {failed.task}: {failed.problem.message}{kept}",
-        hint=failed.problem.hint,
-        step=failed.id,
-        tool=failed.task,
-    )
-
-
-def _stopped(stream: Stream) -> Cancelled:
-    outcome = fold(stream.events)
-    done = sum(step.state is State.DONE for step in outcome.steps)
-    kept = f"{done} of {len(outcome.steps)} steps finished and are kept." if outcome.steps else "Nothing was run."
-    return Cancelled(f"Stopped. {kept}")
 
 
 def _closing(status: str, answer: Answer, problem: BaseException | None, started: float) -> dict[str, Any]:

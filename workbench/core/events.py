@@ -4,15 +4,18 @@ An event is a fixed envelope and a JSON body. `seq` counts from 0 within a run a
 the event for good. Bodies only ever gain fields. What each kind carries:
 
     run.started     request, user, session, workspace, isolation, notebook, cell; variables: [{name, rows, columns}]
-    plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps
+    plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps;
+                    sources: what the plan is made of, [{kind, label, step}] as in core.provenance
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
                     finish, seconds, error
-    step.intent     tool, version, effect, params_sha256: written before the tool is called
+    step.intent     tool, version, effect, params_sha256, sources (what the call is made of): written before the tool is
+                    called
     step.started    try (1 for the first)
     step.progress   text
     step.retried    try, error, wait: seconds until the next try
-    step.done       value (see core.artifacts), text (what the tool printed), seconds, sources: [{title, url}]
-    step.failed     error {kind, message, hint}, seconds
+    step.done       value (see core.artifacts), text (what the tool printed), seconds, sources: [{title, url}],
+                    provenance: all that the result is made of, [{kind, label, step}]
+    step.failed     error {kind, message, hint}, seconds, provenance
     step.blocked    by: the ids of the steps that failed
     step.uncertain  reason
     step.cancelled  reason
@@ -20,7 +23,8 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     artifact.made   the artifact's fields
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source
     memory.forgotten id
-    approval        decision (allow, deny), by, reason; round: of which steps it was asked
+    approval        decision (allow, deny), by, reason; of a round of steps: round, difference (lines); of one call:
+                    tool, version, params_sha256, question (in words), where, arguments [{path, value (cut), sources}]
     cancelled       reason
     budget          what, limit, used
     run.done        status, error {kind, message, hint} | None, answer {text, planner}, seconds

@@ -23,7 +23,7 @@ def _documented(magic: Any) -> Any:
     """
     option: Any = magic_arguments.argument  # IPython leaves these untyped
     for name, text in lines.OPTIONS.items():
-        magic = option(f"--{name}", help=text, **({} if name == "model" else {"action": "store_true"}))(magic)
+        magic = option(f"--{name}", help=text, **({} if name in lines.VALUED else {"action": "store_true"}))(magic)
     magic = option("request", nargs="*", help="what you want, in words")(magic)
     documented: Any = magic_arguments.magic_arguments
     return documented()(magic)
@@ -87,7 +87,8 @@ class AgentMagics(Magics):
             named=names,
             plan_only=asked.plan,
             model=asked.model,
-            approver=chosen(ask=asked.ask, yes=asked.yes, line=line, show=plan_text),
+            approver=chosen(yes=asked.yes, deny=asked.deny, timeout=asked.timeout, line=line, show=plan_text),
+            rounds=asked.ask,
             listeners=(display.listen,),
         )
         try:
