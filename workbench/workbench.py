@@ -15,7 +15,6 @@ from workbench.calls import approved, audited, limited, sandboxed
 from workbench.configuration import load_settings
 from workbench.core import provenance, refs
 from workbench.core.artifacts import Artifact
-from workbench.core.ending import failure, stopped
 from workbench.core.errors import (
     Denied,
     PlanInvalid,
@@ -30,7 +29,7 @@ from workbench.core.plan import Plan
 from workbench.core.progress import State
 from workbench.core.request import Request, Scope
 from workbench.core.settings import Settings
-from workbench.core.tools import ToolSpec
+from workbench.core.tools import ToolCall, ToolSpec
 from workbench.executor import Executor
 from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
@@ -52,10 +51,13 @@ from workbench.policy.secrets import redactor
 from workbench.record import Record
 from workbench.registry.discover import Found, discover
 from workbench.run import Run
-from workbench.sandbox.base import Level, Sandbox
+from workbench.sandbox.base import Sandbox, Service
+from workbench.sandbox.doors import Doors
 from workbench.sandbox.portable import SpawnedSandbox
 from workbench.services import host_services
+from workbench.status import in_force
 from workbench.telemetry.logs import EventLog
+from workbench.told import closing, failure, made, stopped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,13 +126,13 @@ class Workbench:
             asked = _Asked(prompt.text, prompt.notes, offer, stream, model, plan_only, approver, rounds)
             status, answer, problem = await self._serve(asked)
         except asyncio.CancelledError:
-            status, problem = "cancelled", stopped(fold(stream.events))
+            status, problem = "cancelled", stopped(stream)
         except WorkbenchError as error:
             problem = error
         except Exception as bug:  # noqa: BLE001 - recorded and logged here, raised again below
             self._log.bug(bug)
             problem = bug
-        stream.tell(Kind.RUN_DONE, _closing(status, answer, problem, started))
+        stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
         await self.memory.barrier()
         run = Run(fold(stream.events), self.settings.artifacts)
         if problem is None:
@@ -156,8 +158,8 @@ class Workbench:
         while planned is not None:
             last = number == self.settings.rounds
             sources = planning.seen(request, tools, outcome) | planned.sources
-            made = _made(planned, number, asked.notes if number == 1 else (), last)
-            stream.tell(Kind.PLAN_MADE, made | {"sources": provenance.to_json(sources)})
+            body = made(planned, number, asked.notes if number == 1 else (), last)
+            stream.tell(Kind.PLAN_MADE, body | {"sources": provenance.to_json(sources)})
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
             lineage = planning.lineage(sources, outcome)
@@ -204,11 +206,13 @@ class Workbench:
             return Answer(text=f"{summary.text}\n\n{why}", planner=summary.planner)
 
     def _gate(self, asked: _Asked) -> Gate:
+        redact = redactor(self._secrets().values())
         return Gate(
             run=asked.stream.run,
             request=asked.text,
             rules=Rules(self.settings.policy, str(self.settings.project)),
-            redact=redactor(self._secrets().values()),
+            redact=redact,
+            holds_key=lambda text: redact(text) != text,
             tell=lambda kind, body, step: asked.stream.tell(kind, body, step=step),
             approver=asked.approver,
             durable=self.memory.barrier,
@@ -220,7 +224,10 @@ class Workbench:
 
         bases = {"api.tavily.com": self.settings.tavily_base_url}
         services = host_services(self.memory, self.scope, self._secrets(), bases, tell)
-        guarded = lambda call, doors: gate.services(call, services(call, doors))  # noqa: E731
+
+        def guarded(call: ToolCall, doors: Doors) -> Mapping[str, Service]:
+            return {name: gate.guard(name, service, call) for name, service in services(call, doors).items()}
+
         inner = sandboxed(self.sandbox, guarded, self.settings.artifacts, tell)
         admitted = limited(inner, lambda: self._limits.admit_call(self.settings.user))
         return Executor(
@@ -278,27 +285,9 @@ class Workbench:
         return self.found().tools
 
     def status(self) -> Mapping[str, str]:
-        """What is in force, in words: model, isolation, memory, tools. Asks nobody: no model is called."""
-        chosen = self._model or choose(self.settings)
-        model = "none: plans by grammar, answers from the numbers; set OPENAI_API_KEY or OPENAI_BASE_URL for a model"
-        if chosen is not None:
-            where = f" at {chosen.endpoint}" if chosen.endpoint else ""
-            model = f"{chosen.name or 'the one that the endpoint serves'}{where}"
-        found = self.found()
-        tools = ", ".join(sorted(found.tools)) or "none"
-        if found.untrusted:
-            tools += f"; not trusted yet: {', '.join(sorted(found.untrusted))}"
-        return {
-            "model": model,
-            "isolation": f"{self.sandbox.level}: {_LEVELS[self.sandbox.level]}",
-            "memory": "; ".join([self._place(), *getattr(self.memory, "notices", ())]),
-            "tools": tools,
-        }
-
-    def _place(self) -> str:
-        """Where the memory lies, relative to the project when it is inside."""
-        home, project = self.settings.home, self.settings.project
-        return str(home.relative_to(project)) if home.is_relative_to(project) else str(home)
+        """What is in force, in words, by part: model, isolation, memory, tools."""
+        model = self._model or choose(self.settings)
+        return in_force(self.settings, model=model, sandbox=self.sandbox, memory=self.memory, found=self.found())
 
     async def close(self) -> None:
         """Make everything durable and end what runs. Idempotent."""
@@ -307,14 +296,6 @@ class Workbench:
             if isinstance(model, OpenAIModel):
                 await model.close()
         await self.memory.close()
-
-
-_LEVELS: Mapping[Level, str] = {
-    "none": "tools run in this process",
-    "process": "each tool in a process of its own, without keys; files and network are not closed off",
-    "kernel": "each tool in a process of its own that the kernel confines",
-    "namespace": "each tool in namespaces of its own",
-}
 
 
 def _mentioned(text: str) -> set[str]:
@@ -337,42 +318,10 @@ class _Asked:
     rounds: bool
 
 
-def _made(planned: Planned, number: int, notes: Sequence[str], last: bool) -> dict[str, Any]:
-    """The body of `plan.made` for a round."""
-    more = []
-    if planned.plan.look:
-        more = [
-            f"No further look at the results: this is round {number}, the last one (WORKBENCH_ROUNDS)."
-            if last
-            else "After these steps the planner looks at the results and may add more."
-        ]
-    return {
-        "plan": planned.plan.dump(),
-        "planner": planned.planner,
-        "model": planned.model,
-        "notes": [*planned.notes, *notes, *more],
-        "round": number,
-    }
-
-
 def _used(plan: Plan) -> list[str]:
     """The offered variables that a plan refers to, each once."""
     found = (ref.variable for step in plan.steps for ref in refs.find(step.params) if ref.variable)
     return list(dict.fromkeys(found))
-
-
-def _closing(status: str, answer: Answer, problem: BaseException | None, started: float) -> dict[str, Any]:
-    error = None
-    if isinstance(problem, WorkbenchError):
-        error = {"kind": type(problem).__name__, "message": problem.message, "hint": problem.hint}
-    elif problem is not None:
-        error = {"kind": "InternalError", "message": f"{type(problem).__name__}: {problem}", "hint": "See the log."}
-    return {
-        "status": status,
-        "error": error,
-        "answer": {"text": answer.text, "planner": answer.planner},
-        "seconds": round(time.monotonic() - started, 6),
-    }
 
 
 _current: Workbench | None = None

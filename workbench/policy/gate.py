@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 from workbench.core.errors import Denied
 from workbench.core.events import Event, Kind
 from workbench.core.plan import Plan
-from workbench.core.provenance import Argument, Source, SourceKind, Sources, to_json, untrusted
+from workbench.core.provenance import NONE, Argument, Source, SourceKind, Sources, to_json, untrusted
 from workbench.core.tools import ToolCall, ToolResult, digest
 from workbench.policy.approval import Approver, Asked, AskedCall, nobody, shown
 from workbench.policy.rules import Rules
-from workbench.policy.taint import LOCAL_SERVICES, Judgement, acts, destinations, judge, leaves_machine, reaches
+from workbench.policy.taint import Judgement, acts, destinations, judge, leaves_machine, reaches, stays
 from workbench.policy.words import Wording, leaves
 from workbench.sandbox.base import Service
 
@@ -32,7 +32,7 @@ MAX_RECORDED = 300
 
 
 class Gate:
-    """The gate of one run. `redact` takes the values of secrets out of a text; `durable` is awaited before a question,
+    """The gate of one run. `redact` takes the values of secrets out of a text, `holds_key` finds them; `durable` is awaited before a question,
     for a person may take their time."""
 
     def __init__(
@@ -42,6 +42,7 @@ class Gate:
         request: str,
         rules: Rules,
         redact: Callable[[str], str],
+        holds_key: Callable[[str], bool],
         tell: Tell,
         approver: Approver | None = None,
         durable: Callable[[], Awaitable[None]],
@@ -51,6 +52,7 @@ class Gate:
         self._wording = Wording(request)
         self._rules = rules
         self._redact = redact
+        self._holds_key = holds_key
         self._tell = tell
         self._approver = approver or nobody
         self._durable = durable
@@ -84,11 +86,9 @@ class Gate:
             result = replace(result, status="denied", error=inside.denied.message, hint=inside.denied.hint)
         return replace(result, reached=result.reached | reaches(call) | inside.received)
 
-    def services(self, call: ToolCall, services: Mapping[str, Service]) -> Mapping[str, Service]:
-        """The host functions of one call, each judged when it is called and remembered for what it gives."""
-        return {name: self._guarded(call, name, service) for name, service in services.items()}
+    def guard(self, name: str, service: Service, call: ToolCall) -> Service:
+        """A host function of one call, judged when it is called and remembered for what it gives."""
 
-    def _guarded(self, call: ToolCall, name: str, service: Service) -> Service:
         async def guarded(params: Mapping[str, Any]) -> Any:
             inside = self._inside.get((call.step, call.attempt))
             if inside is None:
@@ -108,7 +108,7 @@ class Gate:
         call = inside.call
         if self._leaks(params):
             return _leak(call.tool.name)
-        if name in LOCAL_SERVICES:
+        if stays(name):
             return None
         hosts = (host,) if name == "http" and (host := _host(params)) else ()
         if rule := self._rules.denies(call, hosts):
@@ -195,8 +195,7 @@ class Gate:
 
     def _leaks(self, params: Any) -> bool:
         """Whether parameters hold the value of a secret, in any of the forms that the redactor knows."""
-        texts = [value if isinstance(value, str) else str(value) for value in leaves(params)]
-        return any(self._redact(text) != text for text in texts)
+        return any(self._holds_key(_text(value)) for value in leaves(params))
 
 
 class _Inside:
@@ -224,10 +223,12 @@ def received_from(service: str, params: Mapping[str, Any]) -> Sources:
     """What an answer of a host function is made of."""
     match service.partition(".")[0]:
         case "http":
+            if service != "http":  # opening a door brings nothing; what comes through it is told as `http`
+                return NONE
             kind, label = SourceKind.WEB, _host(params)
         case "memory":
             if service == "memory.write":
-                return frozenset()
+                return NONE
             kind, label = SourceKind.MEMORY, ""
         case "model" | "image" | "audio":
             kind, label = SourceKind.MODEL, str(params.get("model") or "")
@@ -236,6 +237,10 @@ def received_from(service: str, params: Mapping[str, Any]) -> Sources:
         case _:
             kind, label = SourceKind.TOOL, service
     return frozenset({Source(kind=kind, label=label)})
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
 
 def _host(params: Mapping[str, Any]) -> str:

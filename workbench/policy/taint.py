@@ -17,10 +17,7 @@ from workbench.core.tools import ToolCall, ToolSpec
 from workbench.policy.rules import Rules
 from workbench.policy.words import Wording
 
-LOCAL_SERVICES = frozenset({"model", "model.complete", "memory", "memory.recall", "sql", "sql.query"})
-"""Host functions that send nothing to a place of the tool's choice: text goes to the user's own model endpoint, SQL to
-the databases that they named. What these give is a stranger's all the same. Every other one is judged."""
-
+_LOCAL = frozenset({"model", "model.complete", "memory", "memory.recall", "http.door"})
 _ROWS = frozenset({SourceKind.USER, SourceKind.FRAME, SourceKind.DESCRIPTION})
 
 
@@ -53,9 +50,16 @@ def judge(call: ToolCall, wording: Wording, rules: Rules) -> Judgement:
     return Judgement(answer="ask", why=_why(call.tool), doubtful=doubtful, where=where)
 
 
+def stays(service: str) -> bool:
+    """Whether a host function sends nothing to a place of the tool's choice: text goes to the user's own model endpoint,
+    SQL to the databases that they named, and opening a door sends nothing yet. What these give is a stranger's all the
+    same. Every other function, and every new one, is judged."""
+    return service.partition(".")[0] == "sql" or service in _LOCAL
+
+
 def destinations(tool: ToolSpec) -> tuple[str, ...]:
     """Where arguments of a tool go and what it changes, in words; empty when it tells nobody and changes nothing."""
-    away = [service for service in tool.uses if service not in LOCAL_SERVICES and service != "memory.write"]
+    away = [service for service in tool.uses if not stays(service) and service != "memory.write"]
     found = [*tool.permissions.network] or [f"the host function {service}" for service in away]
     if "memory.write" in tool.uses or ("memory" in tool.uses and tool.effect != "read"):
         found.append("the memory")
@@ -67,7 +71,7 @@ def destinations(tool: ToolSpec) -> tuple[str, ...]:
 
 def leaves_machine(tool: ToolSpec) -> bool:
     """Whether a tool can send something off this machine."""
-    away = {service for service in tool.uses if service not in LOCAL_SERVICES and service != "memory.write"}
+    away = {service for service in tool.uses if not stays(service) and service != "memory.write"}
     return bool(tool.permissions.network or tool.permissions.secrets or away)
 
 
