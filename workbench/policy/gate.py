@@ -32,8 +32,8 @@ MAX_RECORDED = 300
 
 
 class Gate:
-    """The gate of one run. `redact` takes the values of secrets out of a text, `holds_key` finds them; `durable` is awaited before a question,
-    for a person may take their time."""
+    """The gate of one run. `redact` takes the values of secrets out of a text, `holds_key` finds them; `durable` is
+    awaited before a question, for a person may take their time."""
 
     def __init__(
         self,

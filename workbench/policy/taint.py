@@ -51,9 +51,9 @@ def judge(call: ToolCall, wording: Wording, rules: Rules) -> Judgement:
 
 
 def stays(service: str) -> bool:
-    """Whether a host function sends nothing to a place of the tool's choice: text goes to the user's own model endpoint,
-    SQL to the databases that they named, and opening a door sends nothing yet. What these give is a stranger's all the
-    same. Every other function, and every new one, is judged."""
+    """Whether a host function sends nothing to a place of the tool's choice: text goes to the user's own model
+    endpoint, SQL to the databases that they named, and opening a door sends nothing yet. What these give is a
+    stranger's all the same. Every other function, and every new one, is judged."""
     return service.partition(".")[0] == "sql" or service in _LOCAL
 
 
