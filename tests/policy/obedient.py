@@ -211,7 +211,7 @@ def build(server: Server) -> World:
     }
     for name, text in TOOLS.items():
         for word, value in filled.items():
-            text = re.sub(rf"\b{word}\b", lambda _, value=value: repr(value), text)
+            text = re.sub(rf"\b{word}\b", repr(value), text)
         (folder / "config" / "tools" / f"{name}.py").write_text(text)
     server.heard.clear()
     server.replies = [Reply(body={"results": []})]
@@ -222,9 +222,8 @@ def execute(world: World, sql: str, *parameters: str) -> list[Any]:
     import duckdb
 
     with duckdb.connect(str(world.database)) as connection:
-        for statement in sql.split(";"):
-            found = connection.execute(statement, parameters)
-        return found.fetchall()
+        found = [connection.execute(statement, parameters).fetchall() for statement in sql.split(";")]
+    return found[-1]
 
 
 # Where texts are planted: each gives the request of a user who means no harm, the plan that serves it, and its tables.

@@ -99,7 +99,7 @@ class Argument:
     """A part of a call's parameters and where it comes from.
 
     `path` is a JSON pointer into the parameters, `value` what stands there when references are resolved; a key of an
-    inner object is a part of its own. `refs` are the references that gave the value, or a part of a text; none when the
+    inner object is a part of its own (`is_key`), beside what stands under it. `refs` are the references that gave the value, or a part of a text; none when the
     planner wrote it.
     """
 
@@ -107,6 +107,7 @@ class Argument:
     value: Any
     sources: Sources
     refs: tuple[str, ...] = ()
+    is_key: bool = False
 
     @property
     def name(self) -> str:
@@ -151,7 +152,7 @@ class Lineage:
                 yield Argument(path=path, value=value, sources=self.of(ref), refs=(str(ref),))
             elif isinstance(item, Mapping) and item:
                 for key, inner in item.items():
-                    yield Argument(path=f"{path}/{_escaped(key)}", value=key, sources=self.plan)
+                    yield Argument(path=f"{path}/{_escaped(key)}", value=key, sources=self.plan, is_key=True)
                     yield from parts(f"{path}/{_escaped(key)}", inner)
             elif isinstance(item, list | tuple) and item:
                 for index, inner in enumerate(item):

@@ -12,7 +12,8 @@ before allow. A project's committed file may add to deny and ask, never to allow
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -26,7 +27,7 @@ _PATHS = ("path", "file", "filename", "folder", "directory")
 
 
 class Rules:
-    """The rules in force. `project` is its absolute path: paths below it also match relative to it."""
+    """The rules in force. `project` is its absolute path: paths below it match relative to it as well."""
 
     def __init__(self, policy: Policy, project: str = "") -> None:
         self._policy = policy
@@ -84,11 +85,25 @@ class Rules:
             case "argument":
                 values = (argument.name,) if argument is not None else call.params
             case _:
-                values = self._paths(call)
+                return any(self._reaches(path, pattern, argument is None) for path in self._paths(call))
         return any(fnmatchcase(value, pattern) for value in values)
 
-    def _paths(self, call: ToolCall) -> Iterable[str]:
-        """Each path that a call names or was granted, absolute and, below the project, relative to it."""
+    def _reaches(self, path: PurePosixPath, pattern: str, inside: bool) -> bool:
+        """Whether a path is one that a pattern means. `inside`: also when it is a folder that such paths lie in, so that
+        a tool which may read all of a folder does not slip past a rule about a part of it."""
+        names = [str(path)]
+        if self._project and path.is_relative_to(self._project):
+            names.append(str(path.relative_to(self._project)))
+        if any(fnmatchcase(name, pattern) for name in names):
+            return True
+        fixed = re.split(r"[*?\[]", pattern, maxsplit=1)[0]
+        return inside and self._absolute(fixed).is_relative_to(path)
+
+    def _absolute(self, path: str) -> PurePosixPath:
+        return PurePosixPath(posixpath.normpath(posixpath.join(self._project or "/", path)))
+
+    def _paths(self, call: ToolCall) -> Iterator[PurePosixPath]:
+        """Each path that a call names or was granted, absolute."""
         granted = asdict(call.tool.permissions)
         named = [
             str(value)
@@ -96,10 +111,7 @@ class Rules:
             if isinstance(value, str) and name.lower().split("_")[-1] in _PATHS
         ]
         for path in (*granted.get("read", ()), *granted.get("write", ()), *call.reads, *named):
-            whole = PurePosixPath(posixpath.normpath(posixpath.join(self._project or "/", path)))
-            yield str(whole)
-            if self._project and whole.is_relative_to(self._project):
-                yield str(whole.relative_to(self._project))
+            yield self._absolute(path)
 
 
 def _parts(rule: str) -> list[tuple[str, str]]:
