@@ -99,8 +99,8 @@ class Argument:
     """A part of a call's parameters and where it comes from.
 
     `path` is a JSON pointer into the parameters, `value` what stands there when references are resolved; a key of an
-    inner object is a part of its own (`is_key`), beside what stands under it. `refs` are the references that gave the value, or a part of a text; none when the
-    planner wrote it.
+    inner object is a part of its own (`is_key`), beside what stands under it. `refs` are the references that gave the
+    value, or a part of a text; none when the planner wrote it.
     """
 
     path: str

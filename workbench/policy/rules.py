@@ -89,8 +89,8 @@ class Rules:
         return any(fnmatchcase(value, pattern) for value in values)
 
     def _reaches(self, path: PurePosixPath, pattern: str, inside: bool) -> bool:
-        """Whether a path is one that a pattern means. `inside`: also when it is a folder that such paths lie in, so that
-        a tool which may read all of a folder does not slip past a rule about a part of it."""
+        """Whether a path is one that a pattern means. `inside`: also when it is a folder that such paths lie in, so
+        that a tool which may read all of a folder does not slip past a rule about a part of it."""
         names = [str(path)]
         if self._project and path.is_relative_to(self._project):
             names.append(str(path.relative_to(self._project)))

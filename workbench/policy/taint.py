@@ -59,8 +59,9 @@ def stays(service: str) -> bool:
 
 def destinations(tool: ToolSpec) -> tuple[str, ...]:
     """Where arguments of a tool go and what it changes, in words; empty when it tells nobody and changes nothing."""
-    away = [service for service in tool.uses if not stays(service) and service != "memory.write"]
-    found = [*tool.permissions.network] or [f"the host function {service}" for service in away]
+    found = [*tool.permissions.network] or [f"the host function {service}" for service in _away(tool)]
+    if tool.permissions.secrets and not found:
+        found.append(f"what {', '.join(tool.permissions.secrets)} opens")
     if "memory.write" in tool.uses or ("memory" in tool.uses and tool.effect != "read"):
         found.append("the memory")
     found += [f"files in {folder}" for folder in asdict(tool.permissions).get("write", ())]
@@ -71,8 +72,11 @@ def destinations(tool: ToolSpec) -> tuple[str, ...]:
 
 def leaves_machine(tool: ToolSpec) -> bool:
     """Whether a tool can send something off this machine."""
-    away = {service for service in tool.uses if not stays(service) and service != "memory.write"}
-    return bool(tool.permissions.network or tool.permissions.secrets or away)
+    return bool(tool.permissions.network or tool.permissions.secrets or _away(tool))
+
+
+def _away(tool: ToolSpec) -> list[str]:
+    return [service for service in tool.uses if not stays(service) and service != "memory.write"]
 
 
 def acts(tool: ToolSpec) -> bool:
