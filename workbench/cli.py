@@ -13,11 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from workbench.core.errors import Cancelled, Refused, WorkbenchError
+from workbench.core.errors import Cancelled, Denied, Refused, WorkbenchError
 
 if TYPE_CHECKING:
     from workbench.run import Run
 
+_YES = ("y", "yes")
 NOTEBOOK = "notebooks/01_first_request.ipynb"
 
 
@@ -108,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("query", help="one SELECT over runs, steps, events, model_calls, tool_calls, …")
         if name == "trust":
             verb.add_argument("path", type=Path, help="the tool file")
+            verb.add_argument("--yes", action="store_true", help="trust it without asking")
         if name == "demo":
             verb.add_argument("--out", type=Path, default=Path("out"), help="folder for the HTML (out)")
     return parser
@@ -183,18 +185,21 @@ def _as_json(run: Run) -> dict[str, Any]:
 
 
 def _tools(options: argparse.Namespace) -> None:
+    from workbench.registry.grants import asks_for, may
+    from workbench.registry.trust import Trust
     from workbench.workbench import current
 
-    found = current().found()
+    found, settings = current().found(), current().settings
     rows: list[tuple[str, ...]]
-    rows = [(name, spec.origin, spec.effect, spec.summary) for name, spec in sorted(found.tools.items())]
-    rows += [(name, "not trusted", spec.effect, spec.summary) for name, spec in sorted(found.untrusted.items())]
-    _table(("tool", "from", "effect", "what it does"), rows, options.json)
+    rows = [(name, spec.origin, spec.effect, may(spec), spec.summary) for name, spec in sorted(found.tools.items())]
+    waiting = sorted(found.untrusted.items())
+    rows += [(name, "not trusted", spec.effect, may(spec), spec.summary) for name, spec in waiting]
+    _table(("tool", "from", "effect", "may", "what it does"), rows, options.json)
     for line in (*found.problems, *found.shadowed):
         print(line, file=sys.stderr)
-    if found.untrusted:
-        path = next(iter(found.untrusted.values())).path
-        print(f"Read a file before you trust it: workbench trust {path}", file=sys.stderr)
+    trust = Trust(settings.config, settings.project)
+    for name, spec in waiting:
+        print(f"{name}: {asks_for(spec, trust)} Read it, then: workbench trust {spec.path}", file=sys.stderr)
 
 
 def _models(options: argparse.Namespace) -> int:
@@ -257,6 +262,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _trust(options: argparse.Namespace) -> None:
+    from workbench.registry.grants import asks_for
     from workbench.registry.spec import describe
     from workbench.registry.trust import Trust
     from workbench.workbench import current
@@ -269,18 +275,12 @@ def _trust(options: argparse.Namespace) -> None:
     if spec is None:
         raise Refused(f"{options.path} is not a tool.", hint="A tool has PERMISSIONS and a function run.")
     settings = current().settings
-    Trust(settings.config, settings.project).trust(spec)
-    print(f"Trusted {spec.name} as it is now ({spec.version[:12]}): {_permissions(spec)}. A change asks again.")
-
-
-def _permissions(spec: Any) -> str:
-    parts = [
-        f"network {', '.join(spec.permissions.network)}" if spec.permissions.network else "no network",
-        f"secrets {', '.join(spec.permissions.secrets)}" if spec.permissions.secrets else "no secrets",
-        f"may call {', '.join(spec.uses)}" if spec.uses else "calls nothing of the host",
-        f"effect {spec.effect}",
-    ]
-    return "; ".join(parts)
+    trust = Trust(settings.config, settings.project)
+    print(f"{spec.name} ({spec.version[:12]}): {spec.summary}\n{asks_for(spec, trust)}")
+    if not options.yes and sys.stdin.isatty() and input("Trust it as it is now? [y/N] ").strip().lower() not in _YES:
+        raise Denied(f"{spec.name} is not trusted.")
+    trust.trust(spec)
+    print(f"Trusted {spec.name} as it is now. A change asks again.")
 
 
 def _demo(options: argparse.Namespace) -> int:

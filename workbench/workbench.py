@@ -50,6 +50,7 @@ from workbench.policy.sanitize import clean_prompt
 from workbench.policy.secrets import redactor
 from workbench.record import Record
 from workbench.registry.discover import Found, discover
+from workbench.registry.trust import Trust
 from workbench.run import Run
 from workbench.sandbox.base import Sandbox, Service
 from workbench.sandbox.doors import Doors
@@ -216,6 +217,7 @@ class Workbench:
             tell=lambda kind, body, step: asked.stream.tell(kind, body, step=step),
             approver=asked.approver,
             durable=self.memory.barrier,
+            first_use=Trust(self.settings.config, self.settings.project).first_use,
         )
 
     def _executor(self, stream: Stream, gate: Gate) -> Executor:

@@ -38,12 +38,16 @@ def status(workbench: Workbench) -> Table:
 
 def tools(workbench: Workbench, rest: str = "") -> Table:
     """The tools that may be used, and why others may not."""
+    from workbench.registry.grants import asks_for, may
+    from workbench.registry.trust import Trust
+
     found = workbench.found()
-    rows = [(name, spec.origin, spec.effect, spec.summary) for name, spec in sorted(found.tools.items())]
+    rows = [(name, spec.origin, spec.effect, may(spec), spec.summary) for name, spec in sorted(found.tools.items())]
     notes = [*found.problems, *found.shadowed]
+    trust = Trust(workbench.settings.config, workbench.settings.project)
     for name, spec in sorted(found.untrusted.items()):
-        notes.append(f"{name} is not trusted yet. Read it, then: workbench trust {spec.path}")
-    return Table(("tool", "from", "effect", "what it does"), rows, notes)
+        notes.append(f"{name} is not trusted yet. {asks_for(spec, trust)} Read it, then: workbench trust {spec.path}")
+    return Table(("tool", "from", "effect", "may", "what it does"), rows, notes)
 
 
 def runs(workbench: Workbench, rest: str = "") -> Table:

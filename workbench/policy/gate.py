@@ -18,7 +18,7 @@ from workbench.core.errors import Denied
 from workbench.core.events import Event, Kind
 from workbench.core.plan import Plan
 from workbench.core.provenance import NONE, Argument, Source, SourceKind, Sources, to_json, untrusted
-from workbench.core.tools import ToolCall, ToolResult, digest
+from workbench.core.tools import ToolCall, ToolResult, ToolSpec, digest
 from workbench.policy.approval import Approver, Asked, AskedCall, nobody, shown
 from workbench.policy.rules import Rules
 from workbench.policy.taint import Judgement, acts, destinations, judge, leaves_machine, reaches, stays
@@ -33,7 +33,8 @@ MAX_RECORDED = 300
 
 class Gate:
     """The gate of one run. `redact` takes the values of secrets out of a text, `holds_key` finds them; `durable` is
-    awaited before a question, for a person may take their time."""
+    awaited before a question, for a person may take their time. `first_use` gives what a tool may do and was not seen
+    to do before: it is told at the step."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Gate:
         tell: Tell,
         approver: Approver | None = None,
         durable: Callable[[], Awaitable[None]],
+        first_use: Callable[[ToolSpec], Sequence[str]] = lambda tool: (),
     ) -> None:
         self._run = run
         self._request = request
@@ -56,6 +58,7 @@ class Gate:
         self._tell = tell
         self._approver = approver or nobody
         self._durable = durable
+        self._first_use = first_use
         self._turn = asyncio.Lock()
         self._answers: dict[str, Denied | None] = {}
         self._inside: dict[tuple[str, int], _Inside] = {}
@@ -74,6 +77,8 @@ class Gate:
         judged = judge(call, self._wording, self._rules)
         denied = await self._settle(call, judged, call.request_sha256())
         if denied is None:
+            if new := self._first_use(call.tool):
+                self._tell(Kind.STEP_PROGRESS, {"text": f"for the first time here: {', '.join(new)}"}, call.step)
             self._inside[call.step, call.attempt] = _Inside(call, reaches(call))
         return denied
 
