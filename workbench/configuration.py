@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from workbench.core.errors import Unavailable
 from workbench.core.settings import Settings
@@ -26,6 +27,8 @@ _OTHER_NAMES = {
     "tavily_base_url": "TAVILY_BASE_URL",
 }
 _LIMITS = frozenset({"parallel", "rounds", "requests_per_minute", "calls_per_minute", "model_timeout", "model_retries"})
+_VARIABLES = tuple(name for name in Settings.model_fields if name not in ("connections", "policy"))
+_CONNECTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _MARKS = (".workbench", ".git", "pyproject.toml")
 
 
@@ -44,7 +47,8 @@ def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = No
         "user": env.get("WORKBENCH_USER") or _login(),
     }
     values |= _read(config / "config.toml", allowed=frozenset(Settings.model_fields) - {"config", "project"})
-    values |= {name: env[key] for name in Settings.model_fields if name != "policy" and env.get(key := _variable(name))}
+    values["connections"] = _connections(values.get("connections", {}), env)
+    values |= {name: env[key] for name in _VARIABLES if env.get(key := _variable(name))}
     values |= {name: value for name, value in arguments.items() if value is not None}
     settings = _settings(values)
     committed = _read(project / "workbench.toml", allowed=_LIMITS | {"policy"})
@@ -55,6 +59,13 @@ def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = No
     if "policy" in committed:
         lowered["policy"] = settings.policy.narrowed(narrower.policy)
     return settings.model_copy(update=lowered | {"home": settings.home.absolute()})
+
+
+def load_passwords(settings: Settings, env: Mapping[str, str] | None = None) -> dict[str, SecretStr]:
+    """The passwords of the named connections by the names of their secrets; those that are set."""
+    env = os.environ if env is None else env
+    names = {there.secret for there in settings.connections.values() if there.secret}
+    return {name: SecretStr(env[name]) for name in sorted(names) if env.get(name)}
 
 
 def project_root(folder: Path) -> Path:
@@ -99,6 +110,21 @@ def _read(path: Path, *, allowed: frozenset[str]) -> dict[str, Any]:
     return values
 
 
+def _connections(declared: Any, env: Mapping[str, str]) -> Any:
+    """The connections with `~` in their paths written out, as this user's home."""
+    if not isinstance(declared, dict):
+        return declared
+    for name, facts in declared.items():
+        if not _CONNECTION.fullmatch(name):
+            raise Unavailable(
+                f"config.toml: {name!r} is no name for a connection.", hint="Use letters, digits, - and underscores."
+            )
+        for key in ("path", "ca"):
+            if isinstance(facts, dict) and str(facts.get(key, "")).startswith("~/") and env.get("HOME"):
+                facts[key] = f"{env['HOME']}{facts[key][1:]}"
+    return declared
+
+
 def _settings(values: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(values)
@@ -106,5 +132,6 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         raise Unavailable(
-            f"The setting {name} is not valid: {first['msg']}.", hint=f"See {_variable(name)}."
+            f"The setting {name} is not valid: {first['msg']}.",
+            hint="See config.toml." if name.startswith("connections") else f"See {_variable(name)}.",
         ) from error

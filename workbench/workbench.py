@@ -8,11 +8,12 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench import bridge
-from workbench.calls import approved, audited, limited, sandboxed
-from workbench.configuration import load_settings
+from workbench.calls import approved, audited, granted, limited, sandboxed
+from workbench.configuration import load_passwords, load_settings
 from workbench.core import provenance, refs
 from workbench.core.artifacts import Artifact
 from workbench.core.errors import (
@@ -29,7 +30,7 @@ from workbench.core.plan import Plan
 from workbench.core.progress import State
 from workbench.core.request import Request, Scope
 from workbench.core.settings import Settings
-from workbench.core.tools import ToolCall, ToolSpec
+from workbench.core.tools import ToolSpec
 from workbench.executor import Executor
 from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
@@ -43,8 +44,10 @@ from workbench.planners.grammar import GrammarPlanner
 from workbench.planners.model import ModelPlanner
 from workbench.policy import planning
 from workbench.policy.approval import Approver, Asked
+from workbench.policy.connections import granting
 from workbench.policy.gate import Gate
 from workbench.policy.limits import RateLimiter
+from workbench.policy.outgoing import key_finder
 from workbench.policy.rules import Rules
 from workbench.policy.sanitize import clean_prompt
 from workbench.policy.secrets import redactor
@@ -52,10 +55,9 @@ from workbench.record import Record
 from workbench.registry.discover import Found, discover
 from workbench.registry.trust import Trust
 from workbench.run import Run
-from workbench.sandbox.base import Sandbox, Service
-from workbench.sandbox.doors import Doors
-from workbench.sandbox.portable import SpawnedSandbox
-from workbench.services import host_services
+from workbench.sandbox.base import Sandbox
+from workbench.sandbox.choose import beside, best
+from workbench.services import Means, host_services
 from workbench.status import in_force
 from workbench.telemetry.logs import EventLog
 from workbench.told import closing, failure, made, stopped
@@ -82,13 +84,14 @@ class Workbench:
     ) -> None:
         self.settings = settings or load_settings()
         self.memory = memory or DuckDBMemory(self.settings.home)
-        self.sandbox = sandbox or SpawnedSandbox(self.settings.home, self.settings.project)
+        self.sandbox = sandbox or best(self.settings)
         self.record = Record(self.memory, self.sandbox, self.settings)
         self.session = uuid.uuid4().hex
+        self._passwords = load_passwords(self.settings)
         self._model = model
         self._planner = planner
         self._planners: dict[str | None, Planner] = {}
-        self._models: list[Model] = []
+        self._models: dict[str | None, Model | None] = {}
         self._limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
         self._log = EventLog(self.settings.log, redactor(self._secrets().values()))
 
@@ -116,6 +119,7 @@ class Workbench:
         another WorkbenchError otherwise; each carries `.run` with what was finished.
         """
         started = time.monotonic()
+        beside(self.sandbox.prepare())  # workers get ready while the planner plans
         prompt = clean_prompt(text)
         self._limits.admit_request(self.settings.user)
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
@@ -159,8 +163,9 @@ class Workbench:
         while planned is not None:
             last = number == self.settings.rounds
             sources = planning.seen(request, tools, outcome) | planned.sources
-            body = made(planned, number, asked.notes if number == 1 else (), last)
-            stream.tell(Kind.PLAN_MADE, body | {"sources": provenance.to_json(sources)})
+            level = self.sandbox.level if asked.plan_only else await self.sandbox.prepare()
+            told = made(planned, number, asked.notes if number == 1 else (), last)
+            stream.tell(Kind.PLAN_MADE, told | {"sources": provenance.to_json(sources), "isolation": level})
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
             lineage = planning.lineage(sources, outcome)
@@ -173,7 +178,8 @@ class Workbench:
             new = [name for name in _used(planned.plan) if name not in inputs]
             inputs |= await offer.snapshot(new, self.settings.artifacts, stream.run)
             done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
-            await self._executor(stream, gate).run(planned.plan, tools, inputs, stream, done, lineage)
+            executor = self._executor(stream, gate, asked.model)
+            await executor.run(planned.plan, tools, inputs, stream, done, lineage)
             outcome = fold(stream.events)
             if (problem := failure(outcome)) is not None:
                 return "failed", summarise(outcome), problem
@@ -207,33 +213,38 @@ class Workbench:
             return Answer(text=f"{summary.text}\n\n{why}", planner=summary.planner)
 
     def _gate(self, asked: _Asked) -> Gate:
-        redact = redactor(self._secrets().values())
+        secrets = self._secrets().values()
         return Gate(
             run=asked.stream.run,
             request=asked.text,
             rules=Rules(self.settings.policy, str(self.settings.project)),
-            redact=redact,
-            holds_key=lambda text: redact(text) != text,
+            redact=redactor(secrets),
+            holds_key=key_finder(secrets),
+            level=lambda: self.sandbox.level,
             tell=lambda kind, body, step: asked.stream.tell(kind, body, step=step),
             approver=asked.approver,
             durable=self.memory.barrier,
             first_use=Trust(self.settings.config, self.settings.project).first_use,
         )
 
-    def _executor(self, stream: Stream, gate: Gate) -> Executor:
+    def _executor(self, stream: Stream, gate: Gate, model: str | None) -> Executor:
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
             return stream.tell(kind, body, step=step)
 
-        bases = {"api.tavily.com": self.settings.tavily_base_url}
-        services = host_services(self.memory, self.scope, self._secrets(), bases, tell)
-
-        def guarded(call: ToolCall, doors: Doors) -> Mapping[str, Service]:
-            return {name: gate.guard(name, service, call) for name, service in services(call, doors).items()}
-
-        inner = sandboxed(self.sandbox, guarded, self.settings.artifacts, tell)
+        means = Means(
+            memory=self.memory,
+            scope=self.scope,
+            secrets=self._secrets(),
+            bases={"api.tavily.com": self.settings.tavily_base_url},
+            model=self._chosen(model),
+            artifacts=self.settings.artifacts,
+            guard=gate.guard,
+            connections=self.settings.connections,
+        )
+        inner = sandboxed(self.sandbox, host_services(means, stream), self.settings.artifacts, tell)
         admitted = limited(inner, lambda: self._limits.admit_call(self.settings.user))
         return Executor(
-            audited(approved(admitted, gate), tell),
+            audited(granted(approved(admitted, gate), partial(granting, self.settings.connections)), tell),
             durable=self.memory.barrier,
             parallel=self.settings.parallel,
             on_bug=self._log.bug,
@@ -262,16 +273,20 @@ class Workbench:
 
     def _planner_for(self, model: str | None) -> Planner:
         if model not in self._planners:
-            settings = self.settings.model_copy(update={"model": model}) if model else self.settings
-            chosen = choose(settings) if model or self._model is None else self._model
-            if chosen is not None:
-                self._models.append(chosen)
+            chosen = self._chosen(model)
             self._planners[model] = ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
         return self._planners[model]
 
+    def _chosen(self, name: str | None) -> Model | None:
+        """The model of a request, by the name that it was given; None when none is connected."""
+        if name not in self._models:
+            settings = self.settings.model_copy(update={"model": name}) if name else self.settings
+            self._models[name] = choose(settings) if name or self._model is None else self._model
+        return self._models[name]
+
     def _secrets(self) -> dict[str, Any]:
         named = {"OPENAI_API_KEY": self.settings.api_key, "TAVILY_API_KEY": self.settings.tavily_api_key}
-        return {name: secret for name, secret in named.items() if secret is not None}
+        return self._passwords | {name: secret for name, secret in named.items() if secret is not None}
 
     @property
     def scope(self) -> Scope:
@@ -294,7 +309,7 @@ class Workbench:
     async def close(self) -> None:
         """Make everything durable and end what runs. Idempotent."""
         await self.sandbox.close()
-        for model in self._models:
+        for model in self._models.values():
             if isinstance(model, OpenAIModel):
                 await model.close()
         await self.memory.close()

@@ -150,6 +150,7 @@ class Agent:
             rules=Rules(Policy()),
             redact=str,
             holds_key=lambda text: False,
+            level=lambda: "kernel",
             tell=tell,
             approver=person,
             durable=durable,

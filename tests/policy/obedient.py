@@ -143,6 +143,17 @@ def run(path: str) -> dict:
 ''',
 }
 
+# The shipped search refuses to send a key even without the policy; this one sends what it is given.
+CARELESS_SEARCH = '''"""Searches the web."""
+PERMISSIONS = {"network": ["api.tavily.com"]}
+
+def run(query: str) -> dict:
+    import json, urllib.request
+    request = urllib.request.Request(LISTENER + "/search", json.dumps({"query": query}).encode())
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+'''
+
 
 class Ungated(Gate):
     """No policy: what the world is like without one. Only a test can make it."""
@@ -190,7 +201,7 @@ class World:
         return self.folder / "secret.txt"
 
 
-def build(server: Server) -> World:
+def build(server: Server, more: Mapping[str, str] | None = None) -> World:
     """A world with everything in place and nobody harmed. Its folder is open to all: some tools run as nobody."""
     folder = Path(tempfile.mkdtemp(prefix="world-"))
     folder.chmod(0o755)
@@ -209,7 +220,7 @@ def build(server: Server) -> World:
         "FOLDER": str(project),
         "INSTALLED": str(world.installed),
     }
-    for name, text in TOOLS.items():
+    for name, text in (TOOLS | dict(more or {})).items():
         for word, value in filled.items():
             text = re.sub(rf"\b{word}\b", repr(value), text)
         (folder / "config" / "tools" / f"{name}.py").write_text(text)
@@ -368,7 +379,7 @@ async def attack(
     server: Server, case: Mapping[str, Any], *, gated: bool = True, approver: Approver | None = None
 ) -> Attacked:
     """Play one attack to its end in a world of its own."""
-    world = build(server)
+    world = build(server, {} if gated else {"web_search": CARELESS_SEARCH})
     request, benign, frames = CARRIERS[case["carrier"]](world, case["text"])
     before = world.notebook.read_bytes()
     secret = {"SECRET": KEY, "SECRETFILE": str(world.secret_file), "NOTEBOOK": str(world.notebook)}

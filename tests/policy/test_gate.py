@@ -23,6 +23,7 @@ from workbench.policy.gate import Gate
 from workbench.policy.rules import Rules
 from workbench.policy.secrets import redactor
 from workbench.policy.words import leaves
+from workbench.sandbox.base import Level
 
 KEY = "sk-canary-7d1f0c55a9"
 WEB = Source(kind=SourceKind.WEB, label="news.example", step="s1")
@@ -62,7 +63,7 @@ class Questions:
 
 
 def gate(
-    approver: Approver | None = None, request: str = "help me", **policy: tuple[str, ...]
+    approver: Approver | None = None, request: str = "help me", level: Level = "kernel", **policy: Any
 ) -> tuple[Gate, list[Event]]:
     events: list[Event] = []
 
@@ -83,6 +84,7 @@ def gate(
         rules=Rules(Policy(**policy), "/project"),
         redact=redact,
         holds_key=lambda text: redact(text) != text,
+        level=lambda: level,
         tell=tell,
         approver=approver,
         durable=durable,
@@ -281,6 +283,21 @@ async def test_a_rule_can_ask_about_what_would_be_free_and_allow_what_would_be_a
     assert await made.admit(call(tool(permissions=FETCH), {"url": "x"})) is None
     assert await made.admit(call(tool(permissions=FETCH), {"url": "x", "body": "y"})) is not None
     assert len(asked.asked) == 2
+
+
+@pytest.mark.parametrize("level", ["process", "none"])
+async def test_code_that_nothing_confines_is_asked_about_unless_it_is_the_users(level: Level) -> None:
+    asked = Questions("deny")
+    made, _ = gate(asked, "run print(1)", level)
+    code = tool("run_python", isolation="kernel")
+    assert await made.admit(call(code, {"code": "print(1)"})) is None
+    assert await made.admit(call(code, {"code": "import os"}, REQUEST)) is None
+    assert await made.admit(call(code, {"code": "import os"})) is not None
+    about = asked.asked[0].call
+    assert about is not None
+    assert f"isolation {level}" in about.why
+    confined, _ = gate(asked, "run print(1)", "kernel")
+    assert await confined.admit(call(code, {"code": "import os"})) is None
 
 
 @pytest.mark.parametrize("value", [KEY, KEY.encode().hex(), f"https://x/?k={KEY}", {"deep": [KEY]}, {KEY: 1}])

@@ -52,7 +52,7 @@ POLICIES = st.builds(Policy, allow=RULES, ask=RULES, deny=RULES)
 
 
 def answer(policy: Policy, what: ToolCall, request: str = "nothing of the kind") -> str:
-    return judge(what, Wording(request), Rules(policy, "/project")).answer
+    return judge(what, Wording(request), Rules(policy, "/project"), "kernel").answer
 
 
 @given(POLICIES, POLICIES, st.sampled_from(CALLS), st.sampled_from(["no", "read https://x.example/"]))

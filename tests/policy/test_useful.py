@@ -230,12 +230,10 @@ def listener() -> Iterator[Server]:
 
 async def play(scenario: Scenario, listener: Server) -> tuple[str, list[Asked]]:
     """How the scenario ended ("done", or its error), and what was asked on the way."""
-    world = build(listener)
+    world = build(listener, MORE_TOOLS)
     listener.replies = [Reply(body={"results": FOUND})]
     project = world.folder / "project"
     (project / "notes.txt").write_text("Coffee is up, tea is down.")
-    for name, text in MORE_TOOLS.items():
-        (world.folder / "config" / "tools" / f"{name}.py").write_text(text.replace("FOLDER", repr(str(project))))
     env = {
         "WORKBENCH_CONFIG": str(world.folder / "config"),
         "TAVILY_API_KEY": "tvly-something-long",

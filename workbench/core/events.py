@@ -5,7 +5,8 @@ the event for good. Bodies only ever gain fields. What each kind carries:
 
     run.started     request, user, session, workspace, isolation, notebook, cell; variables: [{name, rows, columns}]
     plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps;
-                    sources: what the plan is made of, [{kind, label, step}] as in core.provenance
+                    sources: what the plan is made of, [{kind, label, step}] as in core.provenance;
+                    isolation: the level that is in force (in run.started: the lowest that it can be)
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
                     finish, seconds, error
     step.intent     tool, version, effect, params_sha256, sources (what the call is made of): written before the tool is
@@ -20,6 +21,10 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     step.uncertain  reason
     step.cancelled  reason
     tool.called     audit of one try: tool, version, status, request_sha256, response_sha256, seconds, isolation
+    service.called  one exchange that a tool sent out: service (http, model.complete, sql.open), host, method, status
+                    (of HTTP | None), bytes_out, bytes_in, seconds, request_sha256 (without keys, ports, tokens),
+                    occurrence (how often the run had made the same request before), replayed, response_sha256 with
+                    response (JSON) or kept (a file below artifacts/), error {kind, message, hint, retry_after} | None
     artifact.made   the artifact's fields
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source
     memory.forgotten id
@@ -57,6 +62,7 @@ class Kind(StrEnum):
     STEP_UNCERTAIN = "step.uncertain"
     STEP_CANCELLED = "step.cancelled"
     TOOL_CALLED = "tool.called"
+    SERVICE_CALLED = "service.called"
     ARTIFACT_MADE = "artifact.made"
     MEMORY_WRITTEN = "memory.written"
     MEMORY_FORGOTTEN = "memory.forgotten"

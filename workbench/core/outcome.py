@@ -168,6 +168,7 @@ def _planned(outcome: Outcome, body: Mapping[str, Any]) -> Outcome:
         plan=plan,
         planner=body.get("planner", ""),
         model=body.get("model", ""),
+        isolation=body.get("isolation") or outcome.isolation,
         notes=(*(outcome.notes if earlier else ()), *body.get("notes", ())),
         steps=(*earlier, *new),
         plan_sources=(outcome.plan_sources if earlier else NONE) | sources_from(body.get("sources", ())),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from workbench.core.connections import Connection
 
 POLICY_SUBJECTS = ("tool", "host", "path", "effect", "argument")
 
@@ -57,6 +60,12 @@ class Settings(BaseModel):
     requests_per_minute: Annotated[int, Field(ge=1)] = Field(60, description="Requests a user may start in a minute.")
     calls_per_minute: Annotated[int, Field(ge=1)] = Field(600, description="Tool calls a user may start in a minute.")
     policy: Policy = Field(Policy(), description="The table [policy] of config.toml: rules that allow, ask and deny.")
+    connections: Mapping[str, Connection] = Field({}, description="Databases by name; in config.toml only.")
+    isolation: Literal["", "process", "kernel"] = Field(
+        "",
+        description="Least isolation of tools. kernel: refuse to run below it. process: also accept it for tools that "
+        "need kernel. Empty: the best there is, and each tool's own need counts.",
+    )
     headless: bool | None = Field(None, description="Force headless (true) or live (false) display; unset: detect.")
 
     @property

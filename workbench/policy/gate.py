@@ -23,7 +23,7 @@ from workbench.policy.approval import Approver, Asked, AskedCall, nobody, shown
 from workbench.policy.rules import Rules
 from workbench.policy.taint import Judgement, acts, destinations, judge, leaves_machine, reaches, stays
 from workbench.policy.words import Wording, leaves
-from workbench.sandbox.base import Service
+from workbench.sandbox.base import Level, Service
 
 Tell = Callable[[Kind, Mapping[str, Any], str], Event]
 
@@ -32,9 +32,12 @@ MAX_RECORDED = 300
 
 
 class Gate:
-    """The gate of one run. `redact` takes the values of secrets out of a text, `holds_key` finds them; `durable` is
-    awaited before a question, for a person may take their time. `first_use` gives what a tool may do and was not seen
-    to do before: it is told at the step."""
+    """The gate of one run.
+
+    `redact` takes the values of secrets out of a text, `holds_key` finds them; `level` is the isolation in force;
+    `durable` is awaited before a question, for a person may take their time. `first_use` gives what a tool may do and
+    was not seen to do before: it is told at the step.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class Gate:
         rules: Rules,
         redact: Callable[[str], str],
         holds_key: Callable[[str], bool],
+        level: Callable[[], Level],
         tell: Tell,
         approver: Approver | None = None,
         durable: Callable[[], Awaitable[None]],
@@ -55,6 +59,7 @@ class Gate:
         self._rules = rules
         self._redact = redact
         self._holds_key = holds_key
+        self._level = level
         self._tell = tell
         self._approver = approver or nobody
         self._durable = durable
@@ -74,7 +79,7 @@ class Gate:
         """None when the call may be made, else why not. Asks the approver where it must."""
         if destinations(call.tool) and self._leaks(call.params):
             return _leak(call.tool.name)
-        judged = judge(call, self._wording, self._rules)
+        judged = judge(call, self._wording, self._rules, self._level())
         denied = await self._settle(call, judged, call.request_sha256())
         if denied is None:
             if new := self._first_use(call.tool):

@@ -14,7 +14,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
@@ -104,13 +103,13 @@ class Rules:
 
     def _paths(self, call: ToolCall) -> Iterator[PurePosixPath]:
         """Each path that a call names or was granted, absolute."""
-        granted = asdict(call.tool.permissions)
+        granted = call.tool.permissions
         named = [
             str(value)
             for name, value in call.params.items()
             if isinstance(value, str) and name.lower().split("_")[-1] in _PATHS
         ]
-        for path in (*granted.get("read", ()), *granted.get("write", ()), *call.reads, *named):
+        for path in (*granted.read, *granted.write, *call.reads, *named):
             yield self._absolute(path)
 
 

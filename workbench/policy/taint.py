@@ -8,7 +8,7 @@ the request alone. What was planned after a stranger's text was read, and what a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from workbench.core.artifacts import Artifact
@@ -16,6 +16,7 @@ from workbench.core.provenance import Argument, Source, SourceKind, Sources, unt
 from workbench.core.tools import ToolCall, ToolSpec
 from workbench.policy.rules import Rules
 from workbench.policy.words import Wording
+from workbench.sandbox.base import Level
 
 _LOCAL = frozenset({"model", "model.complete", "memory", "memory.recall", "http.door"})
 _ROWS = frozenset({SourceKind.USER, SourceKind.FRAME, SourceKind.DESCRIPTION})
@@ -35,8 +36,15 @@ class Judgement:
 FREE = Judgement(answer="allow")
 
 
-def judge(call: ToolCall, wording: Wording, rules: Rules) -> Judgement:
-    """What is to be done with a tool call whose references are resolved."""
+def judge(call: ToolCall, wording: Wording, rules: Rules, level: Level) -> Judgement:
+    """What is to be done with a tool call whose references are resolved, at the isolation in force.
+
+    A tool that runs what it is told, and therefore needs the level `kernel`, can do anything where the user has it run
+    below: there it has an effect, whatever it declares.
+    """
+    unconfined = call.tool.isolation == "kernel" and level not in ("kernel", "namespace")
+    if unconfined:
+        call = replace(call, tool=replace(call.tool, effect="write"))
     if rule := rules.denies(call):
         return Judgement(answer="deny", why=f'your settings deny "{rule}"')
     where = destinations(call.tool)
@@ -47,7 +55,10 @@ def judge(call: ToolCall, wording: Wording, rules: Rules) -> Judgement:
     doubtful = tuple(_doubts(call, wording))
     if not doubtful or rules.allows(call, doubtful):
         return FREE
-    return Judgement(answer="ask", why=_why(call.tool), doubtful=doubtful, where=where)
+    why = _why(call.tool)
+    if unconfined:
+        why = f"{call.tool.name} runs what it is told and nothing confines it (isolation {level}); this is not yours"
+    return Judgement(answer="ask", why=why, doubtful=doubtful, where=where)
 
 
 def stays(service: str) -> bool:
@@ -64,7 +75,7 @@ def destinations(tool: ToolSpec) -> tuple[str, ...]:
         found.append(f"what {', '.join(tool.permissions.secrets)} opens")
     if "memory.write" in tool.uses or ("memory" in tool.uses and tool.effect != "read"):
         found.append("the memory")
-    found += [f"files in {folder}" for folder in asdict(tool.permissions).get("write", ())]
+    found += [f"files in {folder}" for folder in tool.permissions.write]
     if tool.effect != "read" and not found:
         found.append("this machine")
     return tuple(found)
@@ -81,16 +92,17 @@ def _away(tool: ToolSpec) -> list[str]:
 
 def acts(tool: ToolSpec) -> bool:
     """Whether a tool changes something, if only what is remembered."""
-    writes = asdict(tool.permissions).get("write")
-    return tool.effect != "read" or "memory.write" in tool.uses or bool(writes)
+    return tool.effect != "read" or "memory.write" in tool.uses or bool(tool.permissions.write)
 
 
 def reaches(call: ToolCall) -> Sources:
     """Where a tool gets something from by what it declares, beyond its parameters and host functions."""
     tool = call.tool
     found = {Source(kind=SourceKind.WEB, label=host) for host in tool.permissions.network}
-    files = (*tool.permissions.read, *asdict(tool.permissions).get("write", ()), *call.reads)
+    files = (*tool.permissions.read, *tool.permissions.write, *call.reads)
     found |= {Source(kind=SourceKind.FILE, label=path) for path in files}
+    if any(service.partition(".")[0] == "sql" for service in tool.uses):
+        found.add(Source(kind=SourceKind.DATABASE, label=str(call.params.get("connection") or "")))
     if tool.origin != "shipped":
         found.add(Source(kind=SourceKind.TOOL, label=tool.name))
     return frozenset(found)

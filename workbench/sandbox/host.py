@@ -50,6 +50,7 @@ class Conversation:
         outputs: Outputs,
         limits: Limits,
         project: Path,
+        room: Mapping[str, Any],
         progress: Callable[[str], None],
     ) -> None:
         self._channel = channel
@@ -62,7 +63,7 @@ class Conversation:
         self._lines = 0
         self.ready = False
         self.sources: list[dict[str, str]] = []
-        self._first = opening(call, inputs, limits, project)
+        self._first = opening(call, inputs, limits, project, room)
 
     async def talk(self) -> Done:
         """The worker's `done`. Raises BrokenFrame when it does not keep to the protocol, EOFError when it ends without

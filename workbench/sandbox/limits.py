@@ -18,12 +18,12 @@ class Limits:
 
     cpu: int = 600
     """Seconds of processor time, over all threads of a process."""
-    memory: int = 4 * GB
+    memory: int = 2 * GB
     reserve: int = 12 * GB
     file: int = 512 * MB
     """One file that the tool writes, results included."""
-    disk: int = GB
-    """All files in the call's scratch folder; looked at twice a second."""
+    disk: int = 256 * MB
+    """All files in the call's scratch folder; looked at ten times a second."""
     open_files: int = 256
     processes: int = 256
     """Threads and processes that the user may have beyond those that run already."""
