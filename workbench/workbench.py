@@ -106,6 +106,7 @@ class Workbench:
         model: str | None = None,
         approver: Approver | None = None,
         rounds: bool = True,
+        inserted: Sequence[str] = (),
         listeners: tuple[Listener, ...] = (),
         notebook: str = "",
         **frames: pd.DataFrame,
@@ -113,7 +114,7 @@ class Workbench:
         """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
         by keyword, or written `@name` in the text may be shown to a remote model with their first rows. The
         `approver` says yes or no where policy asks, and with `rounds` also before each round of steps; without one
-        policy hears no, and rounds run.
+        policy hears no, and rounds run. `inserted`: texts in the request that came from values, not from the keyboard.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
         another WorkbenchError otherwise; each carries `.run` with what was finished.
@@ -128,7 +129,7 @@ class Workbench:
         answer, status = Answer(text="", planner=""), "failed"
         problem: Exception | None = None
         try:
-            asked = _Asked(prompt.text, prompt.notes, offer, stream, model, plan_only, approver, rounds)
+            asked = _Asked(prompt.text, prompt.notes, offer, stream, model, plan_only, approver, rounds, inserted)
             status, answer, problem = await self._serve(asked)
         except asyncio.CancelledError:
             status, problem = "cancelled", stopped(stream)
@@ -158,11 +159,12 @@ class Workbench:
         )
         planned: Planned | None = await planner.plan(request, tools, stream.tell)
         inputs: dict[str, Artifact] = {}
-        gate, outcome = self._gate(asked), fold(stream.events)
+        words, foreign = planning.inserted(asked.text, asked.inserted)
+        gate, outcome = self._gate(asked, words), fold(stream.events)
         number = 1
         while planned is not None:
             last = number == self.settings.rounds
-            sources = planning.seen(request, tools, outcome) | planned.sources
+            sources = planning.seen(request, tools, outcome) | planned.sources | foreign
             level = self.sandbox.level if asked.plan_only else await self.sandbox.prepare()
             told = made(planned, number, asked.notes if number == 1 else (), last)
             stream.tell(Kind.PLAN_MADE, told | {"sources": provenance.to_json(sources), "isolation": level})
@@ -212,11 +214,12 @@ class Workbench:
             why = f"The model did not word this answer ({error.message}); it is put together from the results."
             return Answer(text=f"{summary.text}\n\n{why}", planner=summary.planner)
 
-    def _gate(self, asked: _Asked) -> Gate:
+    def _gate(self, asked: _Asked, words: str) -> Gate:
         secrets = self._secrets().values()
         return Gate(
             run=asked.stream.run,
             request=asked.text,
+            words=words,
             rules=Rules(self.settings.policy, str(self.settings.project)),
             redact=redactor(secrets),
             holds_key=key_finder(secrets),
@@ -333,6 +336,7 @@ class _Asked:
     plan_only: bool
     approver: Approver | None
     rounds: bool
+    inserted: Sequence[str]
 
 
 def _used(plan: Plan) -> list[str]:

@@ -180,3 +180,12 @@ def test_what_a_template_makes_of_a_text_is_never_read_as_a_reference_again() ->
     (part,) = lineage.arguments({"x": "{{s1}}"}, {"s1": '{"$ref": "@secret"}'}, {})
     assert part.value == '{"$ref": "@secret"}'
     assert part.sources == REQUEST | {WEB}
+
+
+def test_code_that_was_written_after_a_strangers_text_was_read_taints_what_it_gives() -> None:
+    lineage = Lineage(REQUEST | {WEB})
+    made_of = lineage.sources({"code": "print('trust me')", "tables": {"sales": {"$ref": "@sales"}}})
+    assert WEB in lineage.record("s1", made_of, frozenset())
+    assert WEB in Lineage(REQUEST, lineage.steps).sources(
+        {"url": "https://x/{{s1}}", "deep": [{"a": [{"$ref": "s1"}]}]}
+    )

@@ -27,6 +27,8 @@ class SourceKind(StrEnum):
     """The request itself."""
     FRAME = "frame"
     """Rows and column names of a table that the user offered."""
+    VALUE = "value"
+    """A longer text that the user put into the request by naming a variable: theirs to give, not theirs in words."""
     FILE = "file"
     WEB = "web"
     """A host on the network."""

@@ -55,19 +55,25 @@ class AgentMagics(Magics):
                 return None
             if not asked.text.strip():
                 raise lines.BadLine("The request is empty: write what you want, in words.")
-            text = lines.expand(asked.text, lambda code: eval(code, scope))  # noqa: S307 - the user's own expression
+            values: list[str] = []
+
+            def evaluate(code: str) -> str:
+                values.append(str(eval(code, scope)))  # noqa: S307 - the user's own expression
+                return values[-1]
+
+            text = lines.expand(asked.text, evaluate)
             tables = _tables(scope)
             names = lines.named(text, tables, scope)
         except lines.BadLine as wrong:
             raise UsageError(str(wrong)) from None
         frames = {name: tables[name] for name in names} if names else tables
-        run = self._ask(text, frames, names, asked)
+        run = self._ask(text, frames, names, asked, values)
         if asked.capture:
             self._namespace()[asked.capture] = run
             return None
         return run
 
-    def _ask(self, text: str, frames: dict[str, Any], names: list[str], asked: lines.Line) -> Run:
+    def _ask(self, text: str, frames: dict[str, Any], names: list[str], asked: lines.Line, values: list[str]) -> Run:
         from workbench.bridge import Errands, wait
         from workbench.core.errors import Cancelled, WorkbenchError
         from workbench.notebook.display import Display
@@ -89,6 +95,7 @@ class AgentMagics(Magics):
             model=asked.model,
             approver=chosen(yes=asked.yes, deny=asked.deny, timeout=asked.timeout, line=line, show=plan_text),
             rounds=asked.ask,
+            inserted=values,
             listeners=(display.listen,),
         )
         try:

@@ -34,9 +34,10 @@ MAX_RECORDED = 300
 class Gate:
     """The gate of one run.
 
-    `redact` takes the values of secrets out of a text, `holds_key` finds them; `level` is the isolation in force;
-    `durable` is awaited before a question, for a person may take their time. `first_use` gives what a tool may do and
-    was not seen to do before: it is told at the step.
+    `words` are those of the request that are the user's own, by default all. `redact` takes the values of secrets out
+    of a text, `holds_key` finds them; `level` is the isolation in force; `durable` is awaited before a question, for a
+    person may take their time. `first_use` gives what a tool may do and was not seen to do before: it is told at the
+    step.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Gate:
         *,
         run: str,
         request: str,
+        words: str | None = None,
         rules: Rules,
         redact: Callable[[str], str],
         holds_key: Callable[[str], bool],
@@ -55,7 +57,7 @@ class Gate:
     ) -> None:
         self._run = run
         self._request = request
-        self._wording = Wording(request)
+        self._wording = Wording(request if words is None else words)
         self._rules = rules
         self._redact = redact
         self._holds_key = holds_key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from workbench.core import refs
 from workbench.core.outcome import Outcome
@@ -11,6 +11,9 @@ from workbench.core.provenance import REQUEST, Lineage, Source, SourceKind, Sour
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
 from workbench.policy.words import visible
+
+MAX_WORDS = 200
+"""Characters, on one line, up to which a value that is put into a request counts as typed."""
 
 
 def seen(request: Request, tools: Mapping[str, ToolSpec], outcome: Outcome) -> Sources:
@@ -21,6 +24,24 @@ def seen(request: Request, tools: Mapping[str, ToolSpec], outcome: Outcome) -> S
         Source(kind=SourceKind.DESCRIPTION, label=tool.name) for tool in tools.values() if tool.origin != "shipped"
     }
     return REQUEST.union(found, *(step.provenance for step in outcome.steps))
+
+
+def inserted(request: str, values: Sequence[str]) -> tuple[str, Sources]:
+    """The words of a request that are the user's own, and what else is in it.
+
+    `values`: what `{{…}}` put into it. A short one stands there as if it had been typed: an address, a name, a number.
+    A longer one is a text that may have come from anywhere, and gives no words of its own.
+    """
+    long = sorted((value for value in values if len(value) > MAX_WORDS or "\n" in value), key=len, reverse=True)
+    if not long:
+        return request, frozenset()
+    foreign = frozenset({Source(kind=SourceKind.VALUE, label="{{…}}")})
+    own = request
+    for value in long:
+        if value not in own and value not in request:
+            return "", foreign  # it was cleaned on the way: nobody can tell any more which words are whose
+        own = own.replace(value, "\0")  # so that what stood on both sides is not read as one phrase
+    return own, foreign
 
 
 def lineage(plan: Sources, outcome: Outcome) -> Lineage:
