@@ -7,12 +7,14 @@ import getpass
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,8 +55,9 @@ def programs() -> Path:
     return found[-1].parent
 
 
-def start(folder: Path, settings: Mapping[str, str], user: str) -> tuple[subprocess.Popen[str], int]:
-    """A new server on a free port, ready to accept connections, and its port."""
+@contextmanager
+def running(folder: Path, settings: Mapping[str, str], user: str) -> Iterator[int]:
+    """A new server in `folder`, ready to accept connections: its port. It has ended afterwards."""
     bin_ = programs()
     secret = folder / "password"
     secret.write_text(PASSWORD)
@@ -87,11 +90,23 @@ def start(folder: Path, settings: Mapping[str, str], user: str) -> tuple[subproc
                 ready.set()
         ready.set()
 
-    threading.Thread(target=listen, daemon=True).start()
-    ready.wait(60)
-    if server.poll() is not None:
-        raise RuntimeError("PostgreSQL did not start: " + "".join(said))
-    return server, port
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        ready.wait(60)
+        if server.poll() is not None:
+            raise RuntimeError("PostgreSQL did not start: " + "".join(said))
+        yield port
+    finally:
+        server.send_signal(signal.SIGINT)  # the fast way down: connections end, nothing is left behind
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        listener.join()
+        assert server.stderr is not None
+        server.stderr.close()
 
 
 @pytest.fixture(scope="session")
@@ -103,15 +118,7 @@ def postgres() -> Iterator[Server]:
     folder.chmod(0o755)
     shutil.chown(folder, user)
     try:
-        server, port = start(folder, {"max_connections": "40", "shared_buffers": "32MB"}, user)
-        try:
+        with running(folder, {"max_connections": "40", "shared_buffers": "32MB", "autovacuum": "off"}, user) as port:
             yield Server(port, folder)
-        finally:
-            server.send_signal(2)  # the fast way down: connections end, nothing is left behind
-            try:
-                server.wait(20)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from tests.models import servers
 from tests.web import Reply, serving
+from workbench.configuration import load_settings
 from workbench.core.errors import Denied, Refused, ToolFailed, TransientError, Unavailable
 from workbench.core.events import Event, Kind, Stream
 from workbench.core.request import Scope
@@ -24,6 +25,7 @@ from workbench.policy.recording import Recorded
 from workbench.sandbox.base import Service
 from workbench.sandbox.doors import Doors
 from workbench.services import Means, host_services
+from workbench.workbench import Workbench
 
 HOST = "api.example.com"
 KEY = "sk-Live0123456789abcdef"
@@ -215,3 +217,29 @@ async def test_a_run_is_replayed_without_model_key_or_network(tmp_path):
     told += [await again.services["model.complete"]({"prompt": "x"}) for _ in range(2)]
     assert told == said
     assert KEY not in json.dumps([event.body for event in first.stream.events])
+
+
+ASKING_TOOL = '''"""Asks the model for one word."""
+from workbench import toolkit
+PERMISSIONS = {}
+USES = ["model"]
+EXAMPLES = ["one word for {thing}"]
+
+def run(thing: str) -> str:
+    return toolkit.complete(f"One word for {thing}.")
+'''
+
+
+async def test_what_a_tool_asks_of_the_model_is_in_the_cost_and_the_record_of_its_run(tmp_path):
+    (tmp_path / "config" / "tools").mkdir(parents=True)
+    (tmp_path / "config" / "tools" / "word.py").write_text(ASKING_TOOL)
+    (tmp_path / "project").mkdir()
+    settings = load_settings({"WORKBENCH_CONFIG": str(tmp_path / "config")}, tmp_path / "project")
+    plan = {"steps": [{"task": "word", "params": {"thing": "rain"}}]}
+    workbench = Workbench(settings, model=TestModel([plan, "wet", "The word is wet."]))
+    run = await workbench.ask("one word for rain")
+    assert run.steps["s1"].value == "wet"
+    assert run.cost.calls == 3
+    said = await workbench.record.sql("select body->>'$.service' as s from events where kind = 'service.called'")
+    assert said.s.tolist() == ["model.complete"]
+    await workbench.close()

@@ -166,8 +166,8 @@ class Workbench:
             last = number == self.settings.rounds
             sources = planning.seen(request, tools, outcome) | planned.sources | foreign
             level = self.sandbox.level if asked.plan_only else await self.sandbox.prepare()
-            told = made(planned, number, asked.notes if number == 1 else (), last)
-            stream.tell(Kind.PLAN_MADE, told | {"sources": provenance.to_json(sources), "isolation": level})
+            body = made(planned, number, asked.notes if number == 1 else (), last)
+            stream.tell(Kind.PLAN_MADE, body | {"sources": provenance.to_json(sources), "isolation": level})
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
             lineage = planning.lineage(sources, outcome)

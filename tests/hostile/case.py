@@ -19,7 +19,8 @@ attack; it must run."""
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """`code` is the attack. `then` runs as a call afterwards, `beside` as a call at the same time; their effects count
-    too. `limits` replace default ceilings, `door`: it may ask for a port of its own with `call("door")`.
+    too. `limits` replace default ceilings, `door`: it may ask for a port of its own with `call("door")`. `reads` and
+    `writes` are folders of the project that its tool is permitted.
 
     `bare`: whether it makes sense without a sandbox, and so is first shown doing its harm there.
     """
@@ -34,6 +35,8 @@ class Case:
     beside: str = ""
     limits: Mapping[str, int] = field(default_factory=dict)
     door: bool = False
+    reads: tuple[str, ...] = ()
+    writes: tuple[str, ...] = ()
     bare: bool = True
 
     def to_json(self) -> dict[str, Any]:
@@ -61,7 +64,7 @@ def from_corpus(path: Path) -> list[Case]:
     cases = []
     for item in json.loads(path.read_text()):
         oracle = item.get("oracle", "benign")
-        seconds = 3.0 if oracle == "time" else 20.0
+        seconds = 2.0 if oracle == "time" else 20.0
         cases.append(
             Case(
                 id=item["id"],

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import hashlib
 import json
 import os
 import resource
@@ -29,8 +30,9 @@ from tests.hostile.case import Case, Outcome
 from tests.hostile.listeners import Listeners
 from tests.hostile.plants import PLACEHOLDER, Neighbour, Plants, differences, facts
 from workbench import toolkit
-from workbench.core.tools import ToolCall, ToolResult, ToolSpec
+from workbench.core.tools import Permissions, ToolCall, ToolResult, ToolSpec
 from workbench.sandbox.base import Sandbox
+from workbench.sandbox.choose import ChosenSandbox
 from workbench.sandbox.doors import Doors
 from workbench.sandbox.limits import Limits
 from workbench.sandbox.portable import SpawnedSandbox
@@ -48,13 +50,14 @@ GRACE = 3.0
 MAX_TEXT = 2 << 20
 MAX_GROWTH = 300 << 20
 """Bytes that a call may cost its host at most."""
-SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - looked into, not written to
+SHARED = ("/tmp", "/var/tmp", "/dev/shm")
 
 
-def build(level: str, home: Path, project: Path, limits: Limits | None = None) -> Sandbox:
-    """The sandbox that is said to hold this level."""
-    assert level == "process"
-    return SpawnedSandbox(home, project, limits)
+def build(level: str, plants: Plants, limits: Limits | None = None) -> Sandbox:
+    """The sandbox that is said to hold this level, as the workbench makes it."""
+    if level == "process":
+        return SpawnedSandbox(plants.workbench, plants.project, limits)
+    return ChosenSandbox(plants.workbench, plants.project, (plants.config,), level, limits)
 
 
 class Host:
@@ -65,7 +68,12 @@ class Host:
         self._neighbour = neighbour
         self.signals: list[int] = []
         for number in set(signal.Signals) - {
-            signal.SIGCHLD, signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE, signal.SIGSEGV, signal.SIGBUS
+            signal.SIGCHLD,
+            signal.SIGKILL,
+            signal.SIGSTOP,
+            signal.SIGPIPE,
+            signal.SIGSEGV,
+            signal.SIGBUS,
         }:
             signal.signal(number, lambda number, frame: self.signals.append(number))
 
@@ -87,6 +95,17 @@ class Host:
 
 def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def forget_peak() -> None:
+    """Let the kernel count the most memory of this process anew."""
+    Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak() -> int:
+    """The most resident bytes since then."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
 
 
 def open_files() -> int:
@@ -124,12 +143,15 @@ class Driver:
 
     async def play(self, cases: list[Case]) -> None:
         if self.level != "none":
-            self.sandbox = build(self.level, self.plants.workbench, self.plants.project)
+            self.sandbox = build(self.level, self.plants)
+            assert await self.sandbox.prepare() == self.level
             self.servers = await self._servers(self.sandbox)
         for case in cases:
             self.tell({"begin": case.id})
             outcome = await (self.bare(case) if self.level == "none" else self.confined(case))
             self.tell({"end": asdict(outcome)})
+            if any(harm.startswith(("host", "alive")) for harm in outcome.harms):
+                break  # what was done to this host must not count against the next case: another one takes over
         if self.sandbox is not None:
             await self.sandbox.close()
         self.neighbour.end()
@@ -150,7 +172,15 @@ class Driver:
             raise LookupError(f"nothing is planted for {', '.join(sorted(unknown))}")
         return PLACEHOLDER.sub(lambda found: names[found.group()], code)
 
-    async def call(self, code: str, sandbox: Sandbox, seconds: float = 20.0, door: bool = False) -> Said:
+    async def call(
+        self,
+        code: str,
+        sandbox: Sandbox,
+        seconds: float = 20.0,
+        door: bool = False,
+        reads: tuple[str, ...] = (),
+        writes: tuple[str, ...] = (),
+    ) -> Said:
         self.calls += 1
         doors, said = Doors(), Said()
 
@@ -169,6 +199,7 @@ class Driver:
             version="0",
             source=SOURCE.format(code=self.fill(code)).encode(),
             uses=("door",) if door else (),
+            permissions=Permissions(read=reads, write=writes),
         )
         call = ToolCall(
             run=f"r{self.calls}",
@@ -179,9 +210,12 @@ class Driver:
             reads=(str(self.plants.data),),
         )
         started = time.monotonic()
-        said.result = await sandbox.run(
-            call, {"door": open_door}, self.plants.workbench / "artifacts", said.lines.append, doors
-        )
+        try:
+            said.result = await sandbox.run(
+                call, {"door": open_door}, self.plants.workbench / "artifacts", said.lines.append, doors
+            )
+        except Exception as error:  # noqa: BLE001 - a sandbox never raises for what a tool does
+            said.raised = f"alive: the sandbox raised {type(error).__name__}: {error}"
         said.seconds = time.monotonic() - started
         return said
 
@@ -189,12 +223,12 @@ class Driver:
         """One case in the sandbox under test, and every effect it had."""
         shared = self.sandbox
         assert shared is not None
-        own = build(self.level, self.plants.workbench, self.plants.project, Limits(**case.limits)) if case.limits else None
+        own = build(self.level, self.plants, Limits(**case.limits)) if case.limits else None
         sandbox = own or shared
         before = self._before()
         harms: list[str] = []
         beside = asyncio.create_task(self.call(case.beside, shared, case.seconds)) if case.beside else None
-        said = await self.call(case.code, sandbox, case.seconds, case.door)
+        said = await self.call(case.code, sandbox, case.seconds, case.door, tuple(case.reads), tuple(case.writes))
         every = [said]
         if beside is not None:
             every.append(await beside)
@@ -206,6 +240,11 @@ class Driver:
             await own.close()
         for one in every:
             harms += self._judge(one, case)
+        numbers = [
+            set(line.split()[1:]) for one in every for line in one.text.splitlines() if line.startswith("RANDOM")
+        ]
+        if len(numbers) > 1 and numbers[0] & numbers[1]:
+            harms.append("token: two calls draw the same random numbers")
         if case.oracle == "benign" and said.result.status != "ok":
             harms.append(f"benign: {said.result.error}")
         harms += await self._after(before, case)
@@ -227,19 +266,25 @@ class Driver:
     def _judge(self, said: Said, case: Case) -> list[str]:
         """Effects that show in what a call gave and how long it took."""
         texts = said.texts(self.plants.workbench / "artifacts")
-        harms = self.plants.leaks(texts)
+        harms = [said.raised] if said.raised else []
+        harms += self.plants.leaks({name: text[:MAX_TEXT] + text[-MAX_TEXT:] for name, text in texts.items()})
         harms += [f"token: {line}" for line in said.text.splitlines() if "PWNED-" in line][:3]
         total = sum(len(text) for name, text in texts.items() if not name.startswith("file"))
         if total > MAX_TEXT + Limits(**case.limits).result:
             harms.append(f"outcap: {total:,} bytes")
+        for artifact in said.result.artifacts:
+            if hashlib.sha256(texts[f"file {artifact.path}"]).hexdigest() != artifact.sha256:
+                harms.append("intact: a result changed after it was checked")
         if said.seconds > case.seconds + GRACE:
             harms.append(f"time: it took {said.seconds:.1f} s instead of {case.seconds:g}")
         return harms
 
     def _before(self) -> dict[str, Any]:
         self.listeners.take()
+        forget_peak()
         return {
             "files": self.plants.picture(),
+            "scratch": self._scratch(),
             "shared": {place: listing(place) for place in SHARED},
             "host": self.host.state(),
             "open": open_files(),
@@ -247,18 +292,24 @@ class Driver:
             "family": family(),
         }
 
+    def _scratch(self) -> set[str]:
+        with suppress(OSError):
+            return set(os.listdir(self.plants.workbench / "scratch"))  # noqa: PTH208 - names are enough
+        return set()
+
     async def _after(self, before: Mapping[str, Any], case: Case) -> list[str]:
         """Effects outside of the call, a second later where something could live on."""
         harms = []
         until = time.monotonic() + 1.0
-        lives = {pid for pid, state in before["family"].items() if state != "Z"}
-        while (left := family().keys() - lives - self.servers) and time.monotonic() < until:
+        lives = before["family"].keys()
+        while (left := family().keys() - lives - self.servers) and time.monotonic() < until:  # noqa: ASYNC110 - nobody tells of the end of a stranger
             await asyncio.sleep(0.02)
-        if len(left) > max(0, len(lives - family().keys())):  # a worker that waits for the next call may have been renewed
+        if len(left) > max(
+            0, len(lives - family().keys())
+        ):  # a worker that waits for the next call may have been renewed
             harms.append(f"survivor: {len(left)} processes are left: {left}")
         if self.plants.heartbeat.exists():
-            while time.monotonic() < until:
-                await asyncio.sleep(0.05)
+            await asyncio.sleep(max(0.0, until - time.monotonic()))
             if time.time() - self.plants.heartbeat.stat().st_mtime < 0.5:
                 harms.append("survivor: the heart still beats")
         heard = self.listeners.take()
@@ -270,11 +321,14 @@ class Driver:
         for place in SHARED:
             changed += differences(before["shared"][place], listing(place))
         host = self.host.state()
-        harms += [f"host: {name} became {host.get(name)}" for name, was in before["host"].items() if host.get(name) != was]
+        harms += [
+            f"host: {name} became {host.get(name)}" for name, was in before["host"].items() if host.get(name) != was
+        ]
+        harms += [f"intact: {name} is left in scratch" for name in self._scratch() - before["scratch"]]
         if open_files() > before["open"] + 2:
             harms.append(f"host: {open_files() - before['open']} descriptors were left in it")
-        if resident() > before["memory"] + MAX_GROWTH:
-            harms.append(f"host: it grew by {(resident() - before['memory']) >> 20} MB")
+        if (grown := peak() - before["memory"]) > MAX_GROWTH:
+            harms.append(f"host: it grew by {grown >> 20} MB")
         if changed:
             harms += changed[:5]
             self.plants.restore()
@@ -292,6 +346,7 @@ class Driver:
         process = subprocess.Popen(  # noqa: ASYNC220 - nothing else happens meanwhile
             [sys.executable, "-c", self.fill(case.code)],
             cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(self.plants.library)},
             stdin=subprocess.DEVNULL,
             stdout=(folder / "printed").open("wb"),
             stderr=subprocess.STDOUT,
@@ -299,7 +354,7 @@ class Driver:
         )
         harms = []
         try:
-            process.wait(case.seconds + 1)  # noqa: ASYNC221 - as above
+            process.wait(case.seconds + 1)
         except subprocess.TimeoutExpired:
             harms.append("time: nothing ends it")
         seconds = time.monotonic() - started
@@ -308,7 +363,7 @@ class Driver:
         said.seconds = 0.0
         harms += self._judge(said, case)
         process.kill()
-        process.wait()  # noqa: ASYNC221 - it was killed
+        process.wait()
         harms += await self._after(before, case)
         for pid in family().keys() - {self.neighbour.pid}:
             with suppress(OSError):
@@ -330,6 +385,7 @@ class Said:
         self.result = result or ToolResult(status="failed")
         self.lines: list[str] = []
         self.seconds = 0.0
+        self.raised = ""
 
     @property
     def text(self) -> str:

@@ -21,6 +21,7 @@ import socket
 import struct
 import sys
 from contextlib import suppress
+from typing import Any
 
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWNET = 0x00020000, 0x08000000, 0x40000000
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 2, 4, 32, 4096, 16384, 1 << 18
@@ -52,12 +53,12 @@ def closed_above(place: str) -> str | None:
     return None
 
 
-def furnish(spec: dict) -> None:
+def furnish(spec: dict[str, Any]) -> None:
     """Private mounts: fresh folders instead of those that anybody may write and those that are closed."""
     check(LIBC.unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET), "unshare")
     mount("none", "/", "", MS_REC | MS_PRIVATE)
     needs = {os.path.realpath(place) for place in spec["needs"]}
-    fresh = {"/home": "755", "/tmp": "1777", "/var/tmp": "1777", "/dev/shm": "1777", "/run/lock": "1777"}  # noqa: S108
+    fresh = {"/home": "755", "/tmp": "1777", "/var/tmp": "1777", "/dev/shm": "1777", "/run/lock": "1777"}
     fresh |= {closed: "755" for place in needs if (closed := closed_above(place))}
     fresh = {os.path.realpath(place): mode for place, mode in fresh.items() if os.path.isdir(place)}
     hidden = [place for place in needs if any(place.startswith(f"{cover}/") for cover in fresh)]
@@ -89,12 +90,12 @@ def connect_loopback(addresses: list[str]) -> None:
             fcntl.ioctl(control, 0x8916, struct.pack("16s16s", name, packed))  # SIOCSIFADDR
         up = struct.pack("16sh14x", b"lo", 0x1 | 0x40)
         fcntl.ioctl(control, 0x8914, up)  # SIOCSIFFLAGS
-    for name, value in {"ip_unprivileged_port_start": "0", "tcp_fastopen": "3"}.items():
-        with suppress(OSError), open(f"/proc/sys/net/ipv4/{name}", "w") as file:
+    for setting, value in {"ip_unprivileged_port_start": "0", "tcp_fastopen": "3"}.items():
+        with suppress(OSError), open(f"/proc/sys/net/ipv4/{setting}", "w") as file:
             file.write(value)
 
 
-def become(spec: dict) -> None:
+def become(spec: dict[str, Any]) -> None:
     """Give up root for good, under ceilings."""
     uid = spec["uid"]
     for name, value in spec["limits"].items():

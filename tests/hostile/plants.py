@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import array
 import base64
+import ctypes
 import fcntl
 import hashlib
 import os
@@ -39,7 +40,9 @@ class Plants:
         self.workbench = self.project / ".workbench"
         self.data = self.project / "data.csv"
         self.notebook = self.project / "analysis.ipynb"
+        self.config = home / ".config" / "workbench"
         self.secret = home / ".config" / "openai" / "key"
+        self.results = self.project / "results"
         self.library = home / "lib"
         self.heartbeat = home / "heartbeat"
         self.out = home / "out"
@@ -53,6 +56,8 @@ class Plants:
             "argument": canary("ARG"),
             "record": canary("RECORD"),
             "listing": canary("NAME"),
+            "shared memory": canary("SHARED"),
+            "other call": canary("CALL"),
         }
         self.in_memory = [self.canaries["memory"].encode(), self.canaries["memory"]]
         picture = self.workbench / "artifacts" / "earlier" / "s1-1-0123456789ab.png"
@@ -60,12 +65,15 @@ class Plants:
             self.secret: f"sk-{self.canaries['file']}\n",
             home / ".ssh" / "id_ed25519": f"-----BEGIN KEY-----\n{self.canaries['file']}\n",
             home / ".bashrc": "alias ll='ls -l'\n",
-            home / ".config" / "workbench" / "trust.json": '{"trusted": {}}\n',
+            self.config / "trust.json": '{"trusted": {}}\n',
             home / "letters" / f"{self.canaries['listing']}.txt": "private\n",
             home / ".local" / "lib" / "python3" / "site-packages" / "mine.py": "",
             self.library / "usermod.py": "VALUE = 7\n",
             self.project / "pyproject.toml": '[project]\nname = "study"\n',
             self.data: "region,value\n" + "".join(f"r{n % 5},{n}\n" for n in range(200)),
+            self.project / "docs" / ".env": f"KEY={self.canaries['file']}\n",
+            self.project / "docs" / "sub" / "plain.txt": "plain\n",
+            self.project / "docs" / "sub" / ".git" / "config": f"token = {self.canaries['file']}\n",
             self.notebook: '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}\n',
             self.workbench / "journal" / "1.jsonl": f'{{"text": "{self.canaries["record"]}"}}\n',
             picture: f"{self.canaries['record']}\n",
@@ -84,6 +92,7 @@ class Plants:
             "@HB@": str(self.heartbeat),
             "@OUT@": str(self.out),
             "@WORKBENCH@": str(self.workbench),
+            "@CALLSECRET@": self.canaries["other call"],
         }
 
     def plant(self) -> None:
@@ -96,8 +105,12 @@ class Plants:
         with suppress(OSError):  # file systems need not know of attributes
             os.setxattr(self.secret, "user.note", self.canaries["attribute"].encode())
         (self.home / "link").symlink_to(f"/nowhere/{self.canaries['link']}")
+        (self.project / "docs" / "out").symlink_to(self.secret)
+        (self.project / "docs" / "away").symlink_to(self.home / ".config")
         self.sockets.mkdir(exist_ok=True)
+        Path("/dev/shm/psm_shared").write_text(self.canaries["shared memory"])
         if self._handle is None:
+            _share(self.canaries["shared memory"].encode())
             self._handle = os.open(self.secret, os.O_RDONLY)
             os.set_inheritable(self._handle, True)
 
@@ -140,7 +153,7 @@ class Plants:
         except OSError:
             return
         for entry in entries:
-            if entry in (self.workbench, self.sockets, self.heartbeat):
+            if entry in (self.workbench, self.sockets, self.heartbeat, self.results):
                 continue
             if entry.is_dir() and not entry.is_symlink():
                 yield from self._walk(entry)
@@ -162,6 +175,14 @@ class Plants:
         return list(dict.fromkeys(found))
 
 
+def _share(secret: bytes) -> None:
+    """A System V segment with the secret, as long as the room lasts."""
+    libc = ctypes.CDLL(None)
+    libc.shmat.restype = ctypes.c_void_p
+    number = libc.shmget(0, 4096, 0o1600)
+    ctypes.memmove(libc.shmat(number, None, 0), secret, len(secret))
+
+
 def facts(path: Path) -> tuple[Any, ...]:
     """What a change would show in; times of folders left out, for they change with what may be made in them."""
     try:
@@ -170,7 +191,7 @@ def facts(path: Path) -> tuple[Any, ...]:
         return ("unreadable", error.errno)
     common: tuple[Any, ...] = (stat.filemode(status.st_mode), status.st_uid, status.st_gid, attributes(path))
     if stat.S_ISLNK(status.st_mode):
-        return (*common, os.readlink(path))
+        return (*common, str(path.readlink()))
     if not stat.S_ISREG(status.st_mode):
         return common
     try:

@@ -34,7 +34,7 @@ LIMITS = {
     "RLIMIT_CPU": 600,
     "RLIMIT_CORE": 0,
 }
-PATIENCE = 30.0
+PATIENCE = 15.0
 """Seconds beyond its own deadline after which a case's host counts as dead."""
 
 
@@ -168,7 +168,7 @@ def play(level: str, cases: Sequence[Case]) -> dict[str, Outcome]:
     while pending:
         room = Room()
         spec = {"level": level, "home": str(room.home), "cases": [case.to_json() for case in pending]}
-        current = ""
+        current, done = "", len(outcomes)
         with room.program(["-m", "tests.hostile.driver"], json.dumps(spec)) as running:
             seconds = PATIENCE
             try:
@@ -176,7 +176,8 @@ def play(level: str, cases: Sequence[Case]) -> dict[str, Outcome]:
                     message: Mapping[str, Any] = json.loads(line)
                     if "begin" in message:
                         current = message["begin"]
-                        seconds = 2 * next(case.seconds for case in pending if case.id == current) + PATIENCE
+                        playing = next(case for case in pending if case.id == current)
+                        seconds = playing.seconds * (2 if playing.then else 1) + PATIENCE
                     else:
                         end = message["end"]
                         outcomes[current] = Outcome(**{**end, "harms": tuple(end["harms"])})
@@ -184,10 +185,10 @@ def play(level: str, cases: Sequence[Case]) -> dict[str, Outcome]:
                 status = running.ended()
             except TimeoutError:
                 status = 128
-            if status == 1 or (status and not current):
+            if status == 1 or (not current and (status or len(outcomes) == done)):
                 raise RuntimeError(f"the driver broke ({status}):\n{running.log}")
         if current:
-            end = "hangs" if status == 128 else f"died by signal {status - 128}"
+            end = {128: "hangs", 90: "took all memory"}.get(status, f"died by signal {status - 128}")
             outcomes[current] = Outcome(id=current, harms=(f"alive: the host {end}",))
         pending = [case for case in pending if case.id not in outcomes]
     return outcomes

@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Callable
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 from tests.policy.doors import ALLOWED, AUTH, HOST, KEY, get, say, status, street
 from tests.web import Reply
 from workbench.core.errors import Denied, ToolFailed
-from workbench.policy.outgoing import MAX_EXCHANGES, Answered, WayOut
+from workbench.policy.messages import Answered
+from workbench.policy.outgoing import MAX_EXCHANGES, WayOut
 from workbench.policy.proxy import Proxy, door_service
 from workbench.sandbox.doors import Doors
 
@@ -328,3 +330,29 @@ def test_no_bytes_at_all_get_through_without_the_token(parts):
 def test_an_answer_comes_back_from_its_json_as_it_was(status, headers, content):
     answered = Answered(status=status, headers=tuple(headers), content=content)
     assert Answered.from_json(json.loads(json.dumps(answered.as_json()))) == answered
+
+
+async def test_openais_own_client_works_through_a_door_streamed_answers_too(tmp_path):
+    said = {"choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "hello"}}]}
+    parts = [{"choices": [{"index": 0, "delta": {"content": text}}]} for text in ("hel", "lo")]
+    stream = "".join(f"data: {json.dumps(part)}\n\n" for part in parts) + "data: [DONE]\n\n"
+    async with street(tmp_path) as there:
+        there.server.replies = [
+            Reply(body={"id": "c", "object": "chat.completion", "model": "m", "created": 1, **said}),
+            Reply(body=stream, headers={"Content-Type": "text/event-stream"}),
+        ]
+        url = await there.open()
+
+        def ask() -> tuple[str | None, str]:
+            import openai
+
+            with openai.OpenAI(api_key="none", base_url=f"{url}/v1", max_retries=0) as client:
+                asked: Any = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+                whole = client.chat.completions.create(**asked).choices[0].message.content
+                with client.chat.completions.create(**asked, stream=True) as chunks:
+                    return whole, "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+
+        assert await asyncio.to_thread(ask) == ("hello", "hello")
+        assert {heard.headers["authorization"] for heard in there.server.heard} == {f"Bearer {KEY}"}
+        # The client counts its tries in a header, and the record does not mind.
+        assert [told["host"] for told in there.told] == [HOST, HOST]

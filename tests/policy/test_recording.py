@@ -13,7 +13,8 @@ from tests.web import Reply, serving
 from workbench.core.errors import Denied, ReplayMiss, TransientError
 from workbench.core.events import Event, Kind, dumps, loads
 from workbench.policy.egress import http_service
-from workbench.policy.outgoing import Outgoing, WayOut
+from workbench.policy.messages import Outgoing
+from workbench.policy.outgoing import WayOut
 from workbench.policy.proxy import door_service
 from workbench.policy.recording import MAX_INLINE, Received, Recorded, Recorder, counted
 from workbench.policy.secrets import redactor

@@ -26,8 +26,9 @@ from workbench.core.tools import ToolCall
 from workbench.policy.connections import connection_services, granting
 from workbench.readonly.rows import MAX_BYTES, MAX_ROWS
 from workbench.registry.spec import describe
+from workbench.sandbox.base import Sandbox
+from workbench.sandbox.choose import ChosenSandbox
 from workbench.sandbox.doors import Doors
-from workbench.sandbox.portable import SpawnedSandbox
 
 BARE_SECONDS = 6.0
 SECONDS = 8.0
@@ -90,7 +91,7 @@ def _forked(world: World, attack: Attack, kind: str) -> Seen:
 def _plainly(sql: str, path: Path, kind: str) -> Seen:
     connection = connect(kind, path)
     before = settings_of(kind, connection)
-    seen = Seen()
+    seen, texts = Seen(), list[str]()
     try:
         for part in _statements(connection, sql, kind):
             cursor = connection.execute(part)
@@ -98,8 +99,8 @@ def _plainly(sql: str, path: Path, kind: str) -> Seen:
                 seen.rows += 1
                 cells = [str(value) for value in row]
                 seen.size += sum(map(len, cells))
-                if len(seen.text) < 1 << 20:
-                    seen.text += "\t".join(cell[:10_000] for cell in cells) + "\n"
+                if len(texts) < 1000:
+                    texts.append("\t".join(cell[:10_000] for cell in cells))
                 if seen.rows > SHOWN_ROWS or seen.size > 2 * MAX_BYTES:
                     break
             seen.ran = True
@@ -111,6 +112,7 @@ def _plainly(sql: str, path: Path, kind: str) -> Seen:
         seen.error = str(error)
         if "out of memory" in seen.error.lower() or "failed to allocate" in seen.error.lower():
             seen.spent = "mem"
+    seen.text = "\n".join(texts)
     with suppress(Exception):
         after = settings_of(kind, connection)
         seen.conf = tuple(name for name in before if before[name] != after.get(name))
@@ -136,7 +138,7 @@ def _rows(cursor: Any) -> Iterator[tuple[Any, ...]]:
         yield from found
 
 
-async def gated(attack: Attack, folder: Path, kind: str) -> tuple[list[str], str]:
+async def gated(attack: Attack, folder: Path, kind: str, sandbox: Sandbox, home: Path) -> tuple[list[str], str]:
     """The harms of the statement through the tool in its worker, and how the call ended."""
     world = World(folder / "gated", kind)
     for name in set(re.findall(r"(?:FROM|JOIN|INTO|UPDATE|TABLE)\s+([A-Za-z_][\w.]*)", attack.sql)) - {"sales"}:
@@ -148,12 +150,9 @@ async def gated(attack: Attack, folder: Path, kind: str) -> tuple[list[str], str
     assert tool is not None
     params = {"connection": "shop", "sql": world.placed(attack.sql)}
     call = granting(connections, ToolCall(run="r1", step="s1", tool=tool, params=params, timeout=SECONDS))
-    sandbox, doors, home = SpawnedSandbox(world.folder / "home", world.folder), Doors(), world.folder / "home"
-    world.files = world.listing()
+    doors = Doors()
     started = time.monotonic()
-    result = await sandbox.run(
-        call, connection_services(connections, {}, call, doors), home / "artifacts", doors=doors
-    )
+    result = await sandbox.run(call, connection_services(connections, {}, call, doors), home / "artifacts", doors=doors)
     taken = time.monotonic() - started
     seen = Seen(ran=result.status == "ok", error=result.error, text=json.dumps(result.value, default=str) + result.text)
     if attack.oracle not in ("mem", "time") and taken > SECONDS + 5:
@@ -164,12 +163,14 @@ async def gated(attack: Attack, folder: Path, kind: str) -> tuple[list[str], str
         frame = read_frame(home / "artifacts" / artifact.path)
         seen.rows, seen.size = len(frame), artifact.bytes
         seen.text += frame.to_csv()
-    world.files = [*world.files, *(str(path) for path in (home, *home.rglob("*")))]
-    world.files.sort()
     harms = world.harms(attack, seen, max_rows=MAX_ROWS, max_bytes=2 * MAX_BYTES)
-    await sandbox.close()
     world.close()
     return harms, f"{result.status}: {result.error}"
+
+
+def say(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
 
 
 async def main() -> None:
@@ -180,14 +181,17 @@ async def main() -> None:
 
     shown = {attack.id: bare(attack, home / attack.id, kind) for attack in attacks}
     slots = asyncio.Semaphore(2)
+    sandbox = ChosenSandbox(home / "workbench", home / "project")
+    level = await sandbox.prepare()
 
     async def play(attack: Attack) -> None:
         async with slots:
-            harms, end = await gated(attack, home / attack.id, kind)
-        print(json.dumps({"id": attack.id, "bare": shown[attack.id], "gated": harms, "end": end}), flush=True)
+            harms, end = await gated(attack, home / attack.id, kind, sandbox, home / "workbench")
+        say({"id": attack.id, "bare": shown[attack.id], "gated": harms, "end": end})
 
     await asyncio.gather(*map(play, attacks))
-    print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10}), flush=True)
+    await sandbox.close()
+    say({"level": level, "peak": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from workbench.core.errors import ToolFailed
-from workbench.policy.outgoing import Answered
+from workbench.policy.messages import Answered
 from workbench.sandbox.base import Service
 
 _RETURNED = ("content-type", "date", "etag", "last-modified", "link", "location", "retry-after")

@@ -25,7 +25,7 @@ from workbench.core.connections import Connection
 from workbench.core.errors import Unavailable
 from workbench.policy.scram import Scram
 
-MAX_BYTES = 512_000_000
+MAX_BYTES = 160_000_000
 """From the server to the worker, in one connection."""
 _PATIENCE = 20.0
 """Seconds for connecting and logging in."""

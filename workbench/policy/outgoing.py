@@ -10,21 +10,29 @@ carries keys is refused, and a request that holds the value of any secret stays 
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
 from workbench.core.errors import BudgetExceeded, Denied, ToolFailed, TransientError
-from workbench.core.tools import Permissions, digest
+from workbench.core.tools import Permissions
+from workbench.policy.fetch import fetched
+from workbench.policy.messages import (
+    HEADER_NAME,
+    METHODS,
+    NOT_PASSED_ON,
+    Answered,
+    Outgoing,
+    canonical,
+    is_ours,
+    named_host,
+)
 from workbench.policy.recording import Received, Recorder
 from workbench.policy.secrets import redactor
-from workbench.policy.target import Resolve, Target, declared_host, declared_url, located
+from workbench.policy.target import Resolve, declared_host, declared_url, located
 
 if TYPE_CHECKING:
     import httpx2
@@ -38,105 +46,7 @@ MAX_RECEIVED = 100_000_000
 """Exchanges, and bytes of all answers, of one call."""
 _AT_ONCE = 8
 
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_OURS = frozenset(
-    {
-        "accept-encoding",
-        "authorization",
-        "connection",
-        "content-length",
-        "cookie",
-        "expect",
-        "host",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-_INCIDENTAL = frozenset({"user-agent", "traceparent", "tracestate", "x-request-id", "idempotency-key"})
-"""Headers that name the client or this very request, and say nothing about what is asked for."""
-_NOT_PASSED_ON = frozenset(
-    {
-        "connection",
-        "content-encoding",
-        "content-length",
-        "keep-alive",
-        "proxy-authenticate",
-        "set-cookie",
-        "set-cookie2",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
-"""Headers of an answer that belong to its connection, or that would give the tool a session of its own."""
 _PLACEHOLDER = re.compile(r"[a-z_-]{0,19}")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]{1,200}")
-
-
-def is_ours(header: str) -> bool:
-    """Whether a header, in small letters, is set by the host alone: it carries keys, or changes where and how the
-    request goes."""
-    return header in _OURS or header.startswith(("proxy-", "sec-"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outgoing:
-    """A request as the tool means it: header names in small letters, no key among them. `said`: the URL in the tool's
-    own letters."""
-
-    method: str
-    url: str
-    said: str
-    headers: Mapping[str, str]
-    content: bytes
-
-    def sha256(self) -> str:
-        """What is asked for, as a hash."""
-        headers = {
-            name: value
-            for name, value in self.headers.items()
-            if name not in _INCIDENTAL and not name.startswith("x-stainless-")
-        }
-        content = hashlib.sha256(self.content).hexdigest()
-        return digest({"method": self.method, "url": self.url, "headers": headers, "content": content})
-
-    def texts(self) -> Iterator[str]:
-        """Everything in it that could hold a secret."""
-        yield self.said
-        yield self.url
-        yield from (f"{name}: {value}" for name, value in self.headers.items())
-        yield self.content.decode("utf-8", "surrogateescape")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """An answer without any secret; header names in small letters, those of the connection left out."""
-
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    content: bytes
-
-    def header(self, name: str) -> str:
-        """The first header of that name, "" when there is none."""
-        return next((value for given, value in self.headers if given == name), "")
-
-    def as_json(self) -> dict[str, Any]:
-        """The answer as JSON; `from_json` gives the same bytes back."""
-        try:
-            body = {"text": self.content.decode("utf-8")}
-        except UnicodeDecodeError:
-            body = {"base64": base64.b64encode(self.content).decode("ascii")}
-        return {"status": self.status, "headers": [list(pair) for pair in self.headers], **body}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Answered:
-        content = base64.b64decode(value["base64"]) if "base64" in value else str(value["text"]).encode("utf-8")
-        headers = tuple((str(name), str(text)) for name, text in value["headers"])
-        return cls(status=int(value["status"]), headers=headers, content=content)
 
 
 def key_finder(secrets: Iterable[SecretStr]) -> Callable[[str], bool]:
@@ -199,7 +109,7 @@ class WayOut:
         self._admit()
         if self._recorder is None:
             return (await self._exchange(request, self._checked(request), params.get("auth")))[0]
-        host = _host(request.url)
+        host = named_host(request.url)
         async with self._recorder.exchange(
             service="http",
             host=host if host in map(str.lower, self._permissions.network) else "",  # any other text is the tool's
@@ -217,13 +127,13 @@ class WayOut:
 
     def _request(self, params: Mapping[str, Any]) -> Outgoing:
         method = str(params.get("method", "GET")).upper()
-        if method not in _METHODS:
+        if method not in METHODS:
             raise ToolFailed(f"http does not know the method {method[:20]!r}.")
         headers = {str(name).lower(): str(value) for name, value in (params.get("headers") or {}).items()}
         if taken := sorted(filter(is_ours, headers)):
             raise Denied(f"A tool may not set the header {taken[0]}.", hint='Keys are named: auth={"bearer": "NAME"}.')
         for name, value in headers.items():
-            if not _HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
+            if not HEADER_NAME.fullmatch(name) or not (value.isascii() and value.isprintable()):
                 raise ToolFailed(f"{name[:100]!r} is no header that can be sent.")
         body = params.get("body") or ""
         content = body if isinstance(body, bytes) else str(body).encode("utf-8", "surrogatepass")
@@ -235,7 +145,7 @@ class WayOut:
         if headers.get("content-encoding", "identity").lower() != "identity":
             raise Denied("A tool may not send a compressed request.", hint="Nobody could look for secrets in it.")
         said = str(params["url"])
-        return Outgoing(method=method, url=_canonical(said), said=said, headers=headers, content=content)
+        return Outgoing(method=method, url=canonical(said), said=said, headers=headers, content=content)
 
     def _admit(self) -> None:
         self._exchanges += 1
@@ -271,7 +181,7 @@ class WayOut:
         try:
             async with self._slots, asyncio.timeout(self._timeout):
                 target = await located(url, self._bases, self._resolve)
-                response, data = await _fetched(request, headers, target, self.max_bytes, self._transport)
+                response, data = await fetched(request, headers, target, self.max_bytes, self._transport)
         except TimeoutError:
             raise TransientError(f"{url} did not answer within {self._timeout:g} seconds.") from None
         self._received += len(data)
@@ -282,81 +192,6 @@ class WayOut:
         headers = tuple(
             (name.lower(), self._redact(value))
             for name, value in response.headers.multi_items()
-            if name.lower() not in _NOT_PASSED_ON and value.isascii() and value.isprintable()
+            if name.lower() not in NOT_PASSED_ON and value.isascii() and value.isprintable()
         )
         return Answered(status=response.status_code, headers=headers, content=text.encode("utf-8", "surrogateescape"))
-
-
-async def _fetched(
-    request: Outgoing,
-    headers: Mapping[str, str],
-    target: Target,
-    max_bytes: int,
-    transport: httpx2.AsyncBaseTransport | None,
-) -> tuple[httpx2.Response, bytes]:
-    """The answer's head and body. Raises TransientError when the network fails."""
-    import httpx2
-
-    # The environment is not asked: a proxy named there would look the host up again and go where it likes.
-    async with httpx2.AsyncClient(transport=transport, timeout=None, trust_env=False) as client:
-        built = client.build_request(
-            request.method,
-            target.url,
-            headers={**headers, "host": target.sent_as},
-            content=request.content or None,
-            extensions=dict(target.extensions),
-        )
-        try:
-            response = await client.send(built, stream=True)
-            try:
-                return response, await _read(response, max_bytes, target.host)
-            finally:
-                await response.aclose()
-        except httpx2.TransportError as error:
-            raise _failure(error, target) from None
-
-
-async def _read(response: httpx2.Response, max_bytes: int, host: str) -> bytes:
-    if response.headers.get("content-encoding", "identity").lower() != "identity":
-        raise ToolFailed(f"{host} sent a compressed answer, which was not asked for.")
-    data = bytearray()
-    async for chunk in response.aiter_bytes():
-        data += chunk
-        if len(data) > max_bytes:
-            raise ToolFailed(f"The answer of {host} is larger than {max_bytes:,} bytes.", hint="Ask for less.")
-    return bytes(data)
-
-
-def _failure(error: httpx2.TransportError, target: Target) -> ToolFailed | TransientError:
-    import httpx2
-
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return ToolFailed(
-            f"{target.host} shows a certificate that cannot be checked.",
-            hint="Is a proxy in between, or this machine's clock wrong?",
-        )
-    if isinstance(error, httpx2.ConnectError):
-        return TransientError(
-            f"{target.host} cannot be reached.", hint="Is this machine online, and the address right?"
-        )
-    return TransientError(f"The answer of {target.host} was cut short.")
-
-
-def _canonical(text: str) -> str:
-    """The URL as it names what is asked for: without a fragment; text that is no URL as it is."""
-    import httpx2
-
-    try:
-        return str(httpx2.URL(text).copy_with(fragment=None))
-    except httpx2.InvalidURL:
-        return text
-
-
-def _host(text: str) -> str:
-    """The host that a URL names, "" when it names none."""
-    import httpx2
-
-    try:
-        return httpx2.URL(text).raw_host.decode("ascii")[:253]
-    except httpx2.InvalidURL:
-        return ""

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import BudgetExceeded, Denied, TransientError, WorkbenchError
 from workbench.core.tools import digest
-from workbench.policy.outgoing import Answered, WayOut, is_ours
+from workbench.policy.messages import Answered, is_ours
+from workbench.policy.outgoing import WayOut
 from workbench.sandbox.base import Service
 from workbench.sandbox.doors import Doors
 

@@ -63,13 +63,11 @@ async def located(url: httpx2.URL, bases: Mapping[str, str], resolve: Resolve | 
 
     Raises Denied for an address that is not public, TransientError for a name that has none.
     """
-    import httpx2
-
     host = url.raw_host.decode("ascii")
     base = bases.get(host, "").rstrip("/")
     if base and base != f"https://{host}":
-        moved = httpx2.URL(base + url.raw_path.decode("ascii"))
-        if moved.scheme not in ("http", "https") or not moved.host:
+        moved = _url(base + url.raw_path.decode("ascii"))
+        if moved is None or moved.scheme not in ("http", "https") or not moved.host:
             raise ToolFailed(f"{base[:200]!r}, set for {host}, is not a URL.", hint="Write http://… or https://….")
         return Target(url=moved, host=f"{base} (for {host})", sent_as=moved.netloc.decode("ascii"), extensions={})
     try:
@@ -84,6 +82,15 @@ async def located(url: httpx2.URL, bases: Mapping[str, str], resolve: Resolve | 
         sent_as=host,
         extensions={"sni_hostname": host},  # the certificate must be that of the name, not of the address
     )
+
+
+def _url(text: str) -> httpx2.URL | None:
+    import httpx2
+
+    try:
+        return httpx2.URL(text)
+    except httpx2.InvalidURL:
+        return None
 
 
 async def _resolve(host: str) -> list[str]:

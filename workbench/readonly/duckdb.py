@@ -76,7 +76,7 @@ def opened(path: str) -> duckdb.DuckDBPyConnection:
         return _closed(duckdb.connect(path, read_only=True))
     except duckdb.Error as error:
         said = str(error)
-        if "lock" in said.lower():
+        if "set lock" in said:
             raise toolkit.Failed(
                 "Another program has the database open for writing.", hint="Close it there, or name a copy."
             ) from None

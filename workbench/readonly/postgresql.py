@@ -27,7 +27,7 @@ from workbench.readonly.tokens import Token, tokens
 if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
-    from psycopg.pq.abc import PGresult
+    from psycopg.pq.abc import PGconn, PGresult
 
 _SETTINGS = (
     "standard_conforming_strings = on",  # the gate reads strings this way
@@ -37,7 +37,7 @@ _SETTINGS = (
     "lock_timeout = '5s'",
     "idle_in_transaction_session_timeout = '60s'",
 )
-_COUNTING = 5
+_COUNTING = 2
 """Seconds for counting what is beyond the cap."""
 
 _VOLATILE = frozenset(
@@ -92,7 +92,7 @@ def opened(host: str, port: int, dbname: str, user: str) -> psycopg.Connection[A
             autocommit=True,
             sslmode="disable",  # the host speaks TLS with the server; this is its own port
             gssencmode="disable",
-            passfile="/dev/null",
+            passfile="/no/such/file",
             connect_timeout=20,
             client_encoding="UTF8",
         )
@@ -102,6 +102,9 @@ def opened(host: str, port: int, dbname: str, user: str) -> psycopg.Connection[A
         ) from None
     try:
         _check_role(connection)
+    except psycopg.Error as error:
+        connection.close()
+        raise _failure(error) from None
     except BaseException:
         connection.close()
         raise
@@ -282,8 +285,8 @@ def _is_harmless(name: str, schema: str, volatility: str) -> bool:
 
 def _prepare(connection: psycopg.Connection[Any], statement: Statement, granted: Collection[str] | None) -> None:
     """Let the server parse the statement without running it; then its locks say which tables it names."""
-    _checked(connection, connection.pgconn.prepare(b"", statement.sql.encode()))
-    described = _checked(connection, connection.pgconn.describe_prepared(b""))
+    _answer(connection, lambda pgconn: pgconn.send_prepare(b"", statement.sql.encode()))
+    described = _answer(connection, lambda pgconn: pgconn.send_describe_prepared(b""))
     row.check_columns(described.nfields)
     locked = [
         oid
@@ -326,8 +329,7 @@ def _reading(connection: psycopg.Connection[Any]) -> Iterator[None]:
 @contextmanager
 def _cancelled_after(connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
     """Cancel from outside what runs for too long: what a session sets for itself is no limit."""
-    cancel: Callable[[], None] = connection.cancel
-    timer = threading.Timer(seconds, cancel)
+    timer = threading.Timer(seconds, connection.cancel_safe)
     timer.daemon = True
     timer.start()
     try:
@@ -347,13 +349,13 @@ def _fetch(connection: psycopg.Connection[Any], sql: str, values: list[bytes | N
     import pyarrow as pa
 
     declared = f"DECLARE workbench NO SCROLL CURSOR FOR {sql}".encode()
-    _checked(connection, connection.pgconn.exec_params(declared, values))
+    _answer(connection, lambda pgconn: pgconn.send_query_params(declared, values))
     kept: list[list[str | None]] = []
     described: list[tuple[str, int, int]] = []
     count = size = 0
     step = 20
     while True:
-        found = _checked(connection, connection.pgconn.exec_params(f"FETCH {step} FROM workbench".encode(), []))
+        found = _run(connection, f"FETCH {step} FROM workbench")
         if not described:
             described = [_column(found, at) for at in range(found.nfields)]
             kept = [[] for _ in described]
@@ -372,8 +374,8 @@ def _fetch(connection: psycopg.Connection[Any], sql: str, values: list[bytes | N
     if count >= row.MAX_ROWS:
         try:
             connection.execute(f"SET LOCAL statement_timeout = '{_COUNTING}s'")
-            moved = connection.pgconn.exec_params(f"MOVE {row.MAX_COUNTED} FROM workbench".encode(), [])
-            more = int((_checked(connection, moved).command_status or b"MOVE 0").split()[-1])
+            moved = _run(connection, f"MOVE {row.MAX_COUNTED} FROM workbench")
+            more = int((moved.command_status or b"MOVE 0").split()[-1])
             total, ended = min(count + more, row.MAX_COUNTED), more < row.MAX_COUNTED
         except psycopg.errors.QueryCanceled:
             total, ended = count + 1, False
@@ -422,11 +424,20 @@ def _moment(text: str) -> datetime:
     return moment.astimezone(UTC) if moment.tzinfo else moment
 
 
-def _checked(connection: psycopg.Connection[Any], result: PGresult) -> PGresult:
-    """The result, or the error that the server sent in its place."""
+def _run(connection: psycopg.Connection[Any], command: str) -> PGresult:
+    return _answer(connection, lambda pgconn: pgconn.send_query_params(command.encode(), []))
+
+
+def _answer(connection: psycopg.Connection[Any], send: Callable[[PGconn], None]) -> PGresult:
+    """What the server answers to a message. The wait is psycopg's own: libpq's would keep every other thread waiting,
+    the one that cancels included. Raises what the server sent as an error."""
     import psycopg
+    from psycopg import generators
     from psycopg.pq import ExecStatus
 
+    send(connection.pgconn)
+    results: list[PGresult] = connection.wait(generators.execute(connection.pgconn))
+    [result] = results
     if result.status in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
         return result
     raise psycopg.errors.error_from_result(result, encoding="utf-8")
@@ -434,10 +445,14 @@ def _checked(connection: psycopg.Connection[Any], result: PGresult) -> PGresult:
 
 def _failure(error: psycopg.Error) -> toolkit.Failed:
     """The server's message as one line with what to do about it."""
+    import psycopg
+
     said = error.diag.message_primary or str(error)
     hint = error.diag.message_hint or "query_database without SQL lists tables and columns."
     if error.sqlstate == "57014":
         said, hint = "The query took too long.", "Filter or group earlier, so that there is less to go through."
+    elif error.sqlstate is None and isinstance(error, psycopg.OperationalError):
+        said, hint = "The connection to the database ended.", "Select less text, or look after the server."
     elif error.sqlstate == "42883":
         hint = "Cast the values, for example x::numeric or day::date."
     return toolkit.Failed(_line(said), hint=_line(hint))

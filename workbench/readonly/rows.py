@@ -32,24 +32,30 @@ _HIDDEN = "[\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x{9F}\\x{202A}-\\x{202E}\\x{
 def check_text(sql: str) -> None:
     """Raise Failed for SQL that is too long, or that two readers could read in two ways."""
     if len(sql.encode("utf-8", "replace")) > MAX_SQL:
-        raise toolkit.Failed(f"The SQL is longer than {MAX_SQL:,} bytes.")
+        raise toolkit.Failed(f"The SQL is longer than {MAX_SQL:,} bytes.", hint="Take it in several steps.")
     if "\0" in sql or (not sql.isascii() and sql != sql.encode("utf-8", "replace").decode("utf-8")):
-        raise toolkit.Failed("The SQL holds characters that are no text.")
+        raise toolkit.Failed("The SQL holds characters that are no text.", hint="Bind such values as parameters.")
 
 
 def check_params(params: list[Any] | None) -> list[Any]:
     """The values to bind. Raises Failed for what no engine takes as one value."""
     values = list(params or [])
     if len(values) > MAX_PARAMS:
-        raise toolkit.Failed(f"{len(values):,} parameters were given; at most {MAX_PARAMS:,} are taken.")
+        raise toolkit.Failed(
+            f"{len(values):,} parameters were given; at most {MAX_PARAMS:,} are taken.", hint="Write a subquery."
+        )
     if not all(value is None or isinstance(value, str | int | float | bool) for value in values):
-        raise toolkit.Failed("A parameter must be text, a number, true, false or null.")
+        raise toolkit.Failed(
+            "A parameter must be text, a number, true, false or null.", hint="Give one value for each placeholder."
+        )
     return values
 
 
 def check_columns(count: int) -> None:
     if count > MAX_COLUMNS:
-        raise toolkit.Failed(f"The result has {count:,} columns; at most {MAX_COLUMNS} are shown.")
+        raise toolkit.Failed(
+            f"The result has {count:,} columns; at most {MAX_COLUMNS} are shown.", hint="Name the columns you need."
+        )
 
 
 def too_large() -> toolkit.Failed:

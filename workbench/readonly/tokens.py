@@ -75,7 +75,7 @@ def _token(sql: str, at: int) -> tuple[Token, int]:
     if found := _DOLLAR.match(sql, at):
         end = sql.find(found[0], found.end())
         if end < 0:
-            raise toolkit.Failed("A string in dollar signs does not end.")
+            raise toolkit.Failed("A string in dollar signs does not end.", hint="Close it.")
         return Token("text", ""), end + len(found[0])
     if found := _PARAMETER.match(sql, at):
         return Token("parameter", found[0]), found.end()
@@ -83,7 +83,7 @@ def _token(sql: str, at: int) -> tuple[Token, int]:
         return Token("number", found[0]), found.end()
     if character in _MARKS:
         return Token("mark", character), at + 1
-    raise toolkit.Failed(f"The SQL holds {character!r} where no such character can stand.")
+    raise toolkit.Failed(f"The SQL holds {character!r} where no such character can stand.", hint="Leave it out.")
 
 
 def _blank(sql: str, at: int) -> int:
@@ -98,7 +98,7 @@ def _blank(sql: str, at: int) -> int:
             while depth:
                 opening, closing = sql.find("/*", at), sql.find("*/", at)
                 if closing < 0:
-                    raise toolkit.Failed("A comment does not end.")
+                    raise toolkit.Failed("A comment does not end.", hint="Close it; comments nest.")
                 at, depth = (opening + 2, depth + 1) if 0 <= opening < closing else (closing + 2, depth - 1)
         else:
             break
@@ -117,7 +117,7 @@ def _closed(sql: str, at: int, quote: str, *, escapes: bool = False) -> int:
             at += 2
         else:
             return at + 1
-    raise toolkit.Failed("A string or a quoted name does not end.")
+    raise toolkit.Failed("A string or a quoted name does not end.", hint="Close it.")
 
 
 def _cut(name: str) -> str:
