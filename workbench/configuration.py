@@ -14,10 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from workbench.core.errors import Unavailable
 from workbench.core.settings import Settings
+from workbench.policy.keychain import Keychain
+from workbench.policy.secrets import Secrets
 
 _OTHER_NAMES = {
     "base_url": "OPENAI_BASE_URL",
@@ -25,7 +27,8 @@ _OTHER_NAMES = {
     "tavily_api_key": "TAVILY_API_KEY",
     "tavily_base_url": "TAVILY_BASE_URL",
 }
-_LIMITS = frozenset({"parallel", "rounds", "requests_per_minute", "calls_per_minute", "model_timeout", "model_retries"})
+_BUDGETS = frozenset(name for name in Settings.model_fields if name.endswith(("_per_day", "_per_month")))
+_LIMITS = _BUDGETS | {"parallel", "rounds", "requests_per_minute", "calls_per_minute", "model_timeout", "model_retries"}
 _MARKS = (".workbench", ".git", "pyproject.toml")
 
 
@@ -46,10 +49,27 @@ def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = No
     values |= _read(config / "config.toml", allowed=frozenset(Settings.model_fields) - {"config", "project"})
     values |= {name: env[key] for name in Settings.model_fields if env.get(key := _variable(name))}
     values |= {name: value for name, value in arguments.items() if value is not None}
+    keychain = Keychain(config)
+    for name in ("api_key", "tavily_api_key"):
+        if name not in values and (kept := keychain.get(_variable(name))) is not None:
+            values[name] = kept
     settings = _settings(values)
     narrower = _settings(values | _read(project / "workbench.toml", allowed=_LIMITS))
-    lowered = {name: min(getattr(settings, name), getattr(narrower, name)) for name in _LIMITS}
+    lowered = {name: _lower(getattr(settings, name), getattr(narrower, name)) for name in _LIMITS}
     return settings.model_copy(update=lowered | {"home": settings.home.absolute()})
+
+
+def load_secrets(settings: Settings, env: Mapping[str, str] | None = None) -> Secrets:
+    """The secrets of this user: those of the settings, and any other by its name from the environment, else from the
+    keyring, where `workbench secret set` has put it. No file of a project has a say in where a secret comes from."""
+    env = os.environ if env is None else env
+    known = {"OPENAI_API_KEY": settings.api_key, "TAVILY_API_KEY": settings.tavily_api_key}
+
+    def look(name: str) -> SecretStr | None:
+        value = env.get(name) or Keychain(settings.config).get(name)
+        return SecretStr(value) if value else None
+
+    return Secrets({name: secret for name, secret in known.items() if secret is not None}, look)
 
 
 def project_root(folder: Path) -> Path:
@@ -59,6 +79,11 @@ def project_root(folder: Path) -> Path:
         if any((candidate / mark).exists() for mark in _MARKS):
             return candidate
     return folder
+
+
+def _lower(one: float | None, other: float | None) -> float | None:
+    """The lower of two limits; None is no limit."""
+    return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
 def _variable(name: str) -> str:

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from workbench import bridge
-from workbench.calls import audited, limited, sandboxed
-from workbench.configuration import load_settings
+from workbench.calls import audited, budgeted, cleaned, limited, sandboxed
+from workbench.configuration import load_secrets, load_settings
 from workbench.core import refs
 from workbench.core.artifacts import Artifact
 from workbench.core.errors import (
+    BudgetExceeded,
     Denied,
     PlanInvalid,
     Refused,
@@ -23,7 +24,7 @@ from workbench.core.errors import (
     Unavailable,
     WorkbenchError,
 )
-from workbench.core.events import Event, Kind, Listener, Stream
+from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream
 from workbench.core.outcome import Outcome, RunStatus, fold
 from workbench.core.plan import Plan
 from workbench.core.progress import State
@@ -35,6 +36,7 @@ from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
 from workbench.models.base import Model
 from workbench.models.choose import choose
+from workbench.models.held import HeldModel
 from workbench.models.openai import OpenAIModel
 from workbench.offer import Offer
 from workbench.planners.answer import summarise
@@ -42,9 +44,10 @@ from workbench.planners.base import Answer, Planned, Planner
 from workbench.planners.grammar import GrammarPlanner
 from workbench.planners.model import ModelPlanner
 from workbench.policy.approval import Approver, Asked
+from workbench.policy.budgets import Budgets, limits_of
+from workbench.policy.leaks import clean_error, clean_result
 from workbench.policy.limits import RateLimiter
 from workbench.policy.sanitize import clean_prompt
-from workbench.policy.secrets import redactor
 from workbench.record import Record
 from workbench.registry.discover import Found, discover
 from workbench.run import Run
@@ -52,6 +55,7 @@ from workbench.sandbox.base import Sandbox
 from workbench.sandbox.portable import SpawnedSandbox
 from workbench.services import host_services
 from workbench.status import in_force
+from workbench.telemetry.audit import trail_of
 from workbench.telemetry.logs import EventLog
 from workbench.told import closing, failure, made, stopped
 
@@ -82,10 +86,12 @@ class Workbench:
         self.session = uuid.uuid4().hex
         self._model = model
         self._planner = planner
-        self._planners: dict[str | None, Planner] = {}
-        self._models: list[Model] = []
+        self._models: dict[str | None, Model | None] = {}
+        self.secrets = load_secrets(self.settings)
+        self.trail = trail_of(self.settings.home, self.settings.config)
+        self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
         self._limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
-        self._log = EventLog(self.settings.log, redactor(self._secrets().values()))
+        self._log = EventLog(self.settings.log, self.secrets.redact)
 
     async def ask(
         self,
@@ -111,6 +117,7 @@ class Workbench:
         started = time.monotonic()
         prompt = clean_prompt(text)
         self._limits.admit_request(self.settings.user)
+        await self.budgets.admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self._stream(listeners)
         stream.tell(Kind.RUN_STARTED, self._opening(prompt.text, notebook))
@@ -127,10 +134,11 @@ class Workbench:
             self._log.bug(bug)
             problem = bug
         stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
-        await self.memory.barrier()
+        await asyncio.gather(self.memory.barrier(), asyncio.to_thread(self.trail.sync))
         run = Run(fold(stream.events), self.settings.artifacts)
         if problem is None:
             return run
+        clean_error(problem, self.secrets)
         if isinstance(problem, WorkbenchError):
             problem.run = run
         raise problem
@@ -138,7 +146,8 @@ class Workbench:
     async def _serve(self, asked: _Asked) -> tuple[RunStatus, Answer, WorkbenchError | None]:
         offer, stream = asked.offer, asked.stream
         tools = self.tools()
-        planner = self._planner or self._planner_for(asked.model)
+        await asyncio.to_thread(self.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
+        planner = self._planner or self._planner_for(asked.model, stream)
         request = Request(
             text=asked.text,
             scope=self.scope,
@@ -187,7 +196,7 @@ class Workbench:
     async def _answer(self, planner: Planner, outcome: Outcome, stream: Stream) -> Answer:
         try:
             return await planner.answer(outcome, stream.tell)
-        except (Refused, Unavailable, TransientError, PlanInvalid) as error:
+        except (Refused, Unavailable, TransientError, PlanInvalid, BudgetExceeded) as error:
             # The results are there; a model that will not word them does not take them away.
             summary = summarise(outcome)
             why = f"The model did not word this answer ({error.message}); it is put together from the results."
@@ -198,11 +207,13 @@ class Workbench:
             return stream.tell(kind, body, step=step)
 
         bases = {"api.tavily.com": self.settings.tavily_base_url}
-        services = host_services(self.memory, self.scope, self._secrets(), bases, tell)
-        inner = sandboxed(self.sandbox, services, self.settings.artifacts, tell)
-        admitted = limited(inner, lambda: self._limits.admit_call(self.settings.user))
+        services = host_services(self.memory, self.scope, self.secrets, bases, tell)
+        folder = self.settings.artifacts
+        inner = sandboxed(self.sandbox, services, folder, tell)
+        clean = cleaned(inner, lambda result: clean_result(result, self.secrets, folder))
+        admitted = limited(clean, lambda: self._limits.admit_call(self.settings.user))
         return Executor(
-            audited(admitted, tell),
+            budgeted(audited(admitted, tell), self.budgets, tell, folder),
             durable=self.memory.barrier,
             parallel=self.settings.parallel,
             on_bug=self._log.bug,
@@ -213,11 +224,16 @@ class Workbench:
         name = f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:10]}"
         return Stream(
             name,
-            self.memory.append,
+            self._take,
             (self._log, *listeners),
             now=lambda: datetime.now(UTC).isoformat(timespec="microseconds"),
             on_error=self._log.bug,
+            redact=self.secrets.redacted,
         )
+
+    def _take(self, event: AnyEvent) -> None:
+        self.trail(event)  # first: nothing is done that leaves no record
+        self.memory.append(event)
 
     def _opening(self, text: str, notebook: str) -> dict[str, Any]:
         return {
@@ -229,18 +245,14 @@ class Workbench:
             "notebook": notebook,
         }
 
-    def _planner_for(self, model: str | None) -> Planner:
-        if model not in self._planners:
+    def _planner_for(self, model: str | None, stream: Stream) -> Planner:
+        if model not in self._models:  # kept: a model has found out what its endpoint can do
             settings = self.settings.model_copy(update={"model": model}) if model else self.settings
-            chosen = choose(settings) if model or self._model is None else self._model
-            if chosen is not None:
-                self._models.append(chosen)
-            self._planners[model] = ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
-        return self._planners[model]
-
-    def _secrets(self) -> dict[str, Any]:
-        named = {"OPENAI_API_KEY": self.settings.api_key, "TAVILY_API_KEY": self.settings.tavily_api_key}
-        return {name: secret for name, secret in named.items() if secret is not None}
+            self._models[model] = choose(settings) if model or self._model is None else self._model
+        chosen = self._models[model]
+        if chosen is None:
+            return GrammarPlanner()
+        return ModelPlanner(HeldModel(chosen, self.secrets.redact, self.budgets.for_model(stream.tell)))
 
     @property
     def scope(self) -> Scope:
@@ -263,7 +275,7 @@ class Workbench:
     async def close(self) -> None:
         """Make everything durable and end what runs. Idempotent."""
         await self.sandbox.close()
-        for model in self._models:
+        for model in self._models.values():
             if isinstance(model, OpenAIModel):
                 await model.close()
         await self.memory.close()
