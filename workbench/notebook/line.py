@@ -27,6 +27,7 @@ VERBS: Mapping[str, str] = {
     "show": "RUN: one run again, from the record",
     "sql": "QUERY: read the record with SQL",
     "doctor": "check this installation",
+    "audit": "check that the audit trail is whole",
 }
 _WORD = re.compile(r"\s*(--?[A-Za-z][\w-]*)(?:=(\S*))?(?:\s|$)")
 _CAPTURE = re.compile(r"\s*([^\W\d]\w*)\s*<<(?:\s|$)")

@@ -33,7 +33,9 @@ class Table:
 
 def status(workbench: Workbench) -> Table:
     """What is in force."""
-    return Table(("what", "in force"), list(workbench.status().items()))
+    left = wait(workbench.budgets.left())
+    budget = [("budget", "; ".join(map(str, left)))] if left else []
+    return Table(("what", "in force"), [*workbench.status().items(), *budget])
 
 
 def tools(workbench: Workbench, rest: str = "") -> Table:
@@ -69,3 +71,11 @@ def doctor(workbench: Workbench, rest: str = "") -> Table:
 
     checks = wait(examine(workbench))
     return Table(("check", "ok", "detail"), [(c.name, "yes" if c.ok else "NO", c.detail) for c in checks])
+
+
+def audit(workbench: Workbench, rest: str = "") -> Table:
+    """Whether the audit trail is whole."""
+    from workbench.telemetry.verify import verify
+
+    verdict = verify(workbench.trail)
+    return Table(("audit", "found"), [("whole", "yes" if verdict.ok else "NO")], [str(verdict)])

@@ -44,12 +44,16 @@ class Keychain:
 
     def keep(self, name: str, value: str) -> None:
         """Keep a value. Raises Refused for a name or a value that is none, Unavailable when the keyring will not."""
-        if _NAME.fullmatch(name) is None:
-            raise Refused(f"{name[:100]!r} is no name of a secret.", hint="For example TAVILY_API_KEY.")
+        self.check(name)
         if not value.strip():
             raise Refused("The secret is empty.", hint="Type or paste its value.")
         self._asked("keep", lambda keyring: keyring.set_password(SERVICE, name, value.strip()))
         self._write({*self.names(), name})
+
+    def check(self, name: str) -> None:
+        """Raises Refused when a secret cannot be called so."""
+        if _NAME.fullmatch(name) is None:
+            raise Refused(f"{name[:100]!r} is no name of a secret.", hint="For example TAVILY_API_KEY.")
 
     def forget(self, name: str) -> None:
         """Remove a value. Raises Refused when there is none of that name."""

@@ -15,6 +15,10 @@ Fault = Literal["edited", "deleted", "reordered", "inserted", "cut", "replaced",
 than it did. inserted: it was never recorded. cut: records are missing at the end. replaced: the trail is sound in
 itself, but it is not this one. no anchor, no trail: one of the two files is gone."""
 
+_WORDS = {"no anchor": "parted from its anchor", "no trail": "removed", "edited": "edited", "cut": "cut"} | {
+    word: word for word in ("deleted", "reordered", "inserted", "replaced")
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -28,6 +32,13 @@ class Verdict:
     at: int | None = None
     detail: str = ""
     note: str = ""
+
+    def __str__(self) -> str:
+        if self.ok:
+            whole = f"The audit trail is whole: {self.records:,} records, head {self.head}." if self.records else ""
+            return f"{whole} {self.note}".strip()
+        sound = f"{self.records:,} records before it are sound." if self.records else "No record before it."
+        return f"The audit trail was {_WORDS.get(self.fault or 'edited', 'changed')}. {self.detail} {sound}"
 
 
 def verify(trail: Trail, head: str = "") -> Verdict:
