@@ -32,7 +32,7 @@ with mine as (
 ), reserved as (
     select
         arg_max(used, (settled, merged)) as used, bool_or(settled) as settled, min(merged) as first,
-        max(happened_at) as at
+        max(happened_at) as told_at
     from told
     group by reservation
 ), amounts as (
@@ -43,7 +43,7 @@ with mine as (
         try_cast(used->>'$.seconds' as double) as seconds,
         try_cast(used->>'$.usd' as decimal(28, 10)) as usd
     from reserved
-    where at >= $since and (
+    where told_at >= $since and (
         settled or $reservation is null or first <= (select min(merged) from told where reservation = $reservation)
     )
     union all by name

@@ -95,12 +95,12 @@ class Budgets:
     async def reserve(self, use: Use, tell: Tell, step: str | None = None) -> Reservation:
         """Set `use` aside. Raises BudgetExceeded when there is not so much left, Unavailable when that cannot be
         counted; then nothing is set aside."""
-        held = Reservation(uuid.uuid4().hex, tell, step)
+        held = Reservation(uuid.uuid4().hex, tell, step, self._used)
         if not self.limits:
             return held
         held.say(use)
         try:
-            self._own += use
+            self._used(use)
             if not self._is_far():
                 self._check(await self._count(held.name), use)
         except BudgetExceeded as error:
@@ -144,6 +144,9 @@ class Budgets:
         self._known, self._own, self._known_at = counted, Use(), (self._clock(), begins("day", now))
         return counted
 
+    def _used(self, use: Use) -> None:
+        self._own += use  # counted twice, before and after: that is on the safe side until the next count
+
     def _is_far(self) -> bool:
         if self._known_at is None or self._known_at[1] != begins("day", self._now()):
             return False
@@ -183,16 +186,18 @@ class Budgets:
 class Reservation:
     """What is set aside for one call, until `settle` says what it took."""
 
-    def __init__(self, name: str, tell: Tell, step: str | None) -> None:
+    def __init__(self, name: str, tell: Tell, step: str | None, used: Callable[[Use], None]) -> None:
         self.name = name
         self.open = False
         self._tell = tell
         self._step = step
+        self._used = used
 
     def settle(self, use: Use) -> None:
         """Count `use` in place of what was set aside. Once; later calls change nothing."""
         if self.open:
             self.open = False
+            self._used(use)
             self.say(use, settled=True)
 
     def say(self, use: Use, *, settled: bool = False, **more: Any) -> None:
