@@ -26,6 +26,7 @@ REDACTED = "[redacted]"
 MIN_LENGTH = 6
 """Shorter values are no keys: taking out every "x" would spoil the text and protect nothing."""
 _CHUNK = 1 << 20
+_ONE_ALPHABET = bytes.maketrans(b"-_", b"+/")
 
 
 class Secrets(Mapping[str, SecretStr]):
@@ -110,11 +111,16 @@ def redactor(secrets: Iterable[SecretStr]) -> Callable[[str], str]:
 
 
 class _Forms:
-    """How a set of secrets may look in a text. `longest`, `shortest`: characters of a form, 1 when there are none."""
+    """How a set of secrets may look in a text. `plain` forms stand there as they are, `coded` ones in base64, in which
+    two alphabets are in use: they are looked for after the second was turned into the first. `longest`, `shortest`:
+    characters of a form, 1 when there are none."""
 
     def __init__(self, secrets: Iterable[SecretStr]) -> None:
-        values = (secret.get_secret_value().strip() for secret in secrets)
-        self.all = sorted({form for value in values if len(value) >= MIN_LENGTH for form in _forms(value)})
+        stripped = (secret.get_secret_value().strip() for secret in secrets)
+        values = [value for value in stripped if len(value) >= MIN_LENGTH]
+        self.plain = sorted({form for value in values for form in _forms(value)})
+        self.coded = sorted({form for value in values for form in _coded(value)})
+        self.all = [*self.plain, *self.coded]
         self.longest = max(map(len, self.all), default=1)
         self.shortest = min(map(len, self.all), default=1)
 
@@ -123,9 +129,14 @@ class _Forms:
 
     def spans(self, text: str) -> Sequence[tuple[int, int]]:
         """Where secrets stand, from left to right and apart; of two that begin together, the longer."""
-        if len(text) < self.shortest or not (forms := [form for form in self.all if form in text]):
+        if len(text) < self.shortest:
             return ()
-        found = sorted((start, -len(form)) for form in forms for start in _starts(text, form))
+        coded = text.replace("-", "+").replace("_", "/")
+        found = [(start, -len(form)) for form in self.plain if form in text for start in _starts(text, form)]
+        found += [(start, -len(form)) for form in self.coded if form in coded for start in _starts(coded, form)]
+        if not found:
+            return ()
+        found.sort()
         spans: list[tuple[int, int]] = []
         for start, size in found:
             if not spans or start >= spans[-1][1]:
@@ -133,13 +144,15 @@ class _Forms:
         return spans
 
     def are_in(self, path: Path) -> bool:
-        forms = [form.encode("utf-8", "surrogatepass") for form in self.all]
-        overlap = max(map(len, forms), default=1) - 1
+        forms = [form.encode("utf-8", "surrogatepass") for form in self.plain]
+        coded_forms = [form.encode("ascii") for form in self.coded]
+        overlap = max(map(len, [*forms, *coded_forms]), default=1) - 1
         with path.open("rb") as file:
             data = b""
             while more := file.read(_CHUNK):
                 data = data[len(data) - min(overlap, len(data)) :] + more
-                if any(form in data for form in forms):
+                coded = data.translate(_ONE_ALPHABET)
+                if any(form in data for form in forms) or any(form in coded for form in coded_forms):
                     return True
         return False
 
@@ -175,13 +188,15 @@ def _forms(value: str) -> Iterator[str]:
     yield html.escape(value, quote=False)
     yield data.hex()
     yield data.hex().upper()
+
+
+def _coded(value: str) -> Iterator[str]:
+    data = value.encode("utf-8", "surrogatepass")
     for before in range(3):
         # In base64 a text looks different after 0, 1 or 2 other bytes. The characters that mix with a neighbour's bits
         # are left out of the form; those that remain name the secret.
         encoded = base64.b64encode(bytes(before) + data).rstrip(b"=").decode()
-        whole = encoded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
-        yield whole
-        yield whole.replace("+", "-").replace("/", "_")
+        yield encoded[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:
