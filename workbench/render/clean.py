@@ -46,7 +46,10 @@ def safe_html(source: str, hosts: Collection[str] = ()) -> str:
         tags=_TAGS,
         clean_content_tags={"script", "style", "iframe", "object", "embed", "svg", "math", "template", "noscript"},
         attributes={"a": {"href"}},
-        attribute_filter=lambda tag, name, value: value if name != "href" or host_of(value) in hosts else None,
+        # The cleaner lets titles and languages through on its own account: a title is text that nobody sees.
+        attribute_filter=lambda tag, name, value: (
+            value if name == "rel" or (name == "href" and host_of(value) in hosts) else None
+        ),
         url_schemes={"http", "https"},
         link_rel="noopener noreferrer nofollow",
         strip_comments=True,
