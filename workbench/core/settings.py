@@ -66,6 +66,16 @@ class Settings(BaseModel):
         description="Least isolation of tools. kernel: refuse to run below it. process: also accept it for tools that "
         "need kernel. Empty: the best there is, and each tool's own need counts.",
     )
+    calls_per_day: Annotated[int | None, Field(ge=0)] = Field(None, description="Calls of tools and models in a day.")
+    calls_per_month: Annotated[int | None, Field(ge=0)] = Field(None, description="The same in a month.")
+    tokens_per_day: Annotated[int | None, Field(ge=0)] = Field(None, description="Tokens in and out in a day.")
+    tokens_per_month: Annotated[int | None, Field(ge=0)] = Field(None, description="The same in a month.")
+    images_per_day: Annotated[int | None, Field(ge=0)] = Field(None, description="Pictures that tools make in a day.")
+    images_per_month: Annotated[int | None, Field(ge=0)] = Field(None, description="The same in a month.")
+    seconds_per_day: Annotated[float | None, Field(ge=0)] = Field(None, description="Seconds of all calls in a day.")
+    seconds_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
+    usd_per_day: Annotated[float | None, Field(ge=0)] = Field(None, description="US dollars of priced calls in a day.")
+    usd_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
     headless: bool | None = Field(None, description="Force headless (true) or live (false) display; unset: detect.")
 
     @property
