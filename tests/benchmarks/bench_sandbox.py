@@ -57,10 +57,8 @@ async def calls(folder: Path) -> None:
         await asyncio.to_thread(subprocess.run, [sys.executable, "-c", "import pandas"], check=True)
         times["cold"].append(time.perf_counter() - began)
     median = {name: statistics.median(found) for name, found in times.items()}
-    print(
-        f"confined call: median {median['call'] * 1000:.1f} ms; cold import of pandas {median['cold'] * 1000:.0f} ms;"
-    )
-    print(f"ratio 1/{median['cold'] / median['call']:.1f}")
+    print(f"confined call: median {median['call'] * 1000:.1f} ms, 1/{median['cold'] / median['call']:.1f}")
+    print(f"of a cold import of pandas: {median['cold'] * 1000:.0f} ms")
     print(f"idle fork server: {pss(server.pid or 0) / 1024:.0f} MB PSS")
     server.end()
 
