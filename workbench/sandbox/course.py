@@ -42,8 +42,8 @@ _PASSED_ON = ("TZ", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What is made for one call: a folder, where the tool works and which it takes for its home and for temporary files.
-    One folder, because each that goes costs milliseconds on some disks."""
+    """What is made for one call: a folder, in which the tool works and which it takes for its home. Only one, because
+    each that goes costs milliseconds on some disks."""
 
     folder: Path
 
