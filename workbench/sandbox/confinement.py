@@ -47,7 +47,6 @@ def confine(grants: Mapping[str, Sequence[str]], scratch: str, abi: int) -> int:
     `grants`: `reads`, `lists` and `writes`, absolute paths as `sandbox.grants` gives them. `abi`: the newest interface
     of Landlock to use.
     """
-    linux.set_dumpable(True)  # the supervisor reads the port of a connection from this process's memory
     linux.no_new_privileges()
     rules = Ruleset(abi)
     for paths, rights in (
