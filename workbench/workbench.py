@@ -125,7 +125,7 @@ class Workbench:
         another WorkbenchError otherwise; each carries `.run` with what was finished.
         """
         started = time.monotonic()
-        beside(self.sandbox.prepare())  # workers get ready while the planner plans
+        await beside(self.sandbox.prepare())  # workers get ready while the planner plans
         prompt = clean_prompt(text)
         self._limits.admit_request(self.settings.user)
         await self.budgets.admit()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.case import Case, from_corpus
-from tests.hostile.cases import OWN
+from tests.hostile.cases import ORDINARY, OWN
 from tests.hostile.conftest import Stage
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "attacks"
@@ -29,7 +29,7 @@ def test_an_attack_of_the_set_is_blocked(stage: Stage, case: Case):
     assert outcome.harms == (), outcome
 
 
-@pytest.mark.parametrize("case", BENIGN, ids=named)
+@pytest.mark.parametrize("case", [*BENIGN, *ORDINARY], ids=named)
 def test_an_ordinary_script_runs_confined(stage: Stage, case: Case):
     outcome = stage.outcome("kernel", case)
     assert (outcome.status, outcome.harms, bool(outcome.text)) == ("ok", (), True), outcome
