@@ -155,8 +155,8 @@ class Workbench:
         while planned is not None:
             last = number == self.settings.rounds
             level = self.sandbox.level if asked.plan_only else await self.sandbox.prepare()
-            body = made(planned, number, asked.notes if number == 1 else (), last)
-            stream.tell(Kind.PLAN_MADE, body | {"isolation": level})
+            told = made(planned, number, asked.notes if number == 1 else (), last)
+            stream.tell(Kind.PLAN_MADE, told | {"isolation": level})
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
             if asked.approver and (no := await self._denied(asked, planned.plan, number)):

@@ -48,6 +48,12 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
+@pytest.fixture(params=["process", "kernel"])
+def any_desk(request: pytest.FixtureRequest, tmp_path: Path) -> Desk:
+    """At each level in turn."""
+    return confined_desk(tmp_path) if request.param == "kernel" else Desk(tmp_path)
+
+
 def confined_desk(folder: Path, **limits: int) -> Desk:
     """With the confined sandbox; where the kernel has none the test is skipped, or fails where CI=true."""
     if why := linux.supported():
@@ -60,9 +66,11 @@ def confined(tmp_path: Path) -> Desk:
     return confined_desk(tmp_path)
 
 
-@pytest.fixture
-def small_desk(tmp_path: Path) -> Desk:
-    """With limits that a test reaches quickly."""
-    return Desk(
-        tmp_path, memory=256 << 20, file=4 << 20, disk=16 << 20, cpu=1, result=100_000, picture=100_000, files=4
-    )
+SMALL = {"memory": 256 << 20, "file": 4 << 20, "disk": 16 << 20, "cpu": 1, "result": 100_000, "picture": 100_000}
+
+
+@pytest.fixture(params=["process", "kernel"])
+def small_desk(request: pytest.FixtureRequest, tmp_path: Path) -> Desk:
+    """At each level in turn, with limits that a test reaches quickly."""
+    limits = SMALL | {"files": 4}
+    return confined_desk(tmp_path, **limits) if request.param == "kernel" else Desk(tmp_path, **limits)

@@ -34,6 +34,8 @@ from workbench.sandbox.wire import BrokenFrame
 T = TypeVar("T")
 MAX_TEXT = 64_000
 """Bytes of printed text that a result keeps."""
+LOOK = 0.05
+"""Seconds between two looks at the size of the scratch folder."""
 _PASSED_ON = ("TZ", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Variables that describe the machine; every other one stays out of the worker."""
 
@@ -182,7 +184,7 @@ class Course:
                 room=room.told(),
                 progress=progress,
             )
-            ending = await self._until_over(conversation, worker, room.folder, call.timeout)
+            ending = await self._until_over(conversation, worker, room.folder, outputs, call.timeout)
         finally:
             try:
                 status = await worker.end()
@@ -207,22 +209,31 @@ class Course:
             return ToolResult(status=ending.status, error=ending.error, hint=ending.hint, text=text, sources=sources)
         return replace(await _result(ending, outputs, text), sources=sources)
 
+    async def _overfull(self, folder: Path, outputs: Outputs) -> int:
+        """Return when the call's files hold more bytes than they may: the limit that was broken."""
+        most, returned = self._limits.disk, self._limits.returned
+        while await asyncio.to_thread(used, folder, most) <= most:
+            if outputs.size() > returned:
+                return returned
+            await asyncio.sleep(LOOK)
+        return most
+
     async def _until_over(
-        self, conversation: Conversation, worker: Worker, folder: Path, seconds: float
+        self, conversation: Conversation, worker: Worker, folder: Path, outputs: Outputs, seconds: float
     ) -> Done | _Ending | None:
         """How the call ended; None when the process died without a word. The first of: the tool is done, the worker
         ended, the output is full, the disk is full, the time is up."""
         talk = asyncio.create_task(conversation.talk())
         ended = asyncio.create_task(worker.ended())
         flooded = asyncio.create_task(worker.output.flooded.wait())
-        disk = asyncio.create_task(_overfull(folder, self._limits.disk))
+        disk = asyncio.create_task(self._overfull(folder, outputs))
         tasks: set[asyncio.Task[Any]] = {talk, ended, flooded, disk}
         try:
             done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
             if not done:
                 return _Ending("timeout", f"The tool took longer than {seconds:g} s and was stopped.")
             if disk in done and talk not in done:
-                return _Ending("killed", f"The tool wrote more than {self._limits.disk >> 20:,} MB and was stopped.")
+                return _Ending("killed", f"The tool wrote more than {disk.result() >> 20:,} MB and was stopped.")
             if ended in done and talk not in done:
                 # Its last frame may still lie in the channel.
                 await asyncio.wait({talk}, timeout=0.5)
@@ -318,6 +329,8 @@ def _shortened(output: bytes | bytearray) -> str:
 
 
 def _died(status: int, why: str, limits: Limits) -> _Ending:
+    if why == "disk":
+        return _Ending("killed", f"The tool wrote more than {limits.disk >> 20:,} MB and was stopped.")
     if why == "memory":
         return _Ending("killed", f"The tool used more than {limits.memory / (1 << 30):g} GB of memory and was stopped.")
     if status >= 0:
@@ -329,13 +342,3 @@ def _died(status: int, why: str, limits: Limits) -> _Ending:
         hint = "The system may have run out of memory." if name == "SIGKILL" else ""
         return _Ending("killed", f"The worker died by {name}.", hint)
     return _Ending("killed", f"The worker died by signal {-status}.")
-
-
-async def _overfull(folder: Path, most: int) -> None:
-    """Return when the files below a folder hold more bytes than that."""
-    while await asyncio.to_thread(used, folder, most) <= most:  # noqa: ASYNC110 - the kernel tells nobody of this
-        await asyncio.sleep(LOOK)
-
-
-LOOK = 0.1
-"""Seconds between two looks at the size of the scratch folder."""

@@ -28,16 +28,15 @@ getdents64 getcwd chdir fchdir mkdir mkdirat rmdir unlink unlinkat rename rename
 symlinkat truncate ftruncate fallocate fsync fdatasync sync_file_range fadvise64 readahead copy_file_range sendfile
 splice tee vmsplice flock umask dup dup2 dup3 pipe pipe2 poll ppoll select pselect6 epoll_create epoll_create1
 epoll_ctl epoll_wait epoll_pwait epoll_pwait2 eventfd eventfd2 signalfd signalfd4 timerfd_create timerfd_settime
-timerfd_gettime getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr mmap mprotect munmap mremap msync mincore
-madvise brk mlock munlock mlock2 mseal pkey_mprotect pkey_alloc pkey_free membarrier rseq rt_sigaction rt_sigprocmask
-rt_sigreturn rt_sigpending rt_sigtimedwait rt_sigsuspend sigaltstack restart_syscall pause futex futex_wait futex_wake
-futex_waitv futex_requeue set_robust_list get_robust_list set_tid_address exit exit_group wait4 waitid arch_prctl
-getpid gettid getppid getpgrp getpgid getsid getuid geteuid getgid getegid getgroups getresuid getresgid capget
-getrlimit setrlimit getrusage getpriority times sysinfo uname getcpu getrandom sched_yield sched_getaffinity
-sched_getparam sched_getscheduler sched_getattr sched_get_priority_max sched_get_priority_min sched_rr_get_interval
-nanosleep clock_nanosleep clock_gettime clock_getres gettimeofday time alarm getitimer setitimer timer_create
-timer_settime timer_gettime timer_getoverrun timer_delete recvfrom recvmsg recvmmsg shutdown getsockname getpeername
-getsockopt
+timerfd_gettime mmap mprotect munmap mremap msync mincore madvise brk mlock munlock mlock2 mseal pkey_mprotect
+pkey_alloc pkey_free membarrier rseq rt_sigaction rt_sigprocmask rt_sigreturn rt_sigpending rt_sigtimedwait
+rt_sigsuspend sigaltstack restart_syscall pause futex futex_wait futex_wake futex_waitv futex_requeue set_robust_list
+get_robust_list set_tid_address exit exit_group wait4 waitid arch_prctl getpid gettid getppid getpgrp getpgid getsid
+getuid geteuid getgid getegid getgroups getresuid getresgid capget getrlimit setrlimit getrusage getpriority times
+sysinfo uname getcpu getrandom sched_yield sched_getaffinity sched_getparam sched_getscheduler sched_getattr
+sched_get_priority_max sched_get_priority_min sched_rr_get_interval nanosleep clock_nanosleep clock_gettime
+clock_getres gettimeofday time alarm getitimer setitimer timer_create timer_settime timer_gettime timer_getoverrun
+timer_delete recvfrom recvmsg recvmmsg shutdown getsockname getpeername getsockopt
 """
 _FORBIDDEN = """
 fork vfork execve execveat setsid setpgid tkill pidfd_open pidfd_send_signal pidfd_getfd ptrace process_vm_readv
@@ -52,9 +51,11 @@ _WITHOUT_EFFECT = """
 chmod fchmod fchmodat fchmodat2 chown fchown lchown fchownat utime utimes futimesat utimensat setxattr lsetxattr
 fsetxattr removexattr lremovexattr fremovexattr
 """
+_WITHOUT_ATTRIBUTES = "getxattr lgetxattr fgetxattr listxattr llistxattr flistxattr"
+"""As on a file system that keeps no attributes."""
 
 _KILL, _ERRNO, _NOTIFY, _ALLOW = 0x80000000, 0x00050000, 0x7FC00000, 0x7FFF0000
-_EPERM, _ENOSYS, _EACCES, _NOTHING = _ERRNO | errno.EPERM, _ERRNO | 38, _ERRNO | errno.EACCES, _ERRNO
+_EPERM, _ENOSYS, _EACCES, _ENOTSUP, _NOTHING = (_ERRNO | number for number in (1, 38, 13, 95, 0))
 _ARCH: Mapping[str, int] = {"x86_64": 0xC000003E, "amd64": 0xC000003E, "aarch64": 0xC00000B7, "arm64": 0xC00000B7}
 _X32 = 0x40000000
 _LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_BITS, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
@@ -81,7 +82,8 @@ def program(pid: int, machine: str = "") -> list[Step]:
     for name, body in _checked(pid).items():
         if name in known:
             steps += [(_JUMP_EQUAL, 0, len(body), known[name]), *body]
-    for names, verdict in ((_ALLOWED, _ALLOW), (_WITHOUT_EFFECT, _NOTHING), (_FORBIDDEN, _EPERM)):
+    verdicts = {_ALLOWED: _ALLOW, _WITHOUT_EFFECT: _NOTHING, _WITHOUT_ATTRIBUTES: _ENOTSUP, _FORBIDDEN: _EPERM}
+    for names, verdict in verdicts.items():
         for name in names.split():
             if name in known:
                 steps += [(_JUMP_EQUAL, 0, 1, known[name]), _give(verdict)]

@@ -43,7 +43,7 @@ def granted(call: ToolCall, project: Path, imports: Sequence[str], guarded: Sequ
     Reads the disk: call it off the event loop.
     """
     closed = tuple(path.resolve() for path in guarded)
-    reads, lists = [*_installed(tuple(imports), (project.resolve(), *closed))], []
+    reads, lists = [*_installed(tuple(imports), (Path("~").expanduser(), project.resolve(), *closed))], []
     for name in call.tool.permissions.read:
         found = _Found(closed)
         found.look(_inside(project, name, closed))
@@ -147,7 +147,7 @@ def _hidden(name: str) -> bool:
 @lru_cache(maxsize=8)
 def _installed(imports: tuple[str, ...], closed: tuple[Path, ...]) -> tuple[str, ...]:
     """What Python and its packages need. A place on the path that is a folder of the user's, and not one of packages,
-    gives its visible packages; one that holds the project or our own data gives nothing."""
+    gives its visible packages; one that holds the user's home, the project or our own data gives nothing."""
     ours = Path(workbench.__file__).absolute().parent
     prefixes = dict.fromkeys((sys.prefix, sys.base_prefix, sys.exec_prefix))
     kept = [f"{prefix}/{name}" for prefix in prefixes for name in ("lib", "lib64", "share", "pyvenv.cfg")]
@@ -155,11 +155,8 @@ def _installed(imports: tuple[str, ...], closed: tuple[Path, ...]) -> tuple[str,
     for place in map(Path, imports):
         if place.name in ("site-packages", "dist-packages") or any(place.is_relative_to(whole) for whole in kept):
             kept.append(str(place))
-        elif place != ours.parent and not any(folder.is_relative_to(place.resolve()) for folder in (*closed, _HOME)):
+        elif place != ours.parent and not any(folder.is_relative_to(place.resolve()) for folder in closed):
             found = _Found(closed)
             found.look(place.resolve())
             kept += found.reads
     return tuple(dict.fromkeys(kept))
-
-
-_HOME = Path("~").expanduser()

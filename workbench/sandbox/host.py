@@ -87,7 +87,7 @@ class Conversation:
 
     async def _listen(self, group: asyncio.TaskGroup, tasks: set[asyncio.Task[None]]) -> Done:
         loop = asyncio.get_running_loop()
-        inbox = wire.Inbox(max(self._limits.result, self._limits.answer) + 4096)
+        inbox = wire.Inbox(self._limits.result + 4096)
         while True:
             try:
                 data = await loop.sock_recv(self._channel, 1 << 16)

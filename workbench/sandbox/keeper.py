@@ -22,6 +22,7 @@ import os
 import select
 import signal
 import socket
+import stat
 import struct
 import sys
 from collections.abc import Mapping
@@ -32,7 +33,9 @@ from workbench.sandbox import confinement, linux, wire, worker
 from workbench.sandbox.syscalls import numbers
 
 LOOK = 0.1
-"""Seconds between two looks at the worker's memory."""
+"""Seconds between two looks at what the worker uses."""
+_OURS = 256 << 20
+"""What the server had imported before the fork does not count to the worker."""
 _RECEIVE, _SEND, _VALID, _ADD = 0xC0502100, 0xC0182101, 0x40082102, 0x40182103
 _NOTICE, _REPLY, _ADDED = struct.Struct("=QIIiIQ6Q"), struct.Struct("=QqiI"), struct.Struct("=QIIII")
 _CONTINUE, _IN_PLACE = 1, 1
@@ -68,7 +71,7 @@ class Keeper:
         self._most = start["limits"]
         linux.no_new_privileges()
         linux.drop_capabilities()
-        self._scoped = confinement.scope_signals(start["abi"])
+        self._scoped = _scoped(start["abi"])
         ours, theirs = socket.socketpair()
         supervisor = os.getpid()
         self._worker = os.fork()
@@ -133,24 +136,19 @@ class Keeper:
 
     def _end_all(self) -> None:
         """End whatever else this call may have: nothing, as long as the filter holds."""
-        if not self._scoped:
-            return
-        try:
-            os.kill(os.getppid(), 0)  # the server is outside of the scope: only when it is out of reach,
-        except PermissionError:
+        if self._scoped:
             with suppress(ProcessLookupError, PermissionError):
-                os.kill(-1, signal.SIGKILL)  # -1 does not mean everybody
+                os.kill(-1, signal.SIGKILL)
 
     def _look(self) -> None:
-        """RLIMIT_DATA counts private memory; what is shared has to be looked at."""
-        try:
-            with open(f"/proc/{self._worker}/status") as file:  # noqa: PTH123 - ten times a second, as cheap as can be
-                facts = dict(line.split(":", 1) for line in file if line.startswith(("RssAnon", "RssShmem")))
-        except OSError:
-            return
-        if sum(int(value.split()[0]) for value in facts.values()) << 10 > self._most["memory"] + (256 << 20):
+        """What no limit of the kernel's counts: memory that could be shared, and files that have no name any more."""
+        if _memory(self._worker) > self._most["memory"] + _OURS:
             self._why = "memory"
-            self._kill()
+        elif _nameless(self._worker) > self._most["disk"]:
+            self._why = "disk"
+        else:
+            return
+        self._kill()
 
     # What the filter asks
 
@@ -205,6 +203,43 @@ class Keeper:
         finally:
             os.close(fd)
         return self._reply(number, problem)
+
+
+def _memory(worker: int) -> int:
+    """Bytes of memory that are the worker's own, shared or not."""
+    with suppress(OSError), open(f"/proc/{worker}/status") as file:  # noqa: PTH123 - ten times a second: pathlib is slow
+        lines = [line.split() for line in file if line.startswith(("RssAnon", "RssShmem"))]
+        return sum(int(words[1]) for words in lines) << 10
+    return 0
+
+
+def _nameless(worker: int) -> int:
+    """Bytes of files that were removed while open or mapped."""
+    total = 0
+    with suppress(OSError), os.scandir(f"/proc/{worker}/fd") as listing:
+        for entry in listing:
+            with suppress(OSError):
+                facts = entry.stat()
+                if stat.S_ISREG(facts.st_mode) and not facts.st_nlink:
+                    total += facts.st_blocks * 512
+    with suppress(OSError), open(f"/proc/{worker}/maps") as file:  # noqa: PTH123 - as above
+        for line in file:
+            if line.endswith("(deleted)\n") and "/dev/zero" not in line:  # that is memory
+                start, _, end = line.partition(" ")[0].partition("-")
+                total += int(end, 16) - int(start, 16)
+    return total
+
+
+def _scoped(abi: int) -> bool:
+    """Give up the power to signal others; whether that has been seen to hold. -1 would mean everybody otherwise."""
+    parent = os.getppid()
+    if not confinement.scope_signals(abi) or parent == 1:
+        return False
+    try:
+        os.kill(parent, 0)
+    except PermissionError:  # for a living process of the same user only Landlock says so
+        return os.getppid() == parent
+    return False
 
 
 def _asked(thread: int, fd: int, address: int, size: int) -> tuple[int, int]:

@@ -168,7 +168,10 @@ def install_filter(program: Sequence[tuple[int, int, int, int]]) -> int:
     whole = _Program(len(program), code)
     for flags in (_NEW_LISTENER | _WAIT_KILLABLE, _NEW_LISTENER):
         try:
-            return _syscall("seccomp", _SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(whole))
+            listener = _syscall("seccomp", _SECCOMP_SET_MODE_FILTER, flags, ctypes.byref(whole))
+            if "seccomp" not in str(Path(f"/proc/self/fd/{listener}").readlink()):
+                raise OSError(errno.ENOTSUP, "seccomp says yes and does nothing")
+            return listener
         except OSError as error:
             if error.errno != errno.EINVAL or flags == _NEW_LISTENER:
                 raise
