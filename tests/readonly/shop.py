@@ -156,7 +156,7 @@ class Way:
 
 def bare(shop: Shop, attack: Attack, seconds: float) -> list[str]:
     """The harms of the statement as the database's owner sends it, in one transaction where it holds locks."""
-    seen = Seen()
+    seen, harms = Seen(), list[str]()
 
     def play(sql: str) -> tuple[Seen, list[str]]:
         nonlocal seen
@@ -245,7 +245,7 @@ def _through(shop: Shop, sql: str) -> tuple[Seen, list[str]]:
     with shop.forwarded() as way, way.opened() as session:
         before = session.execute("SELECT name, setting FROM pg_settings ORDER BY 1").fetchall()
         try:
-            frame = postgresql.read(session, sql).frame
+            frame = postgresql.read(session, sql, granted=["sales"]).frame
             seen.ran, seen.rows = True, len(frame)
             seen.text = frame.to_csv()
             seen.size = len(seen.text)

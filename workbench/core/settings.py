@@ -40,7 +40,7 @@ class Policy(BaseModel):
 
 class Settings(BaseModel):
     """One frozen object. Each field is also an environment variable, WORKBENCH_ and the name in capitals, and a key of
-    workbench.toml, except where the field's text names another variable."""
+    workbench.toml, except where the field's text says otherwise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

@@ -189,6 +189,15 @@ class Forward:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _cancel_all(self) -> None:
+        """Also when the call is being cleared away meanwhile: then this is finished first."""
+        farewell = asyncio.create_task(self._cancel_each())
+        try:
+            await asyncio.shield(farewell)
+        except asyncio.CancelledError:
+            await farewell
+            raise
+
+    async def _cancel_each(self) -> None:
         with suppress(OSError, TimeoutError, Unavailable):
             async with asyncio.timeout(_FAREWELL):
                 for key in self._keys:
