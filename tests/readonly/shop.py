@@ -163,6 +163,7 @@ def bare(shop: Shop, attack: Attack, seconds: float) -> list[str]:
         seen, held = _plainly(shop, attack, sql, seconds)
         return seen, held
 
+    harms: list[str] = []
     for _ in range(3):
         harms = _harms(shop, attack, play)
         missing = re.search(r'(relation|role|schema) "([\w.]+)" does not exist', seen.error)

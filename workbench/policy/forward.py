@@ -29,7 +29,10 @@ MAX_BYTES = 160_000_000
 """From the server to the worker, in one connection."""
 _PATIENCE = 20.0
 """Seconds for connecting and logging in."""
+_FAREWELL = 3.0
+"""Seconds for cancelling what a worker has left behind."""
 _MAX_MESSAGE = 1 << 20
+_GOODBYE = b"X\0\0\0\x04"
 _PROTOCOL, _CANCEL, _TLS, _GSS = 196_608, 80_877_102, 80_877_103, 80_877_104
 
 
@@ -40,6 +43,7 @@ class Meter:
     sent: int = 0
     received: int = 0
     error: str = ""
+    said_goodbye: bool = False
 
 
 class Forward:
@@ -76,6 +80,9 @@ class Forward:
                 await writer.drain()
         finally:
             if server is not None:
+                # A server notices that nobody listens only when it has something to say: what still runs is cancelled.
+                if not meter.said_goodbye:
+                    await self._cancel_all()
                 server.transport.abort()
             self._ended(meter)
         return None
@@ -160,6 +167,7 @@ class Forward:
         async def out() -> None:
             while data := await reader.read(1 << 16):
                 meter.sent += len(data)
+                meter.said_goodbye = data.endswith(_GOODBYE)
                 server.write(data)
                 await server.drain()
 
@@ -179,6 +187,12 @@ class Forward:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _cancel_all(self) -> None:
+        with suppress(OSError, TimeoutError, Unavailable):
+            async with asyncio.timeout(_FAREWELL):
+                for key in self._keys:
+                    await self._cancel(struct.pack("!ii", len(key) + 8, _CANCEL) + key)
 
     async def _cancel(self, request: bytes) -> None:
         if request[8:] not in self._keys:
