@@ -227,6 +227,7 @@ class Workbench:
             tell=lambda kind, body, step: asked.stream.tell(kind, body, step=step),
             approver=asked.approver,
             durable=self.memory.barrier,
+            servers=[name for name, there in self.settings.connections.items() if not there.is_file],
             first_use=Trust(self.settings.config, self.settings.project).first_use,
         )
 
