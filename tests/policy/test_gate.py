@@ -419,6 +419,16 @@ async def test_the_results_of_earlier_steps_that_a_tool_can_see_are_asked_about_
     assert await made.admit(call(spec, {"url": "x"}, step="s3")) is None
 
 
+async def test_a_yes_to_what_a_tool_can_see_is_not_one_to_what_it_sees_later() -> None:
+    asked = Questions("allow")
+    made, _ = gate(asked, "fetch x")
+    spec = tool(permissions=FETCH, source=b"toolkit.context()")
+    seen = (("s1", "recall", "one"), ("s2", "recall", "two"))
+    for context in (seen[:1], seen[:1], seen):
+        assert await made.admit(call(spec, {"url": "x"}, context=context)) is None
+    assert len(asked.asked) == 2
+
+
 def test_a_question_hides_nothing() -> None:
     hidden = "pay\u200b \u202eevil\U000e0041\x1b[2K"
     shown = approval.shown(hidden)

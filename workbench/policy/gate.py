@@ -84,7 +84,10 @@ class Gate:
         if destinations(call.tool) and self._leaks(call.params):
             return _leak(call.tool.name)
         judged = judge(call, self._wording, self._rules, self._level(), self._servers)
-        denied = await self._settle(call, judged, call.request_sha256())
+        asked = call.request_sha256()
+        if call.context:  # what else the tool would see belongs to the question
+            asked = digest([asked, [step for step, _, _ in call.context]])
+        denied = await self._settle(call, judged, asked)
         if denied is None:
             if new := self._first_use(call.tool):
                 self._tell(Kind.STEP_PROGRESS, {"text": f"for the first time here: {', '.join(new)}"}, call.step)
