@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -39,6 +39,11 @@ class Settings(BaseModel):
     seconds_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
     usd_per_day: Annotated[float | None, Field(ge=0)] = Field(None, description="US dollars of priced calls in a day.")
     usd_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
+    isolation: Literal["", "process", "kernel"] = Field(
+        "",
+        description="Least isolation of tools. kernel: refuse to run below it. process: also accept it for tools that "
+        "need kernel. Empty: the best there is, and each tool's own need counts.",
+    )
     headless: bool | None = Field(None, description="Force headless (true) or live (false) display; unset: detect.")
 
     @property
