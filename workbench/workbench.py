@@ -45,7 +45,7 @@ from workbench.planners.grammar import GrammarPlanner
 from workbench.planners.model import ModelPlanner
 from workbench.policy.approval import Approver, Asked
 from workbench.policy.budgets import Budgets, limits_of
-from workbench.policy.leaks import clean_error, clean_result
+from workbench.policy.leaks import clean_error, clean_result, refuse_keys
 from workbench.policy.limits import RateLimiter
 from workbench.policy.sanitize import clean_prompt
 from workbench.record import Record
@@ -170,7 +170,9 @@ class Workbench:
                     raise no
                 break  # what the earlier rounds found is still there
             new = [name for name in _used(planned.plan) if name not in inputs]
-            inputs |= await offer.snapshot(new, self.settings.artifacts, stream.run)
+            taken = await offer.snapshot(new, self.settings.artifacts, stream.run)
+            await asyncio.to_thread(refuse_keys, taken, self.secrets, self.settings.artifacts)
+            inputs |= taken
             done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
             await self._executor(stream).run(planned.plan, tools, inputs, stream, done)
             outcome = fold(stream.events)
