@@ -43,6 +43,15 @@ def sandboxed(
     return call
 
 
+def granted(call: Call, grant: Callable[[ToolCall], ToolCall]) -> Call:
+    """Calls with what the user's settings let this call open, such as the file of a named database."""
+
+    async def granted_call(what: ToolCall) -> ToolResult:
+        return await call(grant(what))
+
+    return granted_call
+
+
 def limited(call: Call, admit: Callable[[], None]) -> Call:
     """Calls only as often as the user may; `admit` raises BudgetExceeded or Denied."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,6 +30,8 @@ _OTHER_NAMES = {
 }
 _BUDGETS = frozenset(name for name in Settings.model_fields if name.endswith(("_per_day", "_per_month")))
 _LIMITS = _BUDGETS | {"parallel", "rounds", "requests_per_minute", "calls_per_minute", "model_timeout", "model_retries"}
+_VARIABLES = tuple(name for name in Settings.model_fields if name != "connections")
+_CONNECTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _MARKS = (".workbench", ".git", "pyproject.toml")
 
 
@@ -47,7 +50,8 @@ def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = No
         "user": env.get("WORKBENCH_USER") or _login(),
     }
     values |= _read(config / "config.toml", allowed=frozenset(Settings.model_fields) - {"config", "project"})
-    values |= {name: env[key] for name in Settings.model_fields if env.get(key := _variable(name))}
+    values["connections"] = _connections(values.get("connections", {}), env)
+    values |= {name: env[key] for name in _VARIABLES if env.get(key := _variable(name))}
     values |= {name: value for name, value in arguments.items() if value is not None}
     keychain = Keychain(config)
     for name in ("api_key", "tavily_api_key"):
@@ -69,7 +73,9 @@ def load_secrets(settings: Settings, env: Mapping[str, str] | None = None) -> Se
         value = env.get(name) or Keychain(settings.config).get(name)
         return SecretStr(value) if value else None
 
-    return Secrets({name: secret for name, secret in known.items() if secret is not None}, look)
+    secrets = Secrets({name: secret for name, secret in known.items() if secret is not None}, look)
+    secrets.read(sorted({there.secret for there in settings.connections.values() if there.secret}))
+    return secrets
 
 
 def project_root(folder: Path) -> Path:
@@ -119,6 +125,21 @@ def _read(path: Path, *, allowed: frozenset[str]) -> dict[str, Any]:
     return values
 
 
+def _connections(declared: Any, env: Mapping[str, str]) -> Any:
+    """The connections with `~` in their paths written out, as this user's home."""
+    if not isinstance(declared, dict):
+        return declared
+    for name, facts in declared.items():
+        if not _CONNECTION.fullmatch(name):
+            raise Unavailable(
+                f"config.toml: {name!r} is no name for a connection.", hint="Use letters, digits, - and underscores."
+            )
+        for key in ("path", "ca"):
+            if isinstance(facts, dict) and str(facts.get(key, "")).startswith("~/") and env.get("HOME"):
+                facts[key] = f"{env['HOME']}{facts[key][1:]}"
+    return declared
+
+
 def _settings(values: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(values)
@@ -126,5 +147,6 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         raise Unavailable(
-            f"The setting {name} is not valid: {first['msg']}.", hint=f"See {_variable(name)}."
+            f"The setting {name} is not valid: {first['msg']}.",
+            hint="See config.toml." if name.startswith("connections") else f"See {_variable(name)}.",
         ) from error

@@ -8,10 +8,11 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench import bridge
-from workbench.calls import audited, budgeted, cleaned, limited, sandboxed
+from workbench.calls import audited, budgeted, cleaned, granted, limited, sandboxed
 from workbench.configuration import load_secrets, load_settings
 from workbench.core import refs
 from workbench.core.artifacts import Artifact
@@ -45,6 +46,7 @@ from workbench.planners.grammar import GrammarPlanner
 from workbench.planners.model import ModelPlanner
 from workbench.policy.approval import Approver, Asked
 from workbench.policy.budgets import Budgets, limits_of
+from workbench.policy.connections import granting
 from workbench.policy.leaks import clean_error, clean_result, refuse_keys
 from workbench.policy.limits import RateLimiter
 from workbench.policy.sanitize import clean_prompt
@@ -53,7 +55,7 @@ from workbench.registry.discover import Found, discover
 from workbench.run import Run
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.choose import beside, best
-from workbench.services import host_services
+from workbench.services import Means, host_services
 from workbench.status import in_force
 from workbench.telemetry.audit import trail_of
 from workbench.telemetry.logs import EventLog
@@ -161,8 +163,8 @@ class Workbench:
         while planned is not None:
             last = number == self.settings.rounds
             level = self.sandbox.level if asked.plan_only else await self.sandbox.prepare()
-            told = made(planned, number, asked.notes if number == 1 else (), last)
-            stream.tell(Kind.PLAN_MADE, told | {"isolation": level})
+            body = made(planned, number, asked.notes if number == 1 else (), last)
+            stream.tell(Kind.PLAN_MADE, body | {"isolation": level})
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
             if asked.approver and (no := await self._denied(asked, planned.plan, number)):
@@ -174,7 +176,7 @@ class Workbench:
             await asyncio.to_thread(refuse_keys, taken, self.secrets, self.settings.artifacts)
             inputs |= taken
             done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
-            await self._executor(stream).run(planned.plan, tools, inputs, stream, done)
+            await self._executor(stream, asked.model).run(planned.plan, tools, inputs, stream, done)
             outcome = fold(stream.events)
             if (problem := failure(outcome)) is not None:
                 return "failed", summarise(outcome), problem
@@ -207,14 +209,22 @@ class Workbench:
             why = f"The model did not word this answer ({error.message}); it is put together from the results."
             return Answer(text=f"{summary.text}\n\n{why}", planner=summary.planner)
 
-    def _executor(self, stream: Stream) -> Executor:
+    def _executor(self, stream: Stream, model: str | None) -> Executor:
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
             return stream.tell(kind, body, step=step)
 
-        bases = {"api.tavily.com": self.settings.tavily_base_url}
-        services = host_services(self.memory, self.scope, self.secrets, bases, tell)
         folder = self.settings.artifacts
-        inner = sandboxed(self.sandbox, services, folder, tell)
+        means = Means(
+            memory=self.memory,
+            scope=self.scope,
+            secrets=self.secrets,
+            bases={"api.tavily.com": self.settings.tavily_base_url},
+            model=self._chosen(model, stream),
+            artifacts=folder,
+            connections=self.settings.connections,
+        )
+        inner = sandboxed(self.sandbox, host_services(means, stream), folder, tell)
+        inner = granted(inner, partial(granting, self.settings.connections))
         clean = cleaned(inner, lambda result: clean_result(result, self.secrets, folder))
         admitted = limited(clean, lambda: self._limits.admit_call(self.settings.user))
         return Executor(
@@ -251,13 +261,16 @@ class Workbench:
         }
 
     def _planner_for(self, model: str | None, stream: Stream) -> Planner:
-        if model not in self._models:  # kept: a model has found out what its endpoint can do
-            settings = self.settings.model_copy(update={"model": model}) if model else self.settings
-            self._models[model] = choose(settings) if model or self._model is None else self._model
-        chosen = self._models[model]
-        if chosen is None:
-            return GrammarPlanner()
-        return ModelPlanner(HeldModel(chosen, self.secrets.redact, self.budgets.for_model(stream.tell)))
+        chosen = self._chosen(model, stream)
+        return ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
+
+    def _chosen(self, name: str | None, stream: Stream) -> Model | None:
+        """The model of a request, by its name, for the calls of one run; None when none is connected."""
+        if name not in self._models:  # kept: a model has found out what its endpoint can do
+            settings = self.settings.model_copy(update={"model": name}) if name else self.settings
+            self._models[name] = choose(settings) if name or self._model is None else self._model
+        chosen = self._models[name]
+        return chosen and HeldModel(chosen, self.secrets.redact, self.budgets.for_model(stream.tell))
 
     @property
     def scope(self) -> Scope:

@@ -18,6 +18,10 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     step.uncertain  reason
     step.cancelled  reason
     tool.called     audit of one try: tool, version, status, request_sha256, response_sha256, seconds, isolation
+    service.called  one exchange that a tool sent out: service (http, model.complete, sql.open), host, method, status
+                    (of HTTP | None), bytes_out, bytes_in, seconds, request_sha256 (without keys, ports, tokens),
+                    occurrence (how often the run had made the same request before), replayed, response_sha256 with
+                    response (JSON) or kept (a file below artifacts/), error {kind, message, hint, retry_after} | None
     artifact.made   the artifact's fields
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source
     memory.forgotten id
@@ -56,6 +60,7 @@ class Kind(StrEnum):
     STEP_UNCERTAIN = "step.uncertain"
     STEP_CANCELLED = "step.cancelled"
     TOOL_CALLED = "tool.called"
+    SERVICE_CALLED = "service.called"
     ARTIFACT_MADE = "artifact.made"
     MEMORY_WRITTEN = "memory.written"
     MEMORY_FORGOTTEN = "memory.forgotten"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from workbench.core.connections import Connection
 
 
 class Settings(BaseModel):
@@ -39,6 +42,7 @@ class Settings(BaseModel):
     seconds_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
     usd_per_day: Annotated[float | None, Field(ge=0)] = Field(None, description="US dollars of priced calls in a day.")
     usd_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
+    connections: Mapping[str, Connection] = Field({}, description="Databases by name; in config.toml only.")
     isolation: Literal["", "process", "kernel"] = Field(
         "",
         description="Least isolation of tools. kernel: refuse to run below it. process: also accept it for tools that "

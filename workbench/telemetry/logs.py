@@ -58,6 +58,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
         "seconds",
         "isolation",
     ),
+    Kind.SERVICE_CALLED: ("service", "host", "method", "status", "bytes_out", "bytes_in", "seconds", "error"),
     Kind.ARTIFACT_MADE: ("path", "mime", "bytes", "sha256", "rows"),
     Kind.MEMORY_WRITTEN: ("id", "memory_kind"),
     Kind.MEMORY_FORGOTTEN: ("id",),
