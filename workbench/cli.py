@@ -62,7 +62,7 @@ class _Parser(argparse.ArgumentParser):
         return words
 
 
-_VERBS = ("ask", "tools", "models", "runs", "show", "sql", "doctor", "trust", "demo", "lab")
+_VERBS = ("ask", "tools", "models", "runs", "show", "sql", "doctor", "trust", "audit", "secret", "demo", "lab")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,12 +93,14 @@ def _parser() -> argparse.ArgumentParser:
         ("sql", _sql, "query the memory"),
         ("doctor", _doctor, "check this installation"),
         ("trust", _trust, "trust a tool file of a project"),
+        ("audit", _audit, "check that the audit trail is whole"),
+        ("secret", _secret, "keep a key in the system's keyring"),
         ("demo", _demo, "run the first notebook headless"),
         ("lab", _lab, "open the first notebook in JupyterLab"),
     ):
         verb = verbs.add_parser(name, help=text)
         verb.set_defaults(act=act)
-        if name in ("tools", "models", "runs", "show", "sql", "doctor"):
+        if name in ("tools", "models", "runs", "show", "sql", "doctor", "audit"):
             verb.add_argument("--json", action="store_true", help="print JSON")
         if name == "doctor":
             verb.add_argument("--sandbox", action="store_true", help="check the isolation of tools only")
@@ -114,6 +116,12 @@ def _parser() -> argparse.ArgumentParser:
         if name == "trust":
             verb.add_argument("path", type=Path, help="the tool file")
             verb.add_argument("--yes", action="store_true", help="trust it without asking")
+        if name == "audit":
+            verb.add_argument("what", choices=("verify", "head"), help="verify the trail, or print its head to note it")
+            verb.add_argument("--head", default="", help="a head noted earlier, which must be in the trail")
+        if name == "secret":
+            verb.add_argument("what", choices=("set", "list", "forget"), help="keep, list or remove")
+            verb.add_argument("name", nargs="?", default="", help="the secret's name, such as TAVILY_API_KEY")
         if name == "demo":
             verb.add_argument("--out", type=Path, default=Path("out"), help="folder for the HTML (out)")
     return parser
@@ -288,6 +296,42 @@ def _trust(options: argparse.Namespace) -> None:
         raise Denied(f"{spec.name} is not trusted.")
     trust.trust(spec)
     print(f"Trusted {spec.name} as it is now. A change asks again.")
+
+
+def _audit(options: argparse.Namespace) -> int:
+    from workbench.telemetry.verify import verify
+    from workbench.workbench import current
+
+    trail = current().trail
+    if options.what == "head":
+        anchor = trail.head()
+        print(anchor.head if anchor is not None else "Nothing was recorded yet.")
+        return 0
+    verdict = verify(trail, options.head)
+    if options.json:
+        print(json.dumps(asdict(verdict), indent=2))
+    else:
+        print(str(verdict))
+    return 0 if verdict.ok else 1
+
+
+def _secret(options: argparse.Namespace) -> None:
+    from getpass import getpass
+
+    from workbench.configuration import load_settings
+    from workbench.policy.keychain import Keychain
+
+    keychain = Keychain(load_settings().config)
+    if options.what == "list":
+        print("\n".join(keychain.names()) or "The keyring holds no secret of ours.")
+    elif options.what == "forget":
+        keychain.forget(options.name)
+        print(f"Removed {options.name} from the keyring.")
+    else:
+        keychain.check(options.name)
+        line = getpass(f"{options.name}: ") if sys.stdin.isatty() else sys.stdin.readline()
+        keychain.keep(options.name, line)
+        print(f"Kept {options.name} in the keyring. A variable of that name still comes first.")
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -12,11 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench import bridge
-from workbench.calls import approved, audited, granted, limited, sandboxed
-from workbench.configuration import load_passwords, load_settings
+from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, sandboxed
+from workbench.configuration import load_secrets, load_settings
 from workbench.core import provenance, refs
 from workbench.core.artifacts import Artifact
 from workbench.core.errors import (
+    BudgetExceeded,
     Denied,
     PlanInvalid,
     Refused,
@@ -24,7 +25,7 @@ from workbench.core.errors import (
     Unavailable,
     WorkbenchError,
 )
-from workbench.core.events import Event, Kind, Listener, Stream
+from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream
 from workbench.core.outcome import Outcome, RunStatus, fold
 from workbench.core.plan import Plan
 from workbench.core.progress import State
@@ -36,6 +37,7 @@ from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
 from workbench.models.base import Model
 from workbench.models.choose import choose
+from workbench.models.held import HeldModel
 from workbench.models.openai import OpenAIModel
 from workbench.offer import Offer
 from workbench.planners.answer import summarise
@@ -44,13 +46,14 @@ from workbench.planners.grammar import GrammarPlanner
 from workbench.planners.model import ModelPlanner
 from workbench.policy import planning
 from workbench.policy.approval import Approver, Asked
+from workbench.policy.budgets import Budgets, limits_of
 from workbench.policy.connections import granting
 from workbench.policy.gate import Gate
+from workbench.policy.leaks import clean_error, clean_result, refuse_keys
 from workbench.policy.limits import RateLimiter
 from workbench.policy.outgoing import key_finder
 from workbench.policy.rules import Rules
 from workbench.policy.sanitize import clean_prompt
-from workbench.policy.secrets import redactor
 from workbench.record import Record
 from workbench.registry.discover import Found, discover
 from workbench.registry.trust import Trust
@@ -59,6 +62,7 @@ from workbench.sandbox.base import Sandbox
 from workbench.sandbox.choose import beside, best
 from workbench.services import Means, host_services
 from workbench.status import in_force
+from workbench.telemetry.audit import trail_of
 from workbench.telemetry.logs import EventLog
 from workbench.told import closing, failure, made, stopped
 
@@ -87,13 +91,14 @@ class Workbench:
         self.sandbox = sandbox or best(self.settings)
         self.record = Record(self.memory, self.sandbox, self.settings)
         self.session = uuid.uuid4().hex
-        self._passwords = load_passwords(self.settings)
         self._model = model
         self._planner = planner
-        self._planners: dict[str | None, Planner] = {}
         self._models: dict[str | None, Model | None] = {}
+        self.secrets = load_secrets(self.settings)
+        self.trail = trail_of(self.settings.home, self.settings.config)
+        self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
         self._limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
-        self._log = EventLog(self.settings.log, redactor(self._secrets().values()))
+        self._log = EventLog(self.settings.log, self.secrets.redact)
 
     async def ask(
         self,
@@ -123,6 +128,7 @@ class Workbench:
         beside(self.sandbox.prepare())  # workers get ready while the planner plans
         prompt = clean_prompt(text)
         self._limits.admit_request(self.settings.user)
+        await self.budgets.admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self._stream(listeners)
         stream.tell(Kind.RUN_STARTED, self._opening(prompt.text, notebook))
@@ -139,10 +145,11 @@ class Workbench:
             self._log.bug(bug)
             problem = bug
         stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
-        await self.memory.barrier()
+        await asyncio.gather(self.memory.barrier(), asyncio.to_thread(self.trail.sync))
         run = Run(fold(stream.events), self.settings.artifacts)
         if problem is None:
             return run
+        clean_error(problem, self.secrets)
         if isinstance(problem, WorkbenchError):
             problem.run = run
         raise problem
@@ -150,7 +157,8 @@ class Workbench:
     async def _serve(self, asked: _Asked) -> tuple[RunStatus, Answer, WorkbenchError | None]:
         offer, stream = asked.offer, asked.stream
         tools = self.tools()
-        planner = self._planner or self._planner_for(asked.model)
+        await asyncio.to_thread(self.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
+        planner = self._planner or self._planner_for(asked.model, stream)
         request = Request(
             text=asked.text,
             scope=self.scope,
@@ -178,7 +186,9 @@ class Workbench:
                     raise no
                 break  # what the earlier rounds found is still there
             new = [name for name in _used(planned.plan) if name not in inputs]
-            inputs |= await offer.snapshot(new, self.settings.artifacts, stream.run)
+            taken = await offer.snapshot(new, self.settings.artifacts, stream.run)
+            await asyncio.to_thread(refuse_keys, taken, self.secrets, self.settings.artifacts)
+            inputs |= taken
             done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
             executor = self._executor(stream, gate, asked.model)
             await executor.run(planned.plan, tools, inputs, stream, done, lineage)
@@ -208,21 +218,20 @@ class Workbench:
     async def _answer(self, planner: Planner, outcome: Outcome, stream: Stream) -> Answer:
         try:
             return await planner.answer(outcome, stream.tell)
-        except (Refused, Unavailable, TransientError, PlanInvalid) as error:
+        except (Refused, Unavailable, TransientError, PlanInvalid, BudgetExceeded) as error:
             # The results are there; a model that will not word them does not take them away.
             summary = summarise(outcome)
             why = f"The model did not word this answer ({error.message}); it is put together from the results."
             return Answer(text=f"{summary.text}\n\n{why}", planner=summary.planner)
 
     def _gate(self, asked: _Asked, words: str) -> Gate:
-        secrets = self._secrets().values()
         return Gate(
             run=asked.stream.run,
             request=asked.text,
             words=words,
             rules=Rules(self.settings.policy, str(self.settings.project)),
-            redact=redactor(secrets),
-            holds_key=key_finder(secrets),
+            redact=self.secrets.redact,
+            holds_key=key_finder(self.secrets.values()),
             level=lambda: self.sandbox.level,
             tell=lambda kind, body, step: asked.stream.tell(kind, body, step=step),
             approver=asked.approver,
@@ -235,20 +244,23 @@ class Workbench:
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
             return stream.tell(kind, body, step=step)
 
+        folder = self.settings.artifacts
         means = Means(
             memory=self.memory,
             scope=self.scope,
-            secrets=self._secrets(),
+            secrets=self.secrets,
             bases={"api.tavily.com": self.settings.tavily_base_url},
-            model=self._chosen(model),
-            artifacts=self.settings.artifacts,
+            model=self._chosen(model, stream),
+            artifacts=folder,
             guard=gate.guard,
             connections=self.settings.connections,
         )
-        inner = sandboxed(self.sandbox, host_services(means, stream), self.settings.artifacts, tell)
-        admitted = limited(inner, lambda: self._limits.admit_call(self.settings.user))
+        inner = sandboxed(self.sandbox, host_services(means, stream), folder, tell)
+        clean = cleaned(inner, lambda result: clean_result(result, self.secrets, folder))
+        admitted = limited(clean, lambda: self._limits.admit_call(self.settings.user))
+        counted = budgeted(audited(admitted, tell), self.budgets, tell, folder)
         return Executor(
-            audited(granted(approved(admitted, gate), partial(granting, self.settings.connections)), tell),
+            granted(approved(counted, gate, tell), partial(granting, self.settings.connections)),
             durable=self.memory.barrier,
             parallel=self.settings.parallel,
             on_bug=self._log.bug,
@@ -259,11 +271,16 @@ class Workbench:
         name = f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:10]}"
         return Stream(
             name,
-            self.memory.append,
+            self._take,
             (self._log, *listeners),
             now=lambda: datetime.now(UTC).isoformat(timespec="microseconds"),
             on_error=self._log.bug,
+            redact=self.secrets.redacted,
         )
+
+    def _take(self, event: AnyEvent) -> None:
+        self.trail(event)  # first: nothing is done that leaves no record
+        self.memory.append(event)
 
     def _opening(self, text: str, notebook: str) -> dict[str, Any]:
         return {
@@ -275,22 +292,17 @@ class Workbench:
             "notebook": notebook,
         }
 
-    def _planner_for(self, model: str | None) -> Planner:
-        if model not in self._planners:
-            chosen = self._chosen(model)
-            self._planners[model] = ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
-        return self._planners[model]
+    def _planner_for(self, model: str | None, stream: Stream) -> Planner:
+        chosen = self._chosen(model, stream)
+        return ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
 
-    def _chosen(self, name: str | None) -> Model | None:
-        """The model of a request, by the name that it was given; None when none is connected."""
-        if name not in self._models:
+    def _chosen(self, name: str | None, stream: Stream) -> Model | None:
+        """The model of a request, by its name, for the calls of one run; None when none is connected."""
+        if name not in self._models:  # kept: a model has found out what its endpoint can do
             settings = self.settings.model_copy(update={"model": name}) if name else self.settings
             self._models[name] = choose(settings) if name or self._model is None else self._model
-        return self._models[name]
-
-    def _secrets(self) -> dict[str, Any]:
-        named = {"OPENAI_API_KEY": self.settings.api_key, "TAVILY_API_KEY": self.settings.tavily_api_key}
-        return self._passwords | {name: secret for name, secret in named.items() if secret is not None}
+        chosen = self._models[name]
+        return chosen and HeldModel(chosen, self.secrets.redact, self.budgets.for_model(stream.tell))
 
     @property
     def scope(self) -> Scope:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr, ValidationError
 
-from workbench.configuration import load_passwords, load_settings
+from workbench.configuration import load_secrets, load_settings
 from workbench.core.connections import Connection
 from workbench.core.errors import ToolFailed, Unavailable
 from workbench.core.tools import ToolCall, ToolSpec
@@ -50,7 +50,7 @@ def test_the_users_own_file_declares_connections(env: dict[str, str], tmp_path: 
     assert settings.connections["shop"].path == tmp_path / "shop.duckdb"
     assert settings.connections["orders"].tables == ("orders",)
     assert settings.connections["orders"].is_encrypted
-    assert load_passwords(settings, env)["ORDERS_PASSWORD"].get_secret_value() == "canary-0123"
+    assert load_secrets(settings, env)["ORDERS_PASSWORD"].get_secret_value() == "canary-0123"
     assert "canary" not in repr(settings)
     assert "canary" not in settings.model_dump_json()
 

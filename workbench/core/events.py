@@ -31,7 +31,9 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     approval        decision (allow, deny), by, reason; of a round of steps: round, difference (lines); of one call:
                     tool, version, params_sha256, question (in words), where, arguments [{path, value (cut), sources}]
     cancelled       reason
-    budget          what, limit, used
+    budget          reservation, use {calls, tokens, images, seconds, usd}, settled: before a call what is set aside for
+    it,
+                    after it what it took; refused: also what, period, limit, used, resets
     run.done        status, error {kind, message, hint} | None, answer {text, planner}, seconds
 """
 
@@ -159,8 +161,9 @@ Listener = Callable[[AnyEvent], None]
 class Stream:
     """The events of one run as they happen: numbers them, stamps them, tells every listener, in that order.
 
-    `now` gives the time as UTC ISO text. When the journal raises, the event did not happen and the error goes to the
-    caller. What a listener raises goes to `on_error` and no further.
+    `now` gives the time as UTC ISO text. `redact` takes secrets out of a body, before anyone has it. When the journal
+    raises, the event did not happen and the error goes to the caller. What a listener raises goes to `on_error` and no
+    further.
     """
 
     def __init__(
@@ -171,6 +174,7 @@ class Stream:
         *,
         now: Callable[[], str],
         on_error: Callable[[Exception], None] = lambda error: None,
+        redact: Callable[[Any], Any] = lambda body: body,
         attempt: int = 1,
     ) -> None:
         self.run = run
@@ -180,6 +184,7 @@ class Stream:
         self._listeners = listeners
         self._now = now
         self._on_error = on_error
+        self._redact = redact
 
     def tell(self, kind: Kind, body: Mapping[str, Any] | None = None, *, step: str | None = None) -> Event:
         """The event, after the journal has taken it and everyone has heard it."""
@@ -190,7 +195,7 @@ class Stream:
             kind=kind,
             step=step,
             attempt=self.attempt,
-            body=body or {},
+            body=self._redact(body or {}),
         )
         self._journal(event)
         self.events.append(event)

@@ -29,6 +29,7 @@ VERBS: Mapping[str, str] = {
     "show": "RUN: one run again, from the record",
     "sql": "QUERY: read the record with SQL",
     "doctor": "check this installation",
+    "audit": "check that the audit trail is whole",
 }
 VALUED = frozenset({"model", "timeout"})
 """Options that take a value."""

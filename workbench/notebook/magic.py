@@ -123,6 +123,7 @@ class AgentMagics(Magics):
         %workbench show RUN     one run again
         %workbench sql QUERY    the record: runs, steps, events, model_calls, tool_calls, artifacts, memories
         %workbench doctor       check this installation
+        %workbench audit        check that the audit trail is whole
         """
         from workbench.notebook import verbs
 
