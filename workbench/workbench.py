@@ -49,7 +49,7 @@ from workbench.policy.approval import Approver, Asked
 from workbench.policy.budgets import Budgets, limits_of
 from workbench.policy.connections import granting
 from workbench.policy.gate import Gate
-from workbench.policy.leaks import clean_error, clean_result
+from workbench.policy.leaks import clean_error, clean_result, refuse_keys
 from workbench.policy.limits import RateLimiter
 from workbench.policy.outgoing import key_finder
 from workbench.policy.rules import Rules
@@ -186,7 +186,9 @@ class Workbench:
                     raise no
                 break  # what the earlier rounds found is still there
             new = [name for name in _used(planned.plan) if name not in inputs]
-            inputs |= await offer.snapshot(new, self.settings.artifacts, stream.run)
+            taken = await offer.snapshot(new, self.settings.artifacts, stream.run)
+            await asyncio.to_thread(refuse_keys, taken, self.secrets, self.settings.artifacts)
+            inputs |= taken
             done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
             executor = self._executor(stream, gate, asked.model)
             await executor.run(planned.plan, tools, inputs, stream, done, lineage)
@@ -234,6 +236,7 @@ class Workbench:
             tell=lambda kind, body, step: asked.stream.tell(kind, body, step=step),
             approver=asked.approver,
             durable=self.memory.barrier,
+            servers=[name for name, there in self.settings.connections.items() if not there.is_file],
             first_use=Trust(self.settings.config, self.settings.project).first_use,
         )
 
@@ -247,7 +250,7 @@ class Workbench:
             scope=self.scope,
             secrets=self.secrets,
             bases={"api.tavily.com": self.settings.tavily_base_url},
-            model=self._held(model, stream),
+            model=self._chosen(model, stream),
             artifacts=folder,
             guard=gate.guard,
             connections=self.settings.connections,
@@ -255,9 +258,9 @@ class Workbench:
         inner = sandboxed(self.sandbox, host_services(means, stream), folder, tell)
         clean = cleaned(inner, lambda result: clean_result(result, self.secrets, folder))
         admitted = limited(clean, lambda: self._limits.admit_call(self.settings.user))
-        allowed = granted(approved(admitted, gate), partial(granting, self.settings.connections))
+        counted = budgeted(audited(admitted, tell), self.budgets, tell, folder)
         return Executor(
-            budgeted(audited(allowed, tell), self.budgets, tell, folder),
+            granted(approved(counted, gate, tell), partial(granting, self.settings.connections)),
             durable=self.memory.barrier,
             parallel=self.settings.parallel,
             on_bug=self._log.bug,
@@ -290,11 +293,11 @@ class Workbench:
         }
 
     def _planner_for(self, model: str | None, stream: Stream) -> Planner:
-        held = self._held(model, stream)
-        return ModelPlanner(held) if held is not None else GrammarPlanner()
+        chosen = self._chosen(model, stream)
+        return ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
 
-    def _held(self, name: str | None, stream: Stream) -> Model | None:
-        """The model of a request, by the name that it was given, held to budgets; None when none is connected."""
+    def _chosen(self, name: str | None, stream: Stream) -> Model | None:
+        """The model of a request, by its name, for the calls of one run; None when none is connected."""
         if name not in self._models:  # kept: a model has found out what its endpoint can do
             settings = self.settings.model_copy(update={"model": name}) if name else self.settings
             self._models[name] = choose(settings) if name or self._model is None else self._model

@@ -156,7 +156,7 @@ class Way:
 
 def bare(shop: Shop, attack: Attack, seconds: float) -> list[str]:
     """The harms of the statement as the database's owner sends it, in one transaction where it holds locks."""
-    seen, harms = Seen(), list[str]()
+    seen = Seen()
 
     def play(sql: str) -> tuple[Seen, list[str]]:
         nonlocal seen
