@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.case import Case, from_corpus
-from tests.hostile.cases import ORDINARY, OWN
+from tests.hostile.cases import OPEN, ORDINARY, OWN
 from tests.hostile.conftest import Stage
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "attacks"
@@ -39,6 +39,12 @@ def test_an_ordinary_script_runs_confined(stage: Stage, case: Case):
 def test_an_attack_on_this_implementation_is_blocked(stage: Stage, case: Case):
     outcome = stage.outcome("kernel", case)
     assert outcome.harms == (), outcome
+
+
+@pytest.mark.parametrize("case", OPEN, ids=named)
+def test_what_is_said_to_stay_open_does(stage: Stage, case: Case):
+    # Should a kernel come to close it, the documents may promise more.
+    assert stage.outcome("kernel", case).harms != ()
 
 
 def test_there_are_many_attacks_of_our_own():
