@@ -109,7 +109,7 @@ class Workbench:
         another WorkbenchError otherwise; each carries `.run` with what was finished.
         """
         started = time.monotonic()
-        beside(self.sandbox.prepare())  # workers get ready while the planner plans
+        await beside(self.sandbox.prepare())  # workers get ready while the planner plans
         prompt = clean_prompt(text)
         self._limits.admit_request(self.settings.user)
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
