@@ -25,7 +25,7 @@ from workbench.core.errors import (
     Unavailable,
     WorkbenchError,
 )
-from workbench.core.events import Event, Kind, Listener, Stream
+from workbench.core.events import Event, Kind, Listener, Stream, Watcher
 from workbench.core.outcome import Outcome, RunStatus, fold
 from workbench.core.plan import Plan
 from workbench.core.progress import State
@@ -98,12 +98,13 @@ class Workbench:
         model: str | None = None,
         approver: Approver | None = None,
         listeners: tuple[Listener, ...] = (),
+        watchers: tuple[Watcher, ...] = (),
         notebook: str = "",
         **frames: pd.DataFrame,
     ) -> Run:
         """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
         by keyword, or written `@name` in the text may be shown to a remote model with their first rows. With an
-        `approver`, each round of steps runs only when it says yes.
+        `approver`, each round of steps runs only when it says yes. `watchers` see plan and answer while a model writes.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
         another WorkbenchError otherwise; each carries `.run` with what was finished.
@@ -112,7 +113,7 @@ class Workbench:
         prompt = clean_prompt(text)
         self._limits.admit_request(self.settings.user)
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
-        stream = self._stream(listeners)
+        stream = self._stream(listeners, watchers)
         stream.tell(Kind.RUN_STARTED, self._opening(prompt.text, notebook))
         answer, status = Answer(text="", planner=""), "failed"
         problem: Exception | None = None
@@ -145,7 +146,7 @@ class Workbench:
             today=datetime.now().astimezone().date().isoformat(),
             variables=await asyncio.to_thread(offer.variables),
         )
-        planned: Planned | None = await planner.plan(request, tools, stream.tell)
+        planned: Planned | None = await planner.plan(request, tools, stream)
         inputs: dict[str, Artifact] = {}
         number = 1
         while planned is not None:
@@ -165,7 +166,7 @@ class Workbench:
             if (problem := _failure(outcome)) is not None:
                 return "failed", summarise(outcome), problem
             looks = planned.plan.look and not last
-            planned = await planner.look(request, outcome, tools, stream.tell) if looks else None
+            planned = await planner.look(request, outcome, tools, stream) if looks else None
             number += 1
         return "done", await self._answer(planner, fold(stream.events), stream), None
 
@@ -186,7 +187,7 @@ class Workbench:
 
     async def _answer(self, planner: Planner, outcome: Outcome, stream: Stream) -> Answer:
         try:
-            return await planner.answer(outcome, stream.tell)
+            return await planner.answer(outcome, stream)
         except (Refused, Unavailable, TransientError, PlanInvalid) as error:
             # The results are there; a model that will not word them does not take them away.
             summary = summarise(outcome)
@@ -208,7 +209,7 @@ class Workbench:
             on_bug=self._log.bug,
         )
 
-    def _stream(self, listeners: tuple[Listener, ...]) -> Stream:
+    def _stream(self, listeners: tuple[Listener, ...], watchers: tuple[Watcher, ...]) -> Stream:
         now = datetime.now(UTC)
         name = f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:10]}"
         return Stream(
@@ -217,6 +218,7 @@ class Workbench:
             (self._log, *listeners),
             now=lambda: datetime.now(UTC).isoformat(timespec="microseconds"),
             on_error=self._log.bug,
+            watchers=watchers,
         )
 
     def _opening(self, text: str, notebook: str) -> dict[str, Any]:

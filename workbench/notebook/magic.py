@@ -89,6 +89,7 @@ class AgentMagics(Magics):
             model=asked.model,
             approver=chosen(ask=asked.ask, yes=asked.yes, line=line, show=plan_text),
             listeners=(display.listen,),
+            watchers=(display.watch,) if display.is_live else (),
         )
         try:
             run = wait(display.cancellable(work), errands=errands)

@@ -18,8 +18,9 @@ from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
 from workbench.models.base import Message, Model, Reply
 from workbench.planners import prompt
-from workbench.planners.base import Answer, Planned, Tell
+from workbench.planners.base import Answer, Planned, Tell, Watched
 from workbench.planners.checked import checked
+from workbench.planners.draft import Drafting
 from workbench.planners.parts import messages as chat
 from workbench.planners.parts import one_line
 from workbench.planners.reply import read_json, without_thoughts
@@ -124,7 +125,7 @@ class ModelPlanner:
         started = time.monotonic()
         told: dict[str, Any] = {"purpose": purpose, "model": self.model.name, "endpoint": self.model.endpoint}
         try:
-            reply = await self.model.complete(messages, schema=schema)
+            reply = await self._complete(messages, purpose, tell, schema)
         except (WorkbenchError, asyncio.CancelledError) as error:
             tell(Kind.MODEL_CALLED, told | _failed(error) | {"seconds": round(time.monotonic() - started, 6)})
             raise
@@ -147,6 +148,17 @@ class ModelPlanner:
         if problem is not None:
             raise problem
         return replace(reply, text=without_lone_surrogates(reply.text))
+
+    async def _complete(
+        self, messages: Sequence[Message], purpose: str, tell: Tell, schema: Mapping[str, Any] | None
+    ) -> Reply:
+        """The reply; streamed when somebody watches."""
+        if not (isinstance(tell, Watched) and tell.watched):
+            return await self.model.complete(messages, schema=schema)
+        drafting = Drafting(purpose)
+        return await self.model.complete(
+            messages, schema=schema, heard=lambda text: tell.draft(drafting.after(without_lone_surrogates(text)))
+        )
 
 
 def _incomplete(reply: Reply) -> WorkbenchError | None:
