@@ -45,7 +45,7 @@ _ADDITIVE = _stems(
     "revenue sales amount units quantity qty count cost costs profit spend spending expense expenses turnover total"
     " items pieces payment payments visits clicks views impressions downloads donations rainfall precipitation sold"
     " deaths births cases passengers earnings production consumption emissions output defects errors incidents"
-    " accidents calls bookings signups sessions goals replies"
+    " accidents calls bookings signups sessions goals replies charges fees taxes copies shipments deliveries"
 )
 _LEVELS = _stems(
     "price rate rating score discount percent pct percentage ratio avg average mean median temp temperature age id code"

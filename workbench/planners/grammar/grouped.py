@@ -79,6 +79,8 @@ def _compared(row: Row, dims: list[Dim]) -> list[Dim] | None:
     lists = [w for w in row.wheres if w.joined in _JOINED and not w.negated]
     if not row.has("compare") and not any(w.joined == "vs" for w in lists):
         return dims
+    if row.has("compare") and any(w.op == "period" and not w.joined and "to" in str(w.values[0]) for w in row.wheres):
+        return None
     if not dims and len(lists) == 1:
         return [_dim_of(lists[0])]
     if not dims or (lists and lists[0].field not in {d.field for d in dims}):
@@ -146,6 +148,10 @@ def _clear(row: Row, measures: Sequence[Measure], dims: Sequence[Dim]) -> bool:
     per = "per" in said
     timed = any(d.unit or d.field.is_year for d in dims)
     keyed = any(d.field.is_key for d in dims)
+    numbered = next((d.field.name for d in dims if d.field.measurable and d.width is None), "")
+    if per and numbered and any(one.field is not None for one in measures):
+        row.no(f"Divided by {numbered}, or for each value of it? Say “by {numbered}” for the second.")
+        return False
     for one in measures:
         if one.field is None or one.field.level:
             continue
@@ -200,7 +206,12 @@ def _verb(row: Row) -> tuple[int, int] | None:
     verbs = [at for at, part in enumerate(row.parts) if part.kind == "verb"]
     if len(verbs) == 1:
         return verbs[0], verbs[0] + 1
-    for at, part in enumerate(row.parts):
-        if not verbs and part.kind == "filter" and row.scope.lows[part.start] in ("with", "where", "having", "whose"):
+    filters = [at for at, part in enumerate(row.parts) if part.kind == "filter"]
+    for at in filters if not verbs else ():
+        part = row.parts[at]
+        own_verb = (
+            "compare" in {tag.role for tag in part.tags if tag.start <= part.start} or part.tags[0].role == "column"
+        )
+        if row.scope.lows[part.start] in ("with", "where", "having", "whose") or (own_verb and filters == [at]):
             return at, at
     return None

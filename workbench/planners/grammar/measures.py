@@ -31,6 +31,9 @@ COUNT = phrase(
     value="count",
 )
 DISTINCT = phrase("distinct|unique|different", role="distinct")
+_HOW_MUCH = phrase("how much|how much of", role="how", value="sum")
+_DID = "did we make|did we have|did we get|did we earn|do we make|do we have"
+_HAPPENED = may(phrase(_DID, "was made|was there|was generated|was earned"))
 ROW_WORDS = phrase("rows|row|records|record|entries|entry|observations|observation|data points|lines")
 _MONEY = frozenset(
     {"sale", "expense", "payment", "donation", "spending", "cost", "fee", "deposit", "purchase", "income"}
@@ -90,13 +93,24 @@ _COUNT_UNITS = seq(mute(COUNT), THE, column(lambda f: f.additive))
 
 
 def calculated(scope: Scope, at: int) -> Iterator[Hit]:
-    """`average and maximum unit price`, `total revenue`: one column, one or more ways."""
-    for hit in _HOW_OF_COLUMN(scope, at):
+    """`average and maximum unit price`, `total revenue`, `average number of pages`: one column, one or more ways."""
+    for hit in _MUCH(scope, at):
+        yield Hit(hit.end, (Measure("sum", hit.value[0]),), hit.tags)
+    for hit in alt(_HOW_OF_COLUMN, _MEAN_NUMBER)(scope, at):
         (hows, _), field = hit.value
         found = [_measure(how, field) for how in hows]
         if all(found):
             for end in unit_word(scope, hit.end, field, "in"):
                 yield Hit(end.end, tuple(found), hit.tags + end.tags)
+
+
+_MUCH = seq(mute(_HOW_MUCH), THE, column(lambda f: f.additive), _HAPPENED)
+_MEAN_NUMBER = seq(
+    listed(alt(SUM, HOW), mute(JOINT), 5),
+    mute(phrase("number of|count of", role="glue")),
+    THE,
+    column(lambda f: f.numeric and not f.is_key),
+)
 
 
 def _countable(field: Field) -> bool:

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.planners.grammar import measures, phrases
+from workbench.planners.grammar.adjectives import are_people, superlatives
 from workbench.planners.grammar.conditions import CONDITION
+from workbench.planners.grammar.phrases import SORTED
 from workbench.planners.grammar.query import Dim
 from workbench.planners.grammar.rules import NOTHING, VOCABULARY, Hit, Rule, Tag, alt, made, may, mute, opt, phrase, seq
 from workbench.planners.grammar.scope import Scope, column, named, other_rows, own_rows, whole
@@ -64,7 +66,16 @@ _GLUE = phrase(
 )
 _ASK = phrase("what|what is|what are|what was|what were|what s|what is the|calculate|compute|find|get")
 _LIST = phrase("rank|show|show me|list|give me|display|print|give|find|get|return|fetch")
-_WHICH = phrase("which|what|in which|which are|what are|which is|for which")
+_WHICH = phrase("which|what|in which|which are|what are|which is|for which|on which")
+
+
+def _who(scope: Scope, at: int) -> Iterator[Hit]:
+    """`who has …` where the rows are people."""
+    if are_people(scope):
+        yield from _WHO(scope, at)
+
+
+_WHO = phrase("who|who is|who are")
 _TREND = phrase("trend|trends|trend of|trend in|trends in|trend for|trend line of|over time", role="trend")
 _COMPARE = phrase("compare|comparison of|comparing|compare the|comparison between", role="compared")
 _SHARE = phrase(
@@ -123,6 +134,9 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("top", seq(phrases.TOP, opt(whole, None))),
     ("n", whole),
     ("super", measures.superlative),
+    ("extreme", superlatives),
+    ("who", _who),
+    ("sorted", SORTED),
     ("order", made(seq(mute(phrases.RANK_BY), measures.ONE), lambda one: one)),
     ("chart", phrases.CHART),
     ("corr", phrases.CORRELATION),
