@@ -33,7 +33,9 @@ USAGE = {"choices": [], "usage": {"prompt_tokens": 7, "completion_tokens": 3}}
 
 def sse(*chunks: Any, done: bool = True, **headers: str) -> bytes:
     lines = [f"data: {c if isinstance(c, str) else json.dumps(c)}\n\n" for c in chunks]
-    return http(200, "".join(lines) + ("data: [DONE]\n\n" if done else ""), "text/event-stream; charset=utf-8", **headers)
+    return http(
+        200, "".join(lines) + ("data: [DONE]\n\n" if done else ""), "text/event-stream; charset=utf-8", **headers
+    )
 
 
 async def ask(*answers: Any, schema: Any = None, **options: Any) -> tuple[Any, list[str], Any]:

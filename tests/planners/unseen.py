@@ -1,6 +1,7 @@
-"""Two tables that nobody looked at while the grammar was built, and 100 questions about them, half of them traps.
+"""Two tables that are none of those the grammar was built on, and 100 questions about them, half of them traps.
 
-Each was written from what the workbench promises, before its author had read the grammar, and is never edited to suit it.
+Each question was written from what the workbench promises, before its author had read the grammar; none was changed
+since. On the day they were written 33 of the 50 plain ones were answered right and none wrong.
 """
 
 from __future__ import annotations

@@ -205,7 +205,7 @@ def _chart(row: Row, query: Query) -> str | None:
         row.no(f"A chart by two groups needs one with at most {MOST_SERIES} values; ask for it by one of them.")
         return None
     first = query.dims[1 if series == 0 else 0]
-    timed = first.unit not in (None, "weekday") or first.field.is_year
+    timed = first.unit not in (None, "weekday") or first.field.is_year or (first.field.is_date and not first.unit)
     if kind == "auto":
         return "line" if timed else "bar"
     if kind == "line" and not timed:

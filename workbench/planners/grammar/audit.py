@@ -52,7 +52,7 @@ _EVIDENCE: Mapping[tuple[str, Any], str] = {
     ("corr", None): r"\bcorr\(",
     ("share", None): r"100\.0 \*",
     ("describe", None): r"SUMMARIZE",
-    ("trend", None): r"date_trunc|\byear\b",
+    ("trend", None): r"date_trunc|\byear\b|ORDER BY 1\b",
     ("extreme", True): r"\bmax\(|\bDESC\b",
     ("extreme", False): r"\bmin\(|\bASC\b",
     ("sorted", True): r"ORDER BY .* DESC\b",

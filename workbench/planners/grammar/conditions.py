@@ -111,6 +111,15 @@ COLUMN_IS_VALUE = made(
     seq(may(mute(WITH)), THE, column(lambda f: f.profile.type == "text"), _HOW, THE, _EITHER, _listed_values(value_of)),
     _is_in,
 )
+COLUMN_AT_VALUE = made(
+    seq(
+        column(lambda f: f.profile.type == "text" and f.name.casefold().endswith("ed")),
+        mute(phrase("at|in|on|from")),
+        _listed_values(value_of),
+    ),
+    lambda field, found: _in("", found) if found[0] is field else None,
+)
+"""`embarked at S`"""
 COLUMN_IS_QUOTED = made(
     seq(may(mute(WITH)), THE, column(lambda f: f.profile.type == "text" and f.profile.values is None), _HOW, quoted),
     lambda field, how, text: Where(field, "in", (text,), negated=how in ("not", "!=")),
@@ -310,6 +319,17 @@ def contained(scope: Scope, at: int) -> Iterator[Hit]:
 
 
 CONDITION: Rule = alt(
-    VALUE, NOT_VALUE, COLUMN_IS_VALUE, COLUMN_IS_QUOTED, compared, FLAG, NOT_FLAG, MISSING, contained, timed, weekdays
+    VALUE,
+    NOT_VALUE,
+    COLUMN_IS_VALUE,
+    COLUMN_AT_VALUE,
+    COLUMN_IS_QUOTED,
+    compared,
+    FLAG,
+    NOT_FLAG,
+    MISSING,
+    contained,
+    timed,
+    weekdays,
 )
 """Any one condition, as a `Where`."""

@@ -53,11 +53,18 @@ def _dims(row: Row) -> list[Dim] | None:
             dims.append(part.value)
     if row.has("trend") and not any(d.unit or d.field.is_year for d in dims):
         fields = row.scope.view.table.fields.values()
-        days = [Dim(f, "month") for f in row.scope.dates if not f.lifetime] or [Dim(f) for f in fields if f.is_year]
+        days = [_pace(row, f) for f in row.scope.dates if not f.lifetime] or [Dim(f) for f in fields if f.is_year]
         if len(days) != 1:
             return None
         dims.insert(0, days[0])
     return dims if len(dims) <= 2 and len({d.field for d in dims}) == len(dims) else None
+
+
+def _pace(row: Row, day: Field) -> Dim:
+    """The date by month; as it is where each row has its own and the numbers do not add up, as in a list of prices."""
+    said = [one for one in row.value("measures") or () if one.field is not None]
+    levels = bool(said) and all(one.assumed and not one.field.additive for one in said)
+    return Dim(day) if levels and day.unique else Dim(day, "month")
 
 
 def _people_of_a_flag(row: Row, part: Part) -> Field | None:
@@ -148,7 +155,11 @@ def _clear(row: Row, measures: Sequence[Measure], dims: Sequence[Dim]) -> bool:
     per = "per" in said
     timed = any(d.unit or d.field.is_year for d in dims)
     keyed = any(d.field.is_key for d in dims)
-    numbered = next((d.field.name for d in dims if d.field.measurable and d.width is None), "")
+    # Per night and per passenger divide; per class or per vintage tell apart.
+    counted = [
+        d.field for d in dims if d.field.measurable and d.width is None and d.field.name.casefold().endswith("s")
+    ]
+    numbered = counted[0].name if counted else ""
     if per and numbered and any(one.field is not None for one in measures):
         row.no(f"Divided by {numbered}, or for each value of it? Say “by {numbered}” for the second.")
         return False

@@ -176,6 +176,9 @@ _PEAK = choice(
         False: "lowest|smallest|the lowest|the smallest",
     },
 )
+_BEST = choice("order", {True: "best|the best", False: "worst|the worst"})
+_GOOD = frozenset({"rating", "score", "satisfaction", "accuracy"})
+"""What is better the higher it is."""
 _GETS = mute(
     phrase(
         "has|have|had|with|having|got|gets|sold|generated|generates|made|makes|received|recorded|saw|shows|showed"
@@ -183,6 +186,7 @@ _GETS = mute(
     )
 )
 _PEAK_OF = seq(_GETS, _PEAK, ONE)
+_BEST_OF = seq(_GETS, _BEST, ONE)
 _MOST_ROWS = seq(_GETS, _MOST, ROWS_NOUN)
 _MOST_OF = seq(_GETS, _MOST, column())
 
@@ -192,6 +196,15 @@ def superlative(scope: Scope, at: int) -> Iterator[Hit]:
     for hit in _PEAK_OF(scope, at):
         down, found = hit.value
         if len(found) == 1 and not found[0].extreme:
+            yield Hit(hit.end, (down, found[0]), hit.tags)
+    for hit in _BEST_OF(scope, at):
+        down, found = hit.value
+        if (
+            len(found) == 1
+            and found[0].field is not None
+            and _GOOD & set(found[0].field.parts)
+            and found[0].how == "mean"
+        ):
             yield Hit(hit.end, (down, found[0]), hit.tags)
     for hit in _MOST_ROWS(scope, at):
         if rows_are_plain(scope, at, hit.end):

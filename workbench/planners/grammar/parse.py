@@ -102,7 +102,7 @@ def _relative(scope: Scope, at: int) -> Iterator[Hit]:
     return _THAT_ARE(scope, at) if at else iter(())
 
 
-_VERB = alt(BE, phrase("have|has|had|come|comes|came|do|does|did"), _relative)
+_VERB = alt(BE, phrase("have|has|had|come|comes|came|do|does|did|work|works|live|lives"), _relative)
 _HEAD = seq(measures.ROWS_NOUN, may(phrase("table|data|dataset|data frame|dataframe|frame")))
 _OF_ROWS = seq(phrase("of|for|in|from|among|across|on|within|about|using"), THE, _HEAD)
 _OF_NAMED = seq(opt(phrase("of|for|in|from|on|using|with|among|across|the|in the|of the")), named)

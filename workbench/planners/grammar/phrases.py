@@ -78,9 +78,10 @@ def binned(scope: Scope, at: int) -> Iterator[Hit]:
             yield Hit(end.end, Dim(field, None, width), hit.tags + end.tags)
 
 
+_COLUMN_DIM: Rule = made(seq(THE, column(lambda f: f.groupable)), Dim)
 _DIM: Rule = alt(
     binned,
-    made(seq(THE, column(lambda f: f.groupable)), Dim),
+    _COLUMN_DIM,
     made(seq(THE, column(lambda f: f.is_date)), lambda f: Dim(f, "day")),
     unit_dim,
 )
@@ -98,8 +99,19 @@ DIMS = made(
 )
 """`by region and channel`: (by, each or per; dims)."""
 
-OPENED_BY = made(seq(column(kind="verb"), BY, UNIT), lambda day, said, unit: (said, (Dim(day, unit),)))
-"""`opened per month`"""
+_AND = mute(phrase("and|and by"))
+OPENED_BY = alt(
+    made(seq(column(kind="verb"), BY, UNIT), lambda day, said, unit: (said, (Dim(day, unit),))),
+    made(
+        seq(column(kind="verb"), BY, UNIT, _AND, _COLUMN_DIM),
+        lambda day, said, unit, other: (said, (Dim(day, unit), other)),
+    ),
+    made(
+        seq(column(kind="verb"), BY, _COLUMN_DIM, _AND, UNIT),
+        lambda day, said, other, unit: (said, (other, Dim(day, unit))),
+    ),
+)
+"""`opened per month`, `opened by month and channel`"""
 
 # -- rankings ----------------------------------------------------------------------------------------------------------
 

@@ -219,7 +219,8 @@ class Writer:
                 for n, d in enumerate(query.dims, 1)
             ]
             return f"\nORDER BY {', '.join(days)}"
-        by_value = len(query.dims) == 1 and query.dims[0].unit is None and not query.dims[0].field.numeric
+        first = query.dims[0]
+        by_value = len(query.dims) == 1 and not (first.unit or first.field.numeric or first.field.is_date)
         return f"\nORDER BY {identifier(names[0])} DESC, 1" if by_value else f"\nORDER BY {numbers}"
 
     def _row_order(self, query: Query, where: str) -> str:

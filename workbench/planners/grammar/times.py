@@ -73,10 +73,10 @@ def _day_of_week(scope: Scope, at: int) -> Iterator[Hit]:
         yield Hit(at + 1, (6, 7), (Tag(at, at + 1, "weekday", 6),))
 
 
-_EITHER_DAY = phrase("or|, or|,", role="joint", value="or")
-_ON_DAYS = seq(phrase("on|on a|on the"), listed(_day_of_week, seq(mute(phrase("or|, or|,", role="joint", value="or")))))
+_EITHER_DAY = mute(phrase("or|, or|,", role="joint", value="or"))
+_ON_DAYS = seq(phrase("on|on a|on the"), listed(_day_of_week, _EITHER_DAY))
 
-_DAYS_SAID = seq(may(phrase("on|on a|on the|a|the")), listed(_day_of_week, seq(mute(_EITHER_DAY))))
+_DAYS_SAID = seq(may(phrase("on|on a|on the|a|the")), listed(_day_of_week, _EITHER_DAY))
 
 
 def weekdays(scope: Scope, at: int) -> Iterator[Hit]:

@@ -71,8 +71,8 @@ def mended(words: Sequence[Word], unknown: Iterable[int], names: Iterable[str]) 
 
 
 def _nearest(low: str, near: Iterable[str]) -> str | None:
-    """The one name that differs by a letter left out or put in, or by two that changed places; in long words also by one
-    wrong letter. A first letter is seldom wrong."""
+    """The one name that differs by a letter left out or put in, or by two that changed places; in long words also by
+    one wrong letter. A first letter is seldom wrong."""
     from rapidfuzz.distance import OSA
 
     stem = singular(low)
@@ -82,6 +82,7 @@ def _nearest(low: str, near: Iterable[str]) -> str | None:
         name
         for name in near
         if name[0] == stem[0]
+        and stem[:-1] != name  # officer is no misspelt office
         and OSA.distance(stem, name, score_cutoff=1) <= 1
         and (len(name) != len(stem) or len(name) >= 8 or sorted(name) == sorted(stem))
     }
