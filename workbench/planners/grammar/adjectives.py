@@ -168,16 +168,16 @@ def are_people(scope: Scope) -> bool:
 def comparatives(scope: Scope, at: int) -> Iterator[Hit]:
     """`older than`: (op, field), where one column of the table fits."""
     for rule, scale, op in _COMPARATIVES:
-        fields = _fields(scope, scale)
-        if len(fields) == 1:
-            for hit in rule(scope, at):
+        for hit in rule(scope, at):
+            fields = _fields(scope, scale)
+            if len(fields) == 1:
                 yield Hit(hit.end, (op, fields[0]), hit.tags)
 
 
 def measured(scope: Scope, at: int) -> Iterator[Hit]:
     """`cost` or `weigh` before a comparison: the field, where one column of the table fits."""
     for rule, scale in _VERBS:
-        fields = _fields(scope, scale)
-        if len(fields) == 1:
-            for hit in rule(scope, at):
+        for hit in rule(scope, at):
+            fields = _fields(scope, scale)
+            if len(fields) == 1:
                 yield Hit(hit.end, fields[0], (Tag(at, hit.end, "column", fields[0]),))
