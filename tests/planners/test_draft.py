@@ -71,8 +71,8 @@ async def test_unwatched_nothing_is_streamed():
 
 
 async def test_a_run_is_watched_and_what_was_seen_is_no_event(tmp_path: Path):
-    reply = {"steps": [{"task": "query_data", "params": {"sql": "select 1 as one from sales", "tables": {}}}]}
-    reply["steps"][0]["params"]["tables"] = {"sales": {"$ref": "@sales"}}
+    params = {"sql": "select 1 as one from sales", "tables": {"sales": {"$ref": "@sales"}}}
+    reply = {"steps": [{"task": "query_data", "params": params}]}
     wb = Workbench(bench(tmp_path).settings, planner=ModelPlanner(TestModel([reply, "It is 1."])))
     seen: list[Draft] = []
 

@@ -22,6 +22,8 @@ import httpx2
 import openai
 
 from workbench.core.errors import Refused, TransientError, Unavailable, WorkbenchError
+from workbench.models.azure import client as azure_client
+from workbench.models.azure import is_azure
 from workbench.models.base import Heard
 from workbench.models.stream import Assembly
 
@@ -41,20 +43,22 @@ class Endpoint:
         self._now = now
         self.where = _netloc(base_url)
         limits = httpx2.Timeout(timeout, connect=min(timeout, 10.0))
-        self._client = openai.AsyncOpenAI(
-            # The SDK wants a key even for servers that have none.
-            api_key=api_key or "none",
-            base_url=base_url,
-            max_retries=0,
-            timeout=limits,
-            default_headers={"Accept-Encoding": "identity"},
-            http_client=openai.DefaultAsyncHttpxClient(
-                base_url=base_url,
+        options: dict[str, Any] = {
+            "max_retries": 0,
+            "timeout": limits,
+            "default_headers": {"Accept-Encoding": "identity"},
+            "http_client": openai.DefaultAsyncHttpxClient(
+                base_url=base_url.partition("?")[0],
                 timeout=limits,
                 follow_redirects=False,  # a prompt goes where the user sent it and nowhere else
                 event_hooks={"response": [self._prepare]},
             ),
-        )
+        }
+        if is_azure(base_url):
+            self._client = azure_client(base_url, api_key, **options)
+        else:
+            # The SDK wants a key even for servers that have none.
+            self._client = openai.AsyncOpenAI(api_key=api_key or "none", base_url=base_url, **options)
 
     async def chat(self, body: dict[str, Any]) -> Any:
         """The JSON that the server answers to a chat completion request."""

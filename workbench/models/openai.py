@@ -20,6 +20,7 @@ from pydantic import SecretStr
 
 from workbench.core.errors import TransientError, Unavailable, WorkbenchError
 from workbench.core.tools import digest
+from workbench.models.azure import is_azure
 from workbench.models.base import Heard, Message, Reply, Usage
 from workbench.models.prices import OPENAI, price
 from workbench.models.served import is_about_the_model, only_model, unknown_model
@@ -240,7 +241,8 @@ class OpenAIModel:
         if max_tokens is None:
             return {}
         # OpenAI's newer models refuse the older name; most other servers know no other.
-        return {"max_completion_tokens" if self.base_url == OPENAI else "max_tokens": max_tokens}
+        newer = self.base_url == OPENAI or is_azure(self.base_url)
+        return {"max_completion_tokens" if newer else "max_tokens": max_tokens}
 
 
 def _may_be_the_form(error: WorkbenchError) -> bool:
