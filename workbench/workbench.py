@@ -16,11 +16,9 @@ from workbench.configuration import load_settings
 from workbench.core import refs
 from workbench.core.artifacts import Artifact
 from workbench.core.errors import (
-    Cancelled,
     Denied,
     PlanInvalid,
     Refused,
-    ToolFailed,
     TransientError,
     Unavailable,
     WorkbenchError,
@@ -50,10 +48,12 @@ from workbench.policy.secrets import redactor
 from workbench.record import Record
 from workbench.registry.discover import Found, discover
 from workbench.run import Run
-from workbench.sandbox.base import Level, Sandbox
+from workbench.sandbox.base import Sandbox
 from workbench.sandbox.portable import SpawnedSandbox
 from workbench.services import host_services
+from workbench.status import in_force
 from workbench.telemetry.logs import EventLog
+from workbench.told import closing, failure, made, stopped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,13 +121,13 @@ class Workbench:
             asked = _Asked(prompt.text, prompt.notes, offer, stream, model, plan_only, approver)
             status, answer, problem = await self._serve(asked)
         except asyncio.CancelledError:
-            status, problem = "cancelled", _stopped(stream)
+            status, problem = "cancelled", stopped(stream)
         except WorkbenchError as error:
             problem = error
         except Exception as bug:  # noqa: BLE001 - recorded and logged here, raised again below
             self._log.bug(bug)
             problem = bug
-        stream.tell(Kind.RUN_DONE, _closing(status, answer, problem, started))
+        stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
         await self.memory.barrier()
         run = Run(fold(stream.events), self.settings.artifacts)
         if problem is None:
@@ -151,7 +151,7 @@ class Workbench:
         number = 1
         while planned is not None:
             last = number == self.settings.rounds
-            stream.tell(Kind.PLAN_MADE, _made(planned, number, asked.notes if number == 1 else (), last))
+            stream.tell(Kind.PLAN_MADE, made(planned, number, asked.notes if number == 1 else (), last))
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
             if asked.approver and (no := await self._denied(asked, planned.plan, number)):
@@ -163,7 +163,7 @@ class Workbench:
             done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
             await self._executor(stream).run(planned.plan, tools, inputs, stream, done)
             outcome = fold(stream.events)
-            if (problem := _failure(outcome)) is not None:
+            if (problem := failure(outcome)) is not None:
                 return "failed", summarise(outcome), problem
             looks = planned.plan.look and not last
             planned = await planner.look(request, outcome, tools, stream) if looks else None
@@ -258,27 +258,9 @@ class Workbench:
         return self.found().tools
 
     def status(self) -> Mapping[str, str]:
-        """What is in force, in words: model, isolation, memory, tools. Asks nobody: no model is called."""
-        chosen = self._model or choose(self.settings)
-        model = "none: plans by grammar, answers from the numbers; set OPENAI_API_KEY or OPENAI_BASE_URL for a model"
-        if chosen is not None:
-            where = f" at {chosen.endpoint}" if chosen.endpoint else ""
-            model = f"{chosen.name or 'the one that the endpoint serves'}{where}"
-        found = self.found()
-        tools = ", ".join(sorted(found.tools)) or "none"
-        if found.untrusted:
-            tools += f"; not trusted yet: {', '.join(sorted(found.untrusted))}"
-        return {
-            "model": model,
-            "isolation": f"{self.sandbox.level}: {_LEVELS[self.sandbox.level]}",
-            "memory": "; ".join([self._place(), *getattr(self.memory, "notices", ())]),
-            "tools": tools,
-        }
-
-    def _place(self) -> str:
-        """Where the memory lies, relative to the project when it is inside."""
-        home, project = self.settings.home, self.settings.project
-        return str(home.relative_to(project)) if home.is_relative_to(project) else str(home)
+        """What is in force, in words, by part: model, isolation, memory, tools."""
+        model = self._model or choose(self.settings)
+        return in_force(self.settings, model=model, sandbox=self.sandbox, memory=self.memory, found=self.found())
 
     async def close(self) -> None:
         """Make everything durable and end what runs. Idempotent."""
@@ -287,14 +269,6 @@ class Workbench:
             if isinstance(model, OpenAIModel):
                 await model.close()
         await self.memory.close()
-
-
-_LEVELS: Mapping[Level, str] = {
-    "none": "tools run in this process",
-    "process": "each tool in a process of its own, without keys; files and network are not closed off",
-    "kernel": "each tool in a process of its own that the kernel confines",
-    "namespace": "each tool in namespaces of its own",
-}
 
 
 def _mentioned(text: str) -> set[str]:
@@ -316,65 +290,10 @@ class _Asked:
     approver: Approver | None
 
 
-def _made(planned: Planned, number: int, notes: Sequence[str], last: bool) -> dict[str, Any]:
-    """The body of `plan.made` for a round."""
-    more = []
-    if planned.plan.look:
-        more = [
-            f"No further look at the results: this is round {number}, the last one (WORKBENCH_ROUNDS)."
-            if last
-            else "After these steps the planner looks at the results and may add more."
-        ]
-    return {
-        "plan": planned.plan.dump(),
-        "planner": planned.planner,
-        "model": planned.model,
-        "notes": [*planned.notes, *notes, *more],
-        "round": number,
-    }
-
-
 def _used(plan: Plan) -> list[str]:
     """The offered variables that a plan refers to, each once."""
     found = (ref.variable for step in plan.steps for ref in refs.find(step.params) if ref.variable)
     return list(dict.fromkeys(found))
-
-
-def _failure(outcome: Outcome) -> WorkbenchError | None:
-    """The first failed step as an error, None when every step is done."""
-    lost = [step for step in outcome.steps if step.state is not State.DONE]
-    failed = next((step for step in lost if step.problem is not None), None)
-    if failed is None or failed.problem is None:
-        return ToolFailed(f"{lost[0].id} did not finish.") if lost else None
-    done = len(outcome.steps) - len(lost)
-    kept = f" ({done} of {len(outcome.steps)} steps finished and are kept)" if done else ""
-    return ToolFailed(
-        f"{failed.id} {failed.task}: {failed.problem.message}{kept}",
-        hint=failed.problem.hint,
-        step=failed.id,
-        tool=failed.task,
-    )
-
-
-def _stopped(stream: Stream) -> Cancelled:
-    outcome = fold(stream.events)
-    done = sum(step.state is State.DONE for step in outcome.steps)
-    kept = f"{done} of {len(outcome.steps)} steps finished and are kept." if outcome.steps else "Nothing was run."
-    return Cancelled(f"Stopped. {kept}")
-
-
-def _closing(status: str, answer: Answer, problem: BaseException | None, started: float) -> dict[str, Any]:
-    error = None
-    if isinstance(problem, WorkbenchError):
-        error = {"kind": type(problem).__name__, "message": problem.message, "hint": problem.hint}
-    elif problem is not None:
-        error = {"kind": "InternalError", "message": f"{type(problem).__name__}: {problem}", "hint": "See the log."}
-    return {
-        "status": status,
-        "error": error,
-        "answer": {"text": answer.text, "planner": answer.planner},
-        "seconds": round(time.monotonic() - started, 6),
-    }
 
 
 _current: Workbench | None = None

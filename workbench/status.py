@@ -1,0 +1,49 @@
+"""What is in force, in words: model, isolation, memory, tools."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from workbench.core.settings import Settings
+from workbench.memory.base import Memory
+from workbench.models.base import Model
+from workbench.registry.discover import Found
+from workbench.sandbox.base import Level, Sandbox
+
+_LEVELS: Mapping[Level, str] = {
+    "none": "tools run in this process",
+    "process": "each tool in a process of its own, without keys; files and network are not closed off",
+    "kernel": "each tool in a process of its own that the kernel confines",
+    "namespace": "each tool in namespaces of its own",
+}
+
+
+def in_force(
+    settings: Settings, *, model: Model | None, sandbox: Sandbox, memory: Memory, found: Found
+) -> Mapping[str, str]:
+    """One line for each part, by its name. Asks nobody: no model is called, nothing is started."""
+    return {
+        "model": _model(model),
+        "isolation": f"{sandbox.level}: {_LEVELS[sandbox.level]}",
+        "memory": "; ".join([_place(settings), *getattr(memory, "notices", ())]),
+        "tools": _tools(found),
+    }
+
+
+def _model(model: Model | None) -> str:
+    if model is None:
+        return "none: plans by grammar, answers from the numbers; set OPENAI_API_KEY or OPENAI_BASE_URL for a model"
+    where = f" at {model.endpoint}" if model.endpoint else ""
+    return f"{model.name or 'the one that the endpoint serves'}{where}"
+
+
+def _place(settings: Settings) -> str:
+    """Where the memory lies, relative to the project when it is inside."""
+    home, project = settings.home, settings.project
+    return str(home.relative_to(project)) if home.is_relative_to(project) else str(home)
+
+
+def _tools(found: Found) -> str:
+    tools = ", ".join(sorted(found.tools)) or "none"
+    waiting = ", ".join(sorted(found.untrusted))
+    return f"{tools}; not trusted yet: {waiting}" if waiting else tools

@@ -1,0 +1,68 @@
+"""What a run says of its own course: the bodies of its events, and the error that it ends with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from workbench.core.errors import Cancelled, ToolFailed, WorkbenchError
+from workbench.core.events import Stream
+from workbench.core.outcome import Outcome, fold
+from workbench.core.progress import State
+from workbench.planners.base import Answer, Planned
+
+
+def made(planned: Planned, number: int, notes: Sequence[str], last: bool) -> dict[str, Any]:
+    """The body of `plan.made` for a round."""
+    more = []
+    if planned.plan.look:
+        more = [
+            f"No further look at the results: this is round {number}, the last one (WORKBENCH_ROUNDS)."
+            if last
+            else "After these steps the planner looks at the results and may add more."
+        ]
+    return {
+        "plan": planned.plan.dump(),
+        "planner": planned.planner,
+        "model": planned.model,
+        "notes": [*planned.notes, *notes, *more],
+        "round": number,
+    }
+
+
+def failure(outcome: Outcome) -> WorkbenchError | None:
+    """The first failed step as an error, None when every step is done."""
+    lost = [step for step in outcome.steps if step.state is not State.DONE]
+    failed = next((step for step in lost if step.problem is not None), None)
+    if failed is None or failed.problem is None:
+        return ToolFailed(f"{lost[0].id} did not finish.") if lost else None
+    done = len(outcome.steps) - len(lost)
+    kept = f" ({done} of {len(outcome.steps)} steps finished and are kept)" if done else ""
+    return ToolFailed(
+        f"{failed.id} {failed.task}: {failed.problem.message}{kept}",
+        hint=failed.problem.hint,
+        step=failed.id,
+        tool=failed.task,
+    )
+
+
+def stopped(stream: Stream) -> Cancelled:
+    outcome = fold(stream.events)
+    done = sum(step.state is State.DONE for step in outcome.steps)
+    kept = f"{done} of {len(outcome.steps)} steps finished and are kept." if outcome.steps else "Nothing was run."
+    return Cancelled(f"Stopped. {kept}")
+
+
+def closing(status: str, answer: Answer, problem: BaseException | None, started: float) -> dict[str, Any]:
+    error = None
+    if isinstance(problem, WorkbenchError):
+        error = {"kind": type(problem).__name__, "message": problem.message, "hint": problem.hint}
+    elif problem is not None:
+        error = {"kind": "InternalError", "message": f"{type(problem).__name__}: {problem}", "hint": "See the log."}
+    return {
+        "status": status,
+        "error": error,
+        "answer": {"text": answer.text, "planner": answer.planner},
+        "seconds": round(time.monotonic() - started, 6),
+    }
