@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,11 @@ from llmock.scenarios import Match, Reply, StreamFault, ToolCall
 from tests.models.servers import Sleeps, connected, error, http, serving
 from tests.models.servers import chat as said
 from tests.planners.requests import GOOD, REQUEST, TEXT, TOOLS, Told, Watching
+from tests.test_workbench import bench
 from workbench.core import plan as plans
 from workbench.core.artifacts import PNG, Artifact
 from workbench.core.errors import PlanInvalid, Refused, TransientError, Unavailable, WorkbenchError
-from workbench.core.events import Event, Kind
+from workbench.core.events import AnyEvent, Event, Kind
 from workbench.core.outcome import Outcome, StepOutcome, fold
 from workbench.core.progress import State
 from workbench.models.base import Message, Model
@@ -26,6 +28,7 @@ from workbench.models.base import Reply as ModelReply
 from workbench.models.testing import TestModel
 from workbench.planners.base import Planned
 from workbench.planners.model import ModelPlanner
+from workbench.workbench import Workbench
 
 PLAN = plans.read(GOOD, TOOLS, ["sales"])
 BROKEN = json.dumps(GOOD | {"steps": [*GOOD["steps"], {"id": "x", "task": "nope", "params": {}}]})
@@ -224,6 +227,19 @@ async def test_of_200_broken_plans_every_one_is_repaired_or_rejected_within_thre
         assert is_right(await planned(repaired)), text
         assert isinstance(await planned(hopeless), PlanInvalid), text
         assert (len(repaired.calls), len(hopeless.calls)) == (3, 3)
+
+
+async def test_nothing_is_called_before_a_plan_is_valid(tmp_path: Path):
+    texts = iter([_broken(random.Random(n)) for n in range(40)] * 3)
+    wb = Workbench(bench(tmp_path).settings, planner=ModelPlanner(TestModel(lambda messages: next(texts))))
+    for number in range(40):
+        events: list[AnyEvent] = []
+        with pytest.raises(PlanInvalid):
+            await wb.ask(f"number {number}", listeners=(events.append,))
+        kinds = [event.kind for event in events]
+        assert not {Kind.STEP_INTENT, Kind.STEP_STARTED, Kind.TOOL_CALLED, Kind.PLAN_MADE} & set(kinds)
+        assert kinds.count(Kind.MODEL_CALLED) == 3
+    await wb.close()
 
 
 # The plan suite against a server that misbehaves on request
