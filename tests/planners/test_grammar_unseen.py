@@ -15,18 +15,20 @@ from workbench.core.errors import Refused
 
 SET = json.loads(Path(__file__).with_name("unseen.json").read_text())
 
+FRAMES = library()
+OFFER = offered(FRAMES)
+
 
 def score(question: str, accepted: list[str]) -> str:
     """right, refused or wrong; a question without an accepted query must be refused."""
-    frames = library()
     try:
-        planned = plan(question, offered(frames))
+        planned = plan(question, OFFER)
     except Refused:
         return "refused"
     if planned.plan.steps[0].task != "query_data":
         return "wrong"
-    rows = run(planned, frames)
-    truths = [database(frames).execute(sql).fetchall() for sql in accepted]
+    rows = run(planned, FRAMES)
+    truths = [database(FRAMES).execute(sql).fetchall() for sql in accepted]
     return "right" if any(same(rows, truth, ordered=False) for truth in truths) else "wrong"
 
 
@@ -45,7 +47,7 @@ def test_most_plain_questions_on_unseen_tables_are_answered(scores) -> None:
 
 
 def test_every_accepted_query_runs() -> None:
-    connection: duckdb.DuckDBPyConnection = database(library())
+    connection: duckdb.DuckDBPyConnection = database(FRAMES)
     for kind in SET.values():
         for _, accepted in kind:
             for sql in accepted:

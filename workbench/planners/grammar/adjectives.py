@@ -105,7 +105,10 @@ def _fields(scope: Scope, scale: Scale) -> list[Field]:
         if f.measurable and not f.flag and scale.parts & set(f.parts) and set(f.parts) <= scale.parts | own
     ]
     # What is dear about an order, its price for one or what is paid for all?
-    if found and "price" in scale.parts and any(f.additive and _WORTH & set(f.parts) for f in table.fields.values()):
+    dear = "price" in scale.parts
+    if dear and (
+        are_people(scope) or any(f.additive and _WORTH & set(f.parts) for f in table.fields.values() if found)
+    ):
         return []
     return found
 

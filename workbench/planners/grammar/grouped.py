@@ -14,6 +14,7 @@ from workbench.planners.grammar.row import Row, conditions
 _JOINED = ("and", "vs", "pair")
 _CORES: tuple[tuple[str, ...], ...] = (
     (), ("measures",), ("count",), ("corr",), ("share",), ("share", "measures"), ("measures", "perrow"),
+    ("share", "within"),
 )  # fmt: skip
 _SPREADING = ("mean", "median", "min", "max", "std")
 
@@ -28,6 +29,8 @@ def grouped(row: Row) -> Query | None:
     dims = _dims(row)
     if dims is None:
         return None
+    if row.has("within"):
+        return _part_of(row, dims)
     if row.has("share"):
         return percent(row, dims) or _share(row, dims)
     dims = _compared(row, dims)
@@ -188,6 +191,21 @@ def _share(row: Row, dims: Sequence[Dim]) -> Query | None:
         row.no("A share of what? Say “what percentage of … are …”, and the group with “by”.")
         return None
     return Query("share", measures, tuple(dims), row.wheres)
+
+
+def _part_of(row: Row, dims: Sequence[Dim]) -> Query | None:
+    """`share of Electronics in revenue`: what is named first is the part; a time behind is one of the whole."""
+    at = next(number for number, part in enumerate(row.parts) if part.kind == "within")
+    share = next(number for number, part in enumerate(row.parts) if part.kind == "share")
+    part, rest = conditions(row.parts[share:at]), conditions(row.parts[at:])
+    one = settle(row, row.value("within"), ())
+    if share > at or one is None or one.how not in ("sum", "count") or conditions(row.parts[:share]) or row.names_rows:
+        return None
+    if len(part) != 1 or part[0].op not in ("in", "true") or part[0].negated or any(w.op != "period" for w in rest):
+        return None
+    if part[0].joined in _JOINED or part[0].field in {dim.field for dim in dims}:
+        return None
+    return Query("percent", (one,), tuple(dims), rest, part=part)
 
 
 def percent(row: Row, dims: Sequence[Dim] = ()) -> Query | None:

@@ -46,6 +46,9 @@ ROWS_NOUN = alt(
     made(seq(mute(ROW_WORDS), phrase("of|in|from"), THE, alt(named, own_rows)), lambda name: name),
 )
 
+own_rows_noun = made(seq(ROWS_NOUN), lambda name: name or None)
+"""The noun of the rows by the table's name, not by a word for any row."""
+
 
 def rows_are_rows(scope: Scope, start: int, end: int) -> bool:
     """Whether the noun at these words means the rows, and not what a column tells many rows of: in a table `machines`

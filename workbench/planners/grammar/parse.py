@@ -14,7 +14,7 @@ from workbench.planners.grammar import measures, phrases
 from workbench.planners.grammar.adjectives import are_people, superlatives
 from workbench.planners.grammar.conditions import CONDITION
 from workbench.planners.grammar.phrases import SORTED
-from workbench.planners.grammar.query import Dim
+from workbench.planners.grammar.query import Dim, Measure
 from workbench.planners.grammar.rules import NOTHING, VOCABULARY, Hit, Rule, Tag, alt, made, may, mute, opt, phrase, seq
 from workbench.planners.grammar.scope import Scope, column, named, other_rows, own_rows, whole
 from workbench.planners.grammar.small import BE, THE
@@ -107,6 +107,15 @@ _HEAD = seq(measures.ROWS_NOUN, may(phrase("table|data|dataset|data frame|datafr
 _OF_ROWS = seq(phrase("of|for|in|from|among|across|on|within|about|using"), THE, _HEAD)
 _OF_NAMED = seq(opt(phrase("of|for|in|from|on|using|with|among|across|the|in the|of the")), named)
 _OTHER_ROWS = made(seq(opt(phrase("of|for|in|from|by")), THE, other_rows), lambda name: name)
+_WITHIN = made(
+    seq(
+        mute(phrase("in|of|within|among", role="share")),
+        THE,
+        alt(measures.ONE, made(seq(measures.own_rows_noun), lambda name: (Measure("count"),))),
+    ),
+    lambda found: found[0] if len(found) == 1 else None,
+)
+"""`in revenue`, after `share of Electronics`: what the whole is."""
 _FIRST = alt(seq(phrase("first|head|the first"), opt(whole, 1), measures.ROW_WORDS), seq(whole, measures.ROW_WORDS))
 
 RULES: tuple[tuple[str, Rule], ...] = (
@@ -146,6 +155,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("trend", _TREND),
     ("compare", _COMPARE),
     ("share", _SHARE),
+    ("within", _WITHIN),
     ("describe", _DESCRIBE),
     ("first", made(_FIRST, lambda number: number)),
 )

@@ -132,11 +132,12 @@ def _unknown(words: Sequence[Word], known: Sequence[bool], found: Sequence[Table
 
 def _not_known(words: Sequence[Word], unknown: Sequence[int], found: Sequence[Table]) -> Refused:
     """The refusal that names the unknown words, with the names that are near or there."""
-    first = words[unknown[0]]
     message = f"I do not know {quote([words[at].text for at in unknown])} from your tables or tools."
     names = {"_".join(name_parts(name)): name for table in found for name in (table.name, *table.fields)}
     values = {value.casefold(): value for t in found for f in t.fields.values() for value in f.profile.values or ()}
-    near = [(names | values)[name] for name in difflib.get_close_matches(first.low, names | values, n=1, cutoff=0.8)]
+    known = names | values
+    lows = [words[at].low for at in unknown]
+    near = [known[name] for low in lows for name in difflib.get_close_matches(low, known, n=1, cutoff=0.8)]
     if near:
         return Refused(f"{message} Did you mean {near[0]}?", hint=f"Ask with {near[0]}. {CONNECT}")
     columns = [f.name for table in found[:3] for f in list(table.fields.values())[:12]] if len(found) <= 3 else []
