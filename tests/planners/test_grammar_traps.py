@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.planners.offline import chart, database, garage, offered, plan, run, same, support, weather, workshop
+from tests.planners.offline import chart, database, garage, offered, plan, run, same, season, support, weather, workshop
 from workbench.core.errors import Refused
 
 QUESTIONS = json.loads((Path(__file__).parent / "questions.json").read_text())
-WORLDS = {"support": support(), "weather": weather(), "workshop": workshop(), "garage": garage()}
+WORLDS = {"support": support(), "weather": weather(), "workshop": workshop(), "garage": garage(), "season": season()}
 OFFERS = {name: offered(frames) for name, frames in WORLDS.items()}
 
 

@@ -26,7 +26,7 @@ def assemble(row: Row) -> Query | None:
     handlers = _HANDLERS.get(row.kinds) or ((grouped,) if is_grouping(row) else ())
     query = next((found for handler in handlers if (found := handler(row)) is not None), None)
     chart = None if query is None else _chart(row, query)
-    if query is None or chart is None:
+    if query is None or chart is None or (row.has("rank") and query.order is None):
         return None
     query = replace(query, chart=chart, series=_series(query) if chart else None)
     return query if _conditions_hold(row, query) and _reaches_rows(row, query) and _join_holds(row, query) else None

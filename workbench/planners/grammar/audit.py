@@ -45,6 +45,7 @@ _EVIDENCE: Mapping[tuple[str, Any], str] = {
     ("by", "each"): r"GROUP BY|ORDER BY",
     ("by", "per"): r"GROUP BY|ORDER BY",
     ("by", None): r"\bavg\(",
+    ("rank", None): r"ORDER BY .* (?:DESC|ASC)\b",
     ("distinct", None): r"\bDISTINCT\b",
     ("missing", None): r"IS NULL",
     ("present", None): r"IS NOT NULL",

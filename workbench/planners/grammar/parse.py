@@ -65,7 +65,8 @@ _GLUE = phrase(
     "|the values of|thanks|thank you|, thanks|, please|in all|their|its|i have"
 )
 _ASK = phrase("what|what is|what are|what was|what were|what s|what is the|calculate|compute|find|get")
-_LIST = phrase("rank|show|show me|list|give me|display|print|give|find|get|return|fetch")
+_RANK = phrase("rank", role="rank")
+_LIST = phrase("show|show me|list|give me|display|print|give|find|get|return|fetch")
 _WHICH = phrase("which|what|in which|which are|what are|which is|for which|on which")
 
 
@@ -123,6 +124,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("happened", _happened),
     ("ask", _ASK),
     ("list", _LIST),
+    ("rank", _RANK),
     ("which", _WHICH),
     ("verb", _VERB),
     ("link", phrase("and|but|,|;|and only|but only|and also|, and")),
