@@ -195,3 +195,26 @@ def test_the_chart_names_columns_that_the_query_gives() -> None:
     assert chart.params["data"] == {"$ref": query.id}
     assert (chart.params["x"], chart.params["y"]) == ("region", ["average unit price", "total revenue"])
     assert chart.params["title"] == "Average unit price and total revenue by region"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "total revenue\nby region\n\nand for each of these the reasons",
+        "```sql\nselect sum(revenue) from sales\n```",
+        "| region | revenue |\n|---|---|\n| North | 10 |\n\nwhat is missing here?",
+        "region\trevenue\nNorth\t10",
+        "gesamter Umsatz nach Region",
+        "各地区的总收入",
+        "ingresos totales por región",
+        "total revenue by region 🙂 and a poem",
+        "Please look at the table. Then find what is odd about it. Write three paragraphs.",
+        "total revenue by region " + "very " * 100,
+    ],
+)
+def test_many_words_pasted_text_and_other_languages_are_refused_with_a_reason(text: str) -> None:
+    assert refused(text)
+
+
+def test_line_breaks_are_spaces() -> None:
+    assert sql(plan("total revenue\n   by region\n", OFFER)) == sql(plan("total revenue by region", OFFER))
