@@ -194,6 +194,10 @@ _MOST_ROWS = seq(_GETS, _MOST, ROWS_NOUN)
 _MOST_OF = seq(_GETS, _MOST, column())
 
 
+MOST = seq(_GETS, _MOST)
+"""`has the most`, before a noun with a condition: `the most online orders`."""
+
+
 def superlative(scope: Scope, at: int) -> Iterator[Hit]:
     """`has the highest average rating`, `with the most orders`, `sold the fewest units`: (down, measure)."""
     for hit in _PEAK_OF(scope, at):

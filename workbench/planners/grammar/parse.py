@@ -145,6 +145,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("top", seq(phrases.TOP, opt(whole, None))),
     ("n", whole),
     ("super", measures.superlative),
+    ("most", made(measures.MOST, lambda down: (down,))),
     ("extreme", superlatives),
     ("who", _who),
     ("sorted", SORTED),

@@ -116,7 +116,7 @@ OPENED_BY = alt(
 # -- rankings ----------------------------------------------------------------------------------------------------------
 
 TOP = choice("order", {True: "top|the top", False: "bottom|the bottom"})
-RANK_BY = phrase("by|based on|in terms of|according to|ranked by|with respect to|by their|by the")
+RANK_BY = phrase("by|based on|in terms of|according to|ranked by|sorted by|ordered by|with respect to|by their|by the")
 
 _WAY = alt(
     phrase(

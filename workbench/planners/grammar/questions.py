@@ -108,6 +108,18 @@ def superlative(row: Row) -> Query | None:
     return _ranked(row, noun.value, measure, limit, down)
 
 
+def most_rows(row: Row) -> Query | None:
+    """`which island has the most Adelie penguins`: the condition stands right before the noun of the rows."""
+    noun, most = row.core[1], row.core[2]
+    behind = [part for part in row.parts if part.start >= most.end and part.kind != "glue"]
+    if [part.kind for part in behind[:2]] != ["filter", "rows"] or len(row.heads) != 1 or not row.plain:
+        return None
+    dim: Dim = noun.value
+    if row.plural(noun) or any(w.op not in _SIMPLE or w.field is dim.field for w in row.wheres):
+        return None
+    return _ranked(row, dim, Measure("count"), 1, most.value[0])
+
+
 def distinct(row: Row) -> Query | None:
     """`which regions are there`, `list the distinct products`."""
     noun: Dim = row.core[-1].value
@@ -193,6 +205,10 @@ def extreme(row: Row) -> Query | None:
     if not _noun_is_rows(row):
         return None
     (down, field), limit = row.value("extreme"), row.value("n")
+    if row.has("top"):  # the top 10 heaviest are the 10 heaviest
+        first, limit = row.value("top")
+        if not first or limit is None:
+            return None
     plural = any(row.plural(part) for part in row.heads)
     if plural and limit is None:
         row.no("Say how many, as in “the 5 …”.")
