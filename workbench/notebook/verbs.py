@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from workbench.bridge import wait
+from workbench.core.errors import WorkbenchError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +35,8 @@ class Table:
 
 def status(workbench: Workbench) -> Table:
     """What is in force."""
+    with suppress(WorkbenchError):  # then what it says is why
+        wait(workbench.sandbox.prepare())
     return Table(("what", "in force"), list(workbench.status().items()))
 
 
