@@ -25,8 +25,8 @@ Admit = Callable[[int], AbstractAsyncContextManager[Spent]]
 
 
 class HeldModel:
-    """`inner`, asked only as `admit` allows. `redact` takes secrets out of its replies: a server may echo its key. `begun`
-    does so for the beginning of a text, and keeps back an end that may be part of one.
+    """`inner`, asked only as `admit` allows. `redact` takes secrets out of its replies: a server may echo its key.
+    `begun` does so for the beginning of a text, and keeps back an end that may be part of one.
     """
 
     def __init__(
