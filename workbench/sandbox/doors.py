@@ -36,6 +36,7 @@ class Doors:
         self._numbers = itertools.count(_FIRST)
         self._servers: list[asyncio.Server] = []
         self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._over = False
 
     async def open(self, serve: Serve) -> int:
         """A new port on 127.0.0.1 with `serve` behind it. Raises ToolFailed when the call has too many."""
@@ -68,6 +69,7 @@ class Doors:
 
     async def close(self) -> None:
         """End every connection and every port. Idempotent."""
+        self._over = True
         self._doors.clear()
         for server in self._servers:
             server.close()
@@ -82,7 +84,8 @@ class Doors:
                 await writer.wait_closed()
 
     def _begin(self, serve: Serve, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._serving) >= MAX_CONNECTIONS:
+        # Who knocked just before the call was over may come in only now.
+        if self._over or len(self._serving) >= MAX_CONNECTIONS:
             writer.close()
             return
         task = asyncio.create_task(_served(serve, reader, writer))
