@@ -81,10 +81,14 @@ class Forward:
         finally:
             if server is not None:
                 # A server notices that nobody listens only when it has something to say: what still runs is cancelled.
-                if not meter.said_goodbye:
-                    await self._cancel_all()
-                server.transport.abort()
-            self._ended(meter)
+                try:
+                    if not meter.said_goodbye:
+                        await self._cancel_all()
+                finally:
+                    server.transport.abort()
+                    self._ended(meter)
+            else:
+                self._ended(meter)
         return None
 
     async def _connect(self) -> tuple[StreamReader, StreamWriter]:
