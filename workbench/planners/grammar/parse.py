@@ -15,7 +15,21 @@ from workbench.planners.grammar.adjectives import are_people, superlatives
 from workbench.planners.grammar.conditions import CONDITION
 from workbench.planners.grammar.phrases import SORTED
 from workbench.planners.grammar.query import Dim, Measure
-from workbench.planners.grammar.rules import NOTHING, VOCABULARY, Hit, Rule, Tag, alt, made, may, mute, opt, phrase, seq
+from workbench.planners.grammar.rules import (
+    NOTHING,
+    VOCABULARY,
+    Hit,
+    Rule,
+    Tag,
+    alt,
+    first_words,
+    made,
+    may,
+    mute,
+    opt,
+    phrase,
+    seq,
+)
 from workbench.planners.grammar.scope import Scope, column, named, other_rows, own_rows, whole
 from workbench.planners.grammar.small import BE, THE
 from workbench.planners.grammar.words import name_parts
@@ -165,6 +179,9 @@ RULES: tuple[tuple[str, Rule], ...] = (
 """What a part may be. `rows` is (table, after a preposition); `others` the noun of the joined table."""
 
 
+_BEGUN = [(kind, rule, first_words(rule)) for kind, rule in RULES]
+
+
 def cuts(scope: Scope) -> tuple[list[tuple[Part, ...]], int]:
     """Every way to cut the words into parts, and how far the longest attempt came."""
     count = len(scope.words)
@@ -197,8 +214,9 @@ def cuts(scope: Scope) -> tuple[list[tuple[Part, ...]], int]:
 def _parts(scope: Scope, position: int) -> list[Part]:
     """The parts that start at a position, equal ones once."""
     seen: dict[tuple[str, int, Any], Part] = {}
-    for kind, rule in RULES:
-        for hit in rule(scope, position):
+    low = scope.lows[position]
+    for kind, rule, words in _BEGUN:
+        for hit in rule(scope, position) if words is None or low in words else ():
             value = None if hit.value is NOTHING else hit.value
             if hit.end > position:
                 seen.setdefault((kind, hit.end, value), Part(kind, value, position, hit.end, hit.tags))
