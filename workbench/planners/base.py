@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from workbench.core.events import Event, Kind
 from workbench.core.outcome import Outcome
 from workbench.core.plan import Plan
+from workbench.core.provenance import NONE, Sources
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
 
@@ -19,12 +20,14 @@ Tell = Callable[[Kind, Mapping[str, Any]], Event]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """A checked plan and where it comes from. `notes` are lines for the user: how the request was read, what was
-    assumed, corrected or left out. `model` is "" when no language model was asked."""
+    assumed, corrected or left out. `model` is "" when no language model was asked. `sources`: what the planner saw
+    beyond the request, its tables, the tools and the outcome, such as recalled memories."""
 
     plan: Plan
     planner: str
     model: str = ""
     notes: Sequence[str] = ()
+    sources: Sources = NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.models.base import Message
+from workbench.policy.sanitize import defused
 
 _ORDER = ("instructions", "persona", "tool", "today", "table", "rows", "result", "sources", "request")
 _SYSTEM = frozenset({"instructions", "persona", "tool"})
@@ -47,9 +48,13 @@ def messages(parts: Sequence[Part]) -> list[Message]:
 
 
 def _render(part: Part) -> str:
+    if part.kind == "request":
+        return f"# {part.name}\n{part.text}"
+    # Names of columns and tools are data too: what a person does not see in them the model is shown as an escape.
+    lines = defused(part.text.replace("\r\n", "\n")).split("\n")
     # Every line of a text that others wrote is marked, so that none of them can pass for a heading of ours.
-    text = part.text if part.trusted else "| " + part.text.replace("\n", "\n| ")
-    return f"# {part.name}\n{text}"
+    text = "\n".join(lines if part.trusted else [f"| {line}" for line in lines])
+    return f"# {defused(part.name)}\n{text}"
 
 
 def as_json(value: Any) -> str:
