@@ -1,6 +1,6 @@
 """The layers around one tool call. Each is a few lines that take a `Call` and give a `Call`.
 
-    budgeted(audited(granted(approved(limited(cleaned(sandboxed(...)))))))
+    granted(approved(budgeted(audited(limited(cleaned(sandboxed(...)))))))
 
 `audited` hears of everything that is tried, so that also a call which a limit refused leaves its audit record.
 """
@@ -67,14 +67,23 @@ def limited(call: Call, admit: Callable[[], None]) -> Call:
     return limited_call
 
 
-def approved(call: Call, gate: Gate) -> Call:
-    """Calls only what policy, or a person that it asks, allows; the result knows what the tool has reached."""
+def approved(call: Call, gate: Gate, tell: Tell) -> Call:
+    """Calls only what policy, or a person that it asks, allows; the result knows what the tool has reached.
+
+    Outside of what counts seconds, for a person may take their time; a call that is not allowed leaves an audit record
+    too.
+    """
 
     async def approved_call(what: ToolCall) -> ToolResult:
         denied = await gate.admit(what)
-        if denied is not None:
-            return _not_called(denied)
-        return gate.leave(what, await call(what))
+        if denied is None:
+            return gate.leave(what, await call(what))
+        no = _not_called(denied)
+
+        async def refused(what: ToolCall) -> ToolResult:
+            return no
+
+        return await audited(refused, tell)(what)
 
     return approved_call
 

@@ -25,7 +25,7 @@ from workbench.core.errors import (
     Unavailable,
     WorkbenchError,
 )
-from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream
+from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
 from workbench.core.outcome import Outcome, RunStatus, fold
 from workbench.core.plan import Plan
 from workbench.core.progress import State
@@ -49,7 +49,7 @@ from workbench.policy.approval import Approver, Asked
 from workbench.policy.budgets import Budgets, limits_of
 from workbench.policy.connections import granting
 from workbench.policy.gate import Gate
-from workbench.policy.leaks import clean_error, clean_result
+from workbench.policy.leaks import clean_error, clean_result, refuse_keys
 from workbench.policy.limits import RateLimiter
 from workbench.policy.outgoing import key_finder
 from workbench.policy.rules import Rules
@@ -113,6 +113,7 @@ class Workbench:
         rounds: bool = True,
         inserted: Sequence[str] = (),
         listeners: tuple[Listener, ...] = (),
+        watchers: tuple[Watcher, ...] = (),
         notebook: str = "",
         **frames: pd.DataFrame,
     ) -> Run:
@@ -120,6 +121,7 @@ class Workbench:
         by keyword, or written `@name` in the text may be shown to a remote model with their first rows. The
         `approver` says yes or no where policy asks, and with `rounds` also before each round of steps; without one
         policy hears no, and rounds run. `inserted`: texts in the request that came from values, not from the keyboard.
+        `watchers` see plan and answer while a model writes.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
         another WorkbenchError otherwise; each carries `.run` with what was finished.
@@ -130,7 +132,7 @@ class Workbench:
         self._limits.admit_request(self.settings.user)
         await self.budgets.admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
-        stream = self._stream(listeners)
+        stream = self._stream(listeners, watchers)
         stream.tell(Kind.RUN_STARTED, self._opening(prompt.text, notebook))
         answer, status = Answer(text="", planner=""), "failed"
         problem: Exception | None = None
@@ -165,7 +167,7 @@ class Workbench:
             today=datetime.now().astimezone().date().isoformat(),
             variables=await asyncio.to_thread(offer.variables),
         )
-        planned: Planned | None = await planner.plan(request, tools, stream.tell)
+        planned: Planned | None = await planner.plan(request, tools, stream)
         inputs: dict[str, Artifact] = {}
         words, foreign = planning.inserted(asked.text, asked.inserted)
         gate, outcome = self._gate(asked, words), fold(stream.events)
@@ -186,7 +188,9 @@ class Workbench:
                     raise no
                 break  # what the earlier rounds found is still there
             new = [name for name in _used(planned.plan) if name not in inputs]
-            inputs |= await offer.snapshot(new, self.settings.artifacts, stream.run)
+            taken = await offer.snapshot(new, self.settings.artifacts, stream.run)
+            await asyncio.to_thread(refuse_keys, taken, self.secrets, self.settings.artifacts)
+            inputs |= taken
             done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
             executor = self._executor(stream, gate, asked.model)
             await executor.run(planned.plan, tools, inputs, stream, done, lineage)
@@ -194,7 +198,7 @@ class Workbench:
             if (problem := failure(outcome)) is not None:
                 return "failed", summarise(outcome), problem
             looks = planned.plan.look and not last
-            planned = await planner.look(request, outcome, tools, stream.tell) if looks else None
+            planned = await planner.look(request, outcome, tools, stream) if looks else None
             number += 1
         return "done", await self._answer(planner, fold(stream.events), stream), None
 
@@ -215,7 +219,7 @@ class Workbench:
 
     async def _answer(self, planner: Planner, outcome: Outcome, stream: Stream) -> Answer:
         try:
-            return await planner.answer(outcome, stream.tell)
+            return await planner.answer(outcome, stream)
         except (Refused, Unavailable, TransientError, PlanInvalid, BudgetExceeded) as error:
             # The results are there; a model that will not word them does not take them away.
             summary = summarise(outcome)
@@ -234,6 +238,7 @@ class Workbench:
             tell=lambda kind, body, step: asked.stream.tell(kind, body, step=step),
             approver=asked.approver,
             durable=self.memory.barrier,
+            servers=[name for name, there in self.settings.connections.items() if not there.is_file],
             first_use=Trust(self.settings.config, self.settings.project).first_use,
         )
 
@@ -247,7 +252,7 @@ class Workbench:
             scope=self.scope,
             secrets=self.secrets,
             bases={"api.tavily.com": self.settings.tavily_base_url},
-            model=self._held(model, stream),
+            model=self._chosen(model, stream),
             artifacts=folder,
             guard=gate.guard,
             connections=self.settings.connections,
@@ -255,15 +260,15 @@ class Workbench:
         inner = sandboxed(self.sandbox, host_services(means, stream), folder, tell)
         clean = cleaned(inner, lambda result: clean_result(result, self.secrets, folder))
         admitted = limited(clean, lambda: self._limits.admit_call(self.settings.user))
-        allowed = granted(approved(admitted, gate), partial(granting, self.settings.connections))
+        counted = budgeted(audited(admitted, tell), self.budgets, tell, folder)
         return Executor(
-            budgeted(audited(allowed, tell), self.budgets, tell, folder),
+            granted(approved(counted, gate, tell), partial(granting, self.settings.connections)),
             durable=self.memory.barrier,
             parallel=self.settings.parallel,
             on_bug=self._log.bug,
         )
 
-    def _stream(self, listeners: tuple[Listener, ...]) -> Stream:
+    def _stream(self, listeners: tuple[Listener, ...], watchers: tuple[Watcher, ...]) -> Stream:
         now = datetime.now(UTC)
         name = f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:10]}"
         return Stream(
@@ -273,6 +278,7 @@ class Workbench:
             now=lambda: datetime.now(UTC).isoformat(timespec="microseconds"),
             on_error=self._log.bug,
             redact=self.secrets.redacted,
+            watchers=watchers,
         )
 
     def _take(self, event: AnyEvent) -> None:
@@ -290,16 +296,17 @@ class Workbench:
         }
 
     def _planner_for(self, model: str | None, stream: Stream) -> Planner:
-        held = self._held(model, stream)
-        return ModelPlanner(held) if held is not None else GrammarPlanner()
+        chosen = self._chosen(model, stream)
+        return ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
 
-    def _held(self, name: str | None, stream: Stream) -> Model | None:
-        """The model of a request, by the name that it was given, held to budgets; None when none is connected."""
+    def _chosen(self, name: str | None, stream: Stream) -> Model | None:
+        """The model of a request, by its name, for the calls of one run; None when none is connected."""
         if name not in self._models:  # kept: a model has found out what its endpoint can do
             settings = self.settings.model_copy(update={"model": name}) if name else self.settings
             self._models[name] = choose(settings) if name or self._model is None else self._model
         chosen = self._models[name]
-        return chosen and HeldModel(chosen, self.secrets.redact, self.budgets.for_model(stream.tell))
+        admit = self.budgets.for_model(stream.tell)
+        return chosen and HeldModel(chosen, self.secrets.redact, admit, self.secrets.begun)
 
     @property
     def scope(self) -> Scope:

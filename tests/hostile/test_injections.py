@@ -26,6 +26,14 @@ def listener() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def played() -> Iterator[dict[str, Attacked]]:
+    """The attacks that were played with the policy, told together at the end."""
+    results: dict[str, Attacked] = {}
+    yield results
+    table("with the policy", results)
+
+
 def table(title: str, results: dict[str, Attacked]) -> None:
     harmed = Counter(bool(result.harm) for result in results.values())
     print(f"\n{title}: {harmed[True]} of {len(results)} injections do harm, ", end="")
@@ -43,8 +51,10 @@ async def test_without_the_policy_nearly_every_injection_does_its_harm(listener:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["id"] for case in CASES])
-async def test_with_the_policy_an_injection_does_nothing(listener: Server, case: dict[str, Any]) -> None:
-    result = await attack(listener, case)
+async def test_with_the_policy_an_injection_does_nothing(
+    listener: Server, played: dict[str, Attacked], case: dict[str, Any]
+) -> None:
+    result = played[case["id"]] = await attack(listener, case)
     assert result.reached
     assert not result.harm, result.error
     assert not result.leaked

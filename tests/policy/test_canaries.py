@@ -21,7 +21,9 @@ from pydantic import SecretStr
 from tests.policy.canaries import CANARIES, MODEL, TOOL, WEB, picture, seen, sightings, spelled
 from workbench.bridge import wait
 from workbench.cli import main
+from workbench.core.errors import Refused
 from workbench.core.events import AnyEvent, Kind
+from workbench.planners.grammar import GrammarPlanner
 from workbench.policy.secrets import Secrets
 from workbench.workbench import Workbench, current, use
 
@@ -206,6 +208,17 @@ async def test_a_worker_has_no_key_in_its_environment_or_its_arguments(project):
     assert leaked == []
     assert seen(json.dumps(dict(os.environ))) == sorted(CANARIES)
     await bench.close()
+
+
+async def test_a_table_of_the_user_that_holds_a_key_is_refused_and_not_kept(project, own_home):
+    import pandas as pd
+
+    bench = Workbench(planner=GrammarPlanner())
+    found = pd.DataFrame({"name": ["a", f"Bearer {TOOL}"], "n": [1, 2]})
+    with pytest.raises(Refused, match="@found holds the value of one of your keys"):
+        await bench.ask("total n by name of @found", found=found)
+    await bench.close()
+    assert sightings(own_home) == []
 
 
 def descendants(pid: int) -> set[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -63,7 +63,11 @@ class Questions:
 
 
 def gate(
-    approver: Approver | None = None, request: str = "help me", level: Level = "kernel", **policy: Any
+    approver: Approver | None = None,
+    request: str = "help me",
+    level: Level = "kernel",
+    servers: Sequence[str] = (),
+    **policy: Any,
 ) -> tuple[Gate, list[Event]]:
     events: list[Event] = []
 
@@ -88,6 +92,7 @@ def gate(
         tell=tell,
         approver=approver,
         durable=durable,
+        servers=servers,
     )
     made.enter(load([{"task": "fetch"}]), 1)
     return made, events
@@ -353,6 +358,29 @@ async def test_a_function_that_the_tool_did_not_seem_to_use_is_judged_by_what_th
     assert len(asked.asked) == 3
 
 
+async def test_sql_for_a_server_carries_nothing_there_that_came_from_elsewhere() -> None:
+    asked = Questions("deny")
+    made, _ = gate(asked, servers=["orders"])
+    spec = tool("query", uses=("sql",))
+    orders = Source(kind=SourceKind.DATABASE, label="orders", step="s1")
+    notes = Source(kind=SourceKind.DATABASE, label="notes", step="s1")
+
+    def query(connection: str, *made_of: Source, refs: tuple[str, ...] = ()) -> ToolCall:
+        return call(spec, {"connection": connection, "sql": "select 1"}, REQUEST | set(made_of), refs=refs)
+
+    assert await made.admit(query("orders", orders, FRAME)) is None
+    assert await made.admit(query("notes.db", WEB, notes)) is None, "a file stays on this machine"
+    for foreign in ((WEB,), (notes,), (orders, WEB)):
+        assert await made.admit(query("orders", *foreign)) is not None
+    sent = call(spec, {"connection": "orders", "sql": "insert rows"}, REQUEST | {FRAME}, refs=("@sales",))
+    assert await made.admit(sent) is not None, "rows are not sent by reference"
+    hidden = call(tool("query", uses=("sql",)), {"question": "x"}, step="s9")
+    assert await made.admit(hidden) is None
+    with pytest.raises(Denied):
+        await made.guard("sql.open", ok, hidden)({"connection": "orders"})
+    await made.guard("sql.open", ok, hidden)({"connection": "notes.db"})
+
+
 async def test_what_was_admitted_with_the_call_is_not_asked_about_again_inside() -> None:
     asked = Questions("allow")
     made, _ = gate(asked)
@@ -389,6 +417,16 @@ async def test_the_results_of_earlier_steps_that_a_tool_can_see_are_asked_about_
     spec = tool(permissions=FETCH, source=b"toolkit.context()")
     assert await made.admit(call(spec, {"url": "x"}, context=(("s1", "recall", "secret"),)))
     assert await made.admit(call(spec, {"url": "x"}, step="s3")) is None
+
+
+async def test_a_yes_to_what_a_tool_can_see_is_not_one_to_what_it_sees_later() -> None:
+    asked = Questions("allow")
+    made, _ = gate(asked, "fetch x")
+    spec = tool(permissions=FETCH, source=b"toolkit.context()")
+    seen = (("s1", "recall", "one"), ("s2", "recall", "two"))
+    for context in (seen[:1], seen[:1], seen):
+        assert await made.admit(call(spec, {"url": "x"}, context=context)) is None
+    assert len(asked.asked) == 2
 
 
 def test_a_question_hides_nothing() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from tests.policy.canaries import CANARIES, seen, spelled
+from tests.policy.canaries import CANARIES, MODEL, seen, spelled
 from workbench.core.artifacts import PNG, Artifact
 from workbench.core.errors import ToolFailed
 from workbench.core.tools import ToolResult
@@ -45,6 +45,12 @@ def test_text_without_secrets_and_values_too_short_to_be_keys_stay():
 
 def test_signs_that_mean_something_in_patterns_are_plain_here():
     assert redactor([SecretStr("a.c.e.g")])("abcdefg a.c.e.g") == "abcdefg [redacted]"
+
+
+def test_a_key_in_json_that_is_a_text_in_json_is_found():
+    for form in spelled(MODEL):
+        for text in (json.dumps([form]), json.dumps(json.dumps([form]))):
+            assert not seen(SECRETS.redact(text)), text
 
 
 SECRETS = Secrets({name: SecretStr(key) for name, key in CANARIES.items()})

@@ -40,7 +40,7 @@ _MISSING = re.compile(r"(?:Table with name |no such table: |Catalog Error: )([A-
 
 def bare(attack: Attack, folder: Path, kind: str) -> list[str]:
     """The harms of the statement on an ordinary connection, in a process that is ended at its deadline."""
-    world = World(folder / "bare", kind)
+    world, seen = World(folder / "bare", kind), Seen()
     for _ in range(3):
         seen = _forked(world, attack, kind)
         missing = _MISSING.search(seen.error)
@@ -48,6 +48,7 @@ def bare(attack: Attack, folder: Path, kind: str) -> list[str]:
             break
         with suppress(Exception):
             world.plant_table(missing[1])
+        seen = _forked(world, attack, kind)
     harms = world.harms(attack, seen, max_rows=MAX_ROWS, max_bytes=MAX_BYTES)
     world.close()
     return harms
@@ -144,7 +145,7 @@ async def gated(attack: Attack, folder: Path, kind: str, sandbox: Sandbox, home:
     for name in set(re.findall(r"(?:FROM|JOIN|INTO|UPDATE|TABLE)\s+([A-Za-z_][\w.]*)", attack.sql)) - {"sales"}:
         with suppress(Exception):
             world.plant_table(name)
-    connections = {"shop": Connection(kind=kind, path=world.database, tables=GRANTED)}  # type: ignore[arg-type]  # its kind
+    connections = {"shop": Connection(kind=kind, path=world.database, tables=GRANTED)}
     path = ROOT / "tools" / "query_database.py"
     tool = describe(path.read_bytes(), path, "shipped")
     assert tool is not None

@@ -163,6 +163,7 @@ def bare(shop: Shop, attack: Attack, seconds: float) -> list[str]:
         seen, held = _plainly(shop, attack, sql, seconds)
         return seen, held
 
+    harms: list[str] = []
     for _ in range(3):
         harms = _harms(shop, attack, play)
         missing = re.search(r'(relation|role|schema) "([\w.]+)" does not exist', seen.error)
@@ -244,7 +245,7 @@ def _through(shop: Shop, sql: str) -> tuple[Seen, list[str]]:
     with shop.forwarded() as way, way.opened() as session:
         before = session.execute("SELECT name, setting FROM pg_settings ORDER BY 1").fetchall()
         try:
-            frame = postgresql.read(session, sql).frame
+            frame = postgresql.read(session, sql, granted=["sales"]).frame
             seen.ran, seen.rows = True, len(frame)
             seen.text = frame.to_csv()
             seen.size = len(seen.text)

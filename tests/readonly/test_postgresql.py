@@ -292,9 +292,15 @@ class TestForward:
 
     def test_tls_is_verified_by_name_and_by_certificate(self, postgres: Server):
         with encrypted() as (port, ca):
-            facts = {"kind": "postgresql", "host": "localhost", "port": port, "dbname": "postgres", "user": "admin"}
+            facts: dict[str, Any] = {
+                "kind": "postgresql",
+                "host": "localhost",
+                "port": port,
+                "dbname": "postgres",
+                "user": "admin",
+            }
             shop = Shop.__new__(Shop)
-            trusted = Connection(**facts, secret="X", tls="verify", ca=ca)  # type: ignore[arg-type]  # facts of each kind
+            trusted = Connection(**facts, secret="X", tls="verify", ca=ca)
             with shop.forwarded(trusted) as way, pytest.raises(Failed, match="rights over the whole server"):
                 way.opened()  # it was let in, and is the superuser
             unknown = trusted.model_copy(update={"ca": None})
@@ -303,7 +309,7 @@ class TestForward:
             another = trusted.model_copy(update={"host": "127.0.0.1"})
             with shop.forwarded(another) as way, pytest.raises(Failed, match="certificate is not valid"):
                 way.opened()
-        plain = Connection(**{**facts, "port": postgres.port}, secret="X", tls="verify")  # type: ignore[arg-type]  # as above
+        plain = Connection(**{**facts, "port": postgres.port}, secret="X", tls="verify")
         with shop.forwarded(plain) as way, pytest.raises(Failed, match="speaks no TLS"):
             way.opened()
 

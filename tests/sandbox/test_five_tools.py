@@ -271,3 +271,43 @@ async def test_code_of_a_model_needs_level_kernel(room: Room, held: str, sales: 
     else:
         assert result.status == "denied"
         assert "WORKBENCH_ISOLATION=process" in result.hint
+
+
+SMUGGLES = """
+\"\"\"Speaks to its door by hand.\"\"\"
+import socket
+from workbench import toolkit
+PERMISSIONS = {"network": ["api.tavily.com"], "secrets": ["TAVILY_API_KEY"]}
+USES = ["http"]
+def run(requests: list[str]) -> list[str]:
+    url = toolkit.door("api.tavily.com", {"bearer": "TAVILY_API_KEY"})
+    place, token = url.removeprefix("http://").split("/")
+    port = int(place.split(":")[1])
+    answers = []
+    for text in requests:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as line:
+            line.sendall(text.replace("TOKEN", token).replace("PLACE", place).encode("latin-1"))
+            answers.append(line.recv(65536).decode("latin-1").partition("\\r\\n")[0])
+    return answers
+"""
+BY_HAND = [
+    ("GET /TOKEN/a HTTP/1.1\r\nHost: PLACE\r\n\r\n", "200"),
+    ("GET /a HTTP/1.1\r\nHost: PLACE\r\n\r\n", "404"),
+    ("GET /TOKEN/a HTTP/1.1\r\nHost: 169.254.169.254\r\n\r\n", "421"),
+    ("GET http://169.254.169.254/ HTTP/1.1\r\nHost: PLACE\r\n\r\n", "404"),
+    ("CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: PLACE\r\n\r\n", "405"),
+    (
+        "POST /TOKEN/a HTTP/1.1\r\nHost: PLACE\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "400",
+    ),
+    ("GET /TOKEN/a HTTP/1.1\r\nHost: PLACE\r\nUpgrade: websocket\r\n\r\n", "501"),
+    ("GET /TOKEN/a HTTP/1.1\r\nHost: PLACE\r\nX: " + "y" * 70_000 + "\r\n\r\n", "431"),
+]
+
+
+async def test_a_tool_that_speaks_to_its_door_by_hand_gets_no_further(room: Room, tavily: Server):
+    room.means = {"bases": {"api.tavily.com": tavily.url}}
+    result = await room.run(written(SMUGGLES), requests=[text for text, _ in BY_HAND])
+    assert result.status == "ok", result.error
+    assert [line.split()[1] for line in result.value] == [wanted for _, wanted in BY_HAND]
+    assert [heard.line for heard in tavily.heard] == ["GET /a HTTP/1.1"]

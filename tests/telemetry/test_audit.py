@@ -288,15 +288,21 @@ def test_killed_processes_leave_a_whole_chain_with_all_that_was_acknowledged(tmp
     assert said + 1 <= verdict.records <= said + 7  # a kill can come between a record and the word of it
 
 
+FORK = (
+    WRITE.replace("number = 0", "import os; trail.append(**record); child = os.fork(); number = 0")
+    + """
+os._exit(0) if child == 0 else os.waitpid(child, 0)
+"""
+)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
-def test_a_forked_child_goes_on_with_the_chain(trail):
-    child = os.fork()
-    if child == 0:
-        record(trail, 100)
-        os._exit(0)
-    os.waitpid(child, 0)
-    record(trail, 101)
-    assert verify(trail).records == 10
+def test_a_forked_child_goes_on_with_the_chain(tmp_path):
+    fields = "record = dict(at='now', user='ann', run='r', step='s1', kind='tool', level='', decision='', facts={},"
+    code = f"{fields} request='', response='')\n{FORK}"
+    subprocess.run([sys.executable, "-c", code, str(tmp_path), "f", "20"], check=True, capture_output=True)
+    verdict = verify(trail_of(tmp_path / "home", tmp_path / "config"))
+    assert (verdict.ok, verdict.records) == (True, 41)
 
 
 def test_a_trail_that_cannot_be_written_says_so_and_nothing_goes_on(tmp_path):

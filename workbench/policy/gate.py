@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,8 +36,8 @@ class Gate:
 
     `words` are those of the request that are the user's own, by default all. `redact` takes the values of secrets out
     of a text, `holds_key` finds them; `level` is the isolation in force; `durable` is awaited before a question, for a
-    person may take their time. `first_use` gives what a tool may do and was not seen to do before: it is told at the
-    step.
+    person may take their time. `servers` are named connections that lead to another machine. `first_use` gives what a
+    tool may do and was not seen to do before: it is told at the step.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Gate:
         tell: Tell,
         approver: Approver | None = None,
         durable: Callable[[], Awaitable[None]],
+        servers: Collection[str] = (),
         first_use: Callable[[ToolSpec], Sequence[str]] = lambda tool: (),
     ) -> None:
         self._run = run
@@ -65,6 +66,7 @@ class Gate:
         self._tell = tell
         self._approver = approver or nobody
         self._durable = durable
+        self._servers = servers
         self._first_use = first_use
         self._turn = asyncio.Lock()
         self._answers: dict[str, Denied | None] = {}
@@ -81,8 +83,11 @@ class Gate:
         """None when the call may be made, else why not. Asks the approver where it must."""
         if destinations(call.tool) and self._leaks(call.params):
             return _leak(call.tool.name)
-        judged = judge(call, self._wording, self._rules, self._level())
-        denied = await self._settle(call, judged, call.request_sha256())
+        judged = judge(call, self._wording, self._rules, self._level(), self._servers)
+        asked = call.request_sha256()
+        if call.context:  # what else the tool would see belongs to the question
+            asked = digest([asked, [step for step, _, _ in call.context]])
+        denied = await self._settle(call, judged, asked)
         if denied is None:
             if new := self._first_use(call.tool):
                 self._tell(Kind.STEP_PROGRESS, {"text": f"for the first time here: {', '.join(new)}"}, call.step)
@@ -120,7 +125,9 @@ class Gate:
         call = inside.call
         if self._leaks(params):
             return _leak(call.tool.name)
-        if stays(name):
+        other = str(params.get("connection") or "") if name == "sql.open" else ""
+        elsewhere = other in self._servers and other != call.params.get("connection")
+        if stays(name) and not elsewhere:
             return None
         hosts = (host,) if name == "http" and (host := _host(params)) else ()
         if rule := self._rules.denies(call, hosts):
@@ -132,7 +139,7 @@ class Gate:
         doubtful = [
             Argument(path=f"/{key}", value=value, sources=sources)
             for key, value in said.items()
-            if not all(self._is_known(inside, leaf) for leaf in leaves(value))
+            if elsewhere or not all(self._is_known(inside, leaf) for leaf in leaves(value))
         ]
         if not doubtful or self._rules.allows(call, doubtful, hosts):
             return None

@@ -13,6 +13,7 @@ from typing import Any
 
 from workbench.core import artifacts
 from workbench.core.artifacts import Artifact
+from workbench.core.errors import Refused
 from workbench.core.tools import ToolResult
 from workbench.policy.secrets import Secrets
 
@@ -41,6 +42,15 @@ def clean_result(result: ToolResult, secrets: Secrets, folder: Path) -> ToolResu
         artifacts=tuple(_artifact(artifact, secrets) for artifact in result.artifacts),
         sources=tuple(secrets.redacted(source) for source in result.sources),
     )
+
+
+def refuse_keys(tables: Mapping[str, Artifact], secrets: Secrets, folder: Path) -> None:
+    """Raises Refused when a table that the user offers holds one of their keys, and removes what was written of it."""
+    for name, table in tables.items():
+        if secrets.are_in(folder / table.path):
+            for each in tables.values():
+                (folder / each.path).unlink(missing_ok=True)
+            raise Refused(f"@{name} holds the value of one of your keys.", hint="Offer the table without it.")
 
 
 def clean_error(error: BaseException, secrets: Secrets) -> BaseException:

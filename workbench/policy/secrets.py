@@ -60,6 +60,10 @@ class Secrets(Mapping[str, SecretStr]):
         """The text with each secret replaced by `[redacted]`."""
         return self._forms.redact(text)
 
+    def begun(self, text: str) -> str:
+        """The same for the beginning of a text that is still coming: what may be part of a secret is left off its end."""
+        return self.chunks().feed(text)
+
     def redacted(self, value: Any) -> Any:
         """A JSON value with every text in it redacted, names of fields too."""
         return _each_text(value, self._forms.redact) if self._forms.all else value
@@ -174,6 +178,16 @@ def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
 
 
 def _forms(value: str) -> Iterator[str]:
+    for spelled in (*_spelled(value), *_spelled(json.dumps(value)[1:-1])):
+        for ascii_only in (True, False):
+            form = spelled
+            # JSON in a text of JSON, as a recorded answer is: what was escaped is escaped again.
+            for _ in range(3):
+                yield form
+                form = json.dumps(form, ensure_ascii=ascii_only)[1:-1]
+
+
+def _spelled(value: str) -> Iterator[str]:
     data = value.encode("utf-8", "surrogatepass")
     yield value
     yield data.decode("latin-1")  # UTF-8 that was read as if it were not

@@ -7,7 +7,7 @@ the request alone. What was planned after a stranger's text was read, and what a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -36,8 +36,9 @@ class Judgement:
 FREE = Judgement(answer="allow")
 
 
-def judge(call: ToolCall, wording: Wording, rules: Rules, level: Level) -> Judgement:
-    """What is to be done with a tool call whose references are resolved, at the isolation in force.
+def judge(call: ToolCall, wording: Wording, rules: Rules, level: Level, servers: Collection[str] = ()) -> Judgement:
+    """What is to be done with a tool call whose references are resolved, at the isolation in force. `servers`: named
+    connections that lead to another machine.
 
     A tool that runs what it is told, and therefore needs the level `kernel`, can do anything where the user has it run
     below: there it has an effect, whatever it declares.
@@ -47,12 +48,13 @@ def judge(call: ToolCall, wording: Wording, rules: Rules, level: Level) -> Judge
         call = replace(call, tool=replace(call.tool, effect="write"))
     if rule := rules.denies(call):
         return Judgement(answer="deny", why=f'your settings deny "{rule}"')
-    where = destinations(call.tool)
+    server = _server(call, servers)
+    where = (*destinations(call.tool), *([f"the database {server}"] if server else []))
     if rule := rules.asks(call):
         return Judgement(answer="ask", why=f'your settings ask about "{rule}"', doubtful=call.arguments, where=where)
     if not where:
         return FREE
-    doubtful = tuple(_doubts(call, wording))
+    doubtful = tuple(_doubts(call, wording, server if not destinations(call.tool) else ""))
     if not doubtful or rules.allows(call, doubtful):
         return FREE
     why = _why(call.tool)
@@ -115,13 +117,29 @@ def _why(tool: ToolSpec) -> str:
     return f"{tool.name} sends this off this machine{effect}, and it does not come from your request"
 
 
-def _doubts(call: ToolCall, wording: Wording) -> Iterator[Argument]:
+def _server(call: ToolCall, servers: Collection[str]) -> str:
+    """The connection to another machine that a call is for, "" when it is for none."""
+    name = str(call.params.get("connection") or "")
+    return name if name in servers and any(service.partition(".")[0] == "sql" for service in call.tool.uses) else ""
+
+
+def _foreign(argument: Argument, server: str) -> list[Source]:
+    """The sources of an argument that it may not carry along. To the user's own database `server` goes what came from
+    there, and what was written knowing their tables; what came from elsewhere is not carried there unseen."""
+    found = untrusted(argument.sources)
+    if not server:
+        return found
+    found = [source for source in found if (source.kind, source.label) != (SourceKind.DATABASE, server)]
+    return found if argument.refs else [source for source in found if source.kind not in _ROWS]
+
+
+def _doubts(call: ToolCall, wording: Wording, server: str) -> Iterator[Argument]:
     """The arguments that are not the user's; where none is a sign of their will, the step itself."""
     signs = False
     for argument in call.arguments:
         if _is_default(argument, call.tool) or argument.value is None:
             continue
-        if not untrusted(argument.sources) or wording.has(argument.value, in_order=acts(call.tool)):
+        if not _foreign(argument, server) or wording.has(argument.value, in_order=acts(call.tool)):
             signs = True
         elif _is_rows(argument, call.tool):
             signs = signs or any(wording.has(ref, in_order=True) for ref in argument.refs if ref.startswith("@"))

@@ -45,6 +45,7 @@ except ImportError:  # Windows: records of two processes that come in the same i
 START = "0" * 64
 """What the first record names as the one before it."""
 MAX_TEXT = 200
+_WRITES = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _PATIENCE = 5.0
 """Seconds to wait for another process that is writing: it takes far less than a millisecond."""
 
@@ -169,18 +170,16 @@ class Trail:
         if not anchor.noted:
             return anchor
         line = anchor.noted.encode("ascii") + b"\n"
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        try:
-            size = os.fstat(descriptor).st_size
-            end = os.pread(descriptor, len(line) * 2, max(0, size - len(line) * 2))
+        with os.fdopen(os.open(self.path, _WRITES, 0o600), "r+b", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - len(line) * 2))
+            end = file.read(len(line) * 2)
             if not end.endswith(line):
                 torn = end[end.rfind(b"\n") + 1 :]
-                at = size - len(torn) if line.startswith(torn) else size
-                written = 0
-                while written < len(line):
-                    written += os.pwrite(descriptor, line[written:], at + written)
-        finally:
-            os.close(descriptor)
+                file.seek(size - len(torn) if line.startswith(torn) else size)
+                rest = memoryview(line)
+                while rest:
+                    rest = rest[file.write(rest) :]
         done = Anchor(trail=anchor.trail, salt=anchor.salt, count=anchor.count + 1, head=_hash_of(anchor.noted))
         self._write_anchor(done)
         return done
@@ -190,11 +189,8 @@ class Trail:
 
     def _write_anchor(self, anchor: Anchor) -> None:
         part = self.anchor.with_name(f"{self.anchor.name}.part")  # one writer at a time: the lock is held
-        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), 0o600)
-        try:
-            os.write(descriptor, json.dumps(asdict(anchor)).encode("ascii"))
-        finally:
-            os.close(descriptor)
+        with os.fdopen(os.open(part, _WRITES | os.O_TRUNC, 0o600), "r+b") as file:
+            file.write(json.dumps(asdict(anchor)).encode("ascii"))
         part.replace(self.anchor)
 
     def sync(self) -> None:
@@ -215,7 +211,7 @@ class Trail:
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.anchor.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock = self.anchor.with_suffix(".lock")
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        descriptor = os.open(lock, _WRITES, 0o600)
         try:
             if fcntl is not None:
                 _lock(descriptor)

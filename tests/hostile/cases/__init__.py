@@ -12,4 +12,5 @@ OWN: tuple[Case, ...] = (
     *channel.CASES,
     *calls.CASES,
 )
+OPEN: tuple[Case, ...] = files.OPEN
 ORDINARY: tuple[Case, ...] = ordinary.CASES
