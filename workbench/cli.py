@@ -273,6 +273,8 @@ def _permissions(spec: Any) -> str:
     parts = [
         f"network {', '.join(spec.permissions.network)}" if spec.permissions.network else "no network",
         f"secrets {', '.join(spec.permissions.secrets)}" if spec.permissions.secrets else "no secrets",
+        *(f"reads {name}" for name in spec.permissions.read),
+        *(f"WRITES {name}" for name in spec.permissions.write),
         f"may call {', '.join(spec.uses)}" if spec.uses else "calls nothing of the host",
         f"effect {spec.effect}",
     ]
