@@ -1,9 +1,9 @@
 """Ports of one call: a tool connects to 127.0.0.1, and the host serves what is behind, for as long as the call lives.
 
 Libraries that insist on a socket of their own (tavily-python, psycopg) are pointed at such a port. A sandbox that lets
-its workers connect by themselves asks for real ports (`listening`). One that holds the network closed hands in each
-connection itself (`enter`): then the number means something to this call only, and no other process of the machine can
-come in.
+its workers connect by themselves asks for real ports (`listening`), which on Linux no other user may enter. One that
+holds the network closed hands in each connection itself (`enter`): then the number means something to this call only,
+and no other process of the machine can come in.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from workbench.core.errors import ToolFailed
+from workbench.sandbox.peers import is_ours
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """Serves one connection of the worker. What it raises ends that connection and nothing else."""
@@ -45,7 +46,7 @@ class Doors:
             port = next(self._numbers)
             self._doors[port] = serve
             return port
-        server = await asyncio.start_server(lambda r, w: self._begin(serve, r, w), "127.0.0.1", 0)
+        server = await asyncio.start_server(lambda r, w: self._admit(serve, r, w), "127.0.0.1", 0)
         self._servers.append(server)
         port = int(server.sockets[0].getsockname()[1])
         self._doors[port] = serve
@@ -80,6 +81,12 @@ class Doors:
             writer.transport.abort()
             with suppress(Exception):
                 await writer.wait_closed()
+
+    def _admit(self, serve: Serve, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if is_ours(writer.get_extra_info("socket")):
+            self._begin(serve, reader, writer)
+        else:
+            writer.transport.abort()
 
     def _begin(self, serve: Serve, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._serving) >= MAX_CONNECTIONS:
