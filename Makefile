@@ -47,7 +47,7 @@ test-all: setup  ## the slow tests: browser, kills, other programs as peers, fre
 	$(BIN)/python -m pytest tests -m "$(SLOW)"
 
 soak: setup  ## an hour of random system calls by confined workers, as root (HOSTILE_FUZZ, HOSTILE_SEED)
-	HOSTILE_FUZZ=$(or $(HOSTILE_FUZZ),10000) $(BIN)/python -m pytest tests/hostile/test_fuzz.py
+	HOSTILE_FUZZ=$(or $(HOSTILE_FUZZ),30000) $(BIN)/python -m pytest tests/hostile/test_fuzz.py
 
 check: setup  ## lint, format, types, layers
 	$(BIN)/ruff check .

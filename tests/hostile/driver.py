@@ -304,7 +304,7 @@ class Driver:
         return set()
 
     def _strangers(self, known: Set[int]) -> set[int]:
-        """Processes that came, but for the sandbox's own: its server, and the worker that waits for the next call."""
+        """Processes that came, but for the sandbox's own: its server, and one worker that waits for the next call."""
         found = family().keys() - known - self.servers
         if self.level == "process":
             waiting = {pid for pid in found if parent(pid) == os.getpid()}

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -196,9 +196,10 @@ def play(level: str, cases: Sequence[Case]) -> dict[str, Outcome]:
 
 def free_uid() -> int:
     """A user number that nobody has, in no list and no process."""
-    taken = {entry.pw_uid for entry in pwd.getpwall()} | {
-        place.stat().st_uid for place in Path("/proc").iterdir() if place.name.isdigit() and place.exists()
-    }
+    taken = {entry.pw_uid for entry in pwd.getpwall()}
+    for place in Path("/proc").iterdir():
+        with suppress(OSError):  # gone meanwhile
+            taken.add(place.stat().st_uid)
     while (uid := random.SystemRandom().randrange(200_000, 2_000_000_000)) in taken:
         pass
     return uid

@@ -2,8 +2,8 @@
 
 In this order: no new privileges, no capabilities (also for root), Landlock (every file and folder is closed but those
 of the call), seccomp (`sandbox.filter`). Network, other processes and the rest of the machine are closed by both where
-both can: Landlock knows paths and signals, seccomp knows calls. What a worker may still learn of files whose name it
-guesses: that they are there, their size and dates, and where a link leads; Landlock leaves that open.
+both can: Landlock knows paths and signals, seccomp knows calls. What Landlock leaves open: that a file is there, its
+size and dates, and where a link leads.
 """
 
 from __future__ import annotations
