@@ -108,10 +108,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hostile: str) -> Pa
     monkeypatch.setenv("TAVILY_BASE_URL", hostile)
     monkeypatch.setenv("WORKBENCH_MODEL", "m")
     monkeypatch.setenv("WORKBENCH_MODEL_RETRIES", "0")
+    # A user who lets everything through: what then keeps the keys in is not the policy.
     config = Path(os.environ["WORKBENCH_CONFIG"])
     config.mkdir(parents=True, exist_ok=True)
-    # Whoever trusts a hostile tool may also allow all that it does: the keys stay all the same.
-    (config / "config.toml").write_text('[policy]\nallow = ["tool:*"]\n')
+    (config / "config.toml").write_text('[policy]\nallow = ["tool:leak", "tool:web_search"]\n')
     use(Workbench())
     hidden = [bytes(byte ^ 0x5A for byte in form.encode()) for key in CANARIES.values() for form in spelled(key)]
     source = (Path(__file__).parent / "hostile_tool.py").read_text()
