@@ -10,10 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from workbench.core.errors import BudgetExceeded, Denied, Unavailable
+from workbench.core.errors import BudgetExceeded, Denied, Unavailable, WorkbenchError
 from workbench.core.events import Event, Kind
 from workbench.core.tools import Status, ToolCall, ToolResult
 from workbench.core.usage import Use
@@ -54,13 +55,13 @@ def granted(call: Call, grant: Callable[[ToolCall], ToolCall]) -> Call:
 
 
 def limited(call: Call, admit: Callable[[], None]) -> Call:
-    """Calls only as often as the user may; `admit` raises BudgetExceeded or Denied."""
+    """Calls only as often as the user may; `admit` raises BudgetExceeded."""
 
     async def limited_call(what: ToolCall) -> ToolResult:
         try:
             admit()
-        except (BudgetExceeded, Denied) as error:
-            return ToolResult(status="denied", error=error.message, hint=error.hint)
+        except BudgetExceeded as error:
+            return _not_called(error)
         return await call(what)
 
     return limited_call
@@ -77,7 +78,7 @@ def approved(call: Call, gate: Gate, tell: Tell) -> Call:
         denied = await gate.admit(what)
         if denied is None:
             return gate.leave(what, await call(what))
-        no = ToolResult(status="denied", error=denied.message, hint=denied.hint)
+        no = _not_called(denied)
 
         async def refused(what: ToolCall) -> ToolResult:
             return no
@@ -110,7 +111,7 @@ def budgeted(call: Call, budgets: Budgets, tell: Tell, artifacts: Path) -> Call:
         try:
             held = await budgets.reserve(A_CALL, told, what.step)
         except (BudgetExceeded, Unavailable) as error:
-            return ToolResult(status="denied", error=error.message, hint=error.hint)
+            return _not_called(error)
         try:
             result = await call(what)
         finally:
@@ -123,7 +124,7 @@ def budgeted(call: Call, budgets: Budgets, tell: Tell, artifacts: Path) -> Call:
         except (BudgetExceeded, Unavailable) as error:
             for artifact in images:
                 (artifacts / artifact.path).unlink(missing_ok=True)
-            return ToolResult(status="denied", error=error.message, hint=error.hint, isolation=result.isolation)
+            return replace(_not_called(error), isolation=result.isolation)
         pictures.settle(Use(images=len(images)))
         return result
 
@@ -157,3 +158,11 @@ def audited(call: Call, tell: Tell) -> Call:
             )
 
     return audited_call
+
+
+def _not_called(error: WorkbenchError) -> ToolResult:
+    """What a call gives that was not made."""
+    status: Status = "failed"
+    if isinstance(error, BudgetExceeded | Denied):
+        status = "exceeded" if isinstance(error, BudgetExceeded) else "denied"
+    return ToolResult(status=status, error=error.message, hint=error.hint)

@@ -23,7 +23,12 @@ from workbench.core.provenance import Lineage
 from workbench.core.provenance import to_json as sources_json
 from workbench.core.tools import ToolCall, ToolResult, ToolSpec, digest
 
-_WORD = {"transient": "TransientError", "denied": "Denied", "cancelled": "Cancelled"}
+_WORD = {
+    "transient": "TransientError",
+    "denied": "Denied",
+    "exceeded": "BudgetExceeded",
+    "cancelled": "Cancelled",
+}
 
 
 class Executor:

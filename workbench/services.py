@@ -48,9 +48,8 @@ class Means:
     """What host functions work with.
 
     `secrets`: all that the host has, by name. `bases`: a host → the URL where the user has it served. `model` is None
-    when none is connected. `artifacts`: folder of the runs' files.
-    `connections`: databases by name. With `recorded` nothing leaves the machine: answers
-    are those of an earlier run.
+    when none is connected. `artifacts`: folder of the runs' files. `connections`: databases by name. With `recorded`
+    nothing leaves the machine: answers are those of an earlier run.
     """
 
     memory: Memory
@@ -67,9 +66,10 @@ class Means:
 def host_services(means: Means, stream: Stream) -> Callable[[ToolCall, Doors], Mapping[str, Service]]:
     """For each call of the run the host functions by name; the sandbox holds a tool to those that its USES declare."""
     counts = counted(stream.events)
-    clean = redactor(means.secrets.values())
 
     def services(call: ToolCall, doors: Doors) -> Mapping[str, Service]:
+        clean = redactor(means.secrets.values())  # there may be more of them than at the last call
+
         def tell(kind: Kind, body: Mapping[str, Any]) -> None:
             stream.tell(kind, body, step=call.step)
 

@@ -250,7 +250,7 @@ class Workbench:
             scope=self.scope,
             secrets=self.secrets,
             bases={"api.tavily.com": self.settings.tavily_base_url},
-            model=self._chosen(model, stream),
+            model=self._held(model, stream),
             artifacts=folder,
             guard=gate.guard,
             connections=self.settings.connections,
@@ -293,11 +293,11 @@ class Workbench:
         }
 
     def _planner_for(self, model: str | None, stream: Stream) -> Planner:
-        chosen = self._chosen(model, stream)
-        return ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
+        held = self._held(model, stream)
+        return ModelPlanner(held) if held is not None else GrammarPlanner()
 
-    def _chosen(self, name: str | None, stream: Stream) -> Model | None:
-        """The model of a request, by its name, for the calls of one run; None when none is connected."""
+    def _held(self, name: str | None, stream: Stream) -> Model | None:
+        """The model of a request, by the name that it was given, held to budgets; None when none is connected."""
         if name not in self._models:  # kept: a model has found out what its endpoint can do
             settings = self.settings.model_copy(update={"model": name}) if name else self.settings
             self._models[name] = choose(settings) if name or self._model is None else self._model

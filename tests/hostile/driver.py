@@ -137,8 +137,8 @@ class Driver:
         self.sandbox: Sandbox | None = None
         self.servers: set[int] = set()
         self.calls = 0
-        # What a user's own Python finds modules in: a folder of the project's scripts, the home, a library of theirs.
-        sys.path[1:1] = [str(home), str(self.plants.library)]
+        # What a user's own Python finds modules in: the folder of the script that runs, the home, a library of theirs.
+        sys.path[1:1] = [str(self.plants.documents), str(home), str(self.plants.library)]
         os.chdir(self.plants.project)
 
     async def play(self, cases: list[Case]) -> None:

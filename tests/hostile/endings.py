@@ -24,9 +24,9 @@ from tests.hostile.plants import Plants
 from workbench.core.tools import ToolCall, ToolSpec
 from workbench.sandbox.base import Sandbox
 
+MARK, PROGRAM = "staying", "import time; time.sleep(61)"
 STAY = """
-import os, signal, subprocess, sys, threading, time
-MARK = {mark!r}
+import ctypes, os, signal, subprocess, sys, threading, time
 def stay():
     for number in range(1, 65):
         try: signal.signal(number, signal.SIG_IGN)
@@ -41,11 +41,12 @@ def daemon():
         if os.fork() == 0: stay()
         os._exit(0)
 def run():
+    ctypes.CDLL(None).prctl(15, b"staying", 0, 0, 0)
     for _ in range(3): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
     tried(daemon)
     if tried(os.fork) == 0: os.setpgid(0, 0); stay()
     if tried(os.fork) == 0: stay()
-    tried(lambda: subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True))
+    tried(lambda: subprocess.Popen([sys.executable, "-c", "import time; time.sleep(61)"], start_new_session=True))
     print("up", flush=True)
     from workbench import toolkit
     toolkit.progress("up")
@@ -53,16 +54,30 @@ def run():
 """
 
 
+def living() -> set[int]:
+    """The user's processes. One that has ended and waits for the system to notice is not among them."""
+    return {pid for pid, state in family().items() if state != "Z"}
+
+
+def marked() -> set[int]:
+    """The processes of a call, known by what they call themselves: idle workers that wait for the next one are not."""
+    found = set()
+    for pid in living():
+        with suppress(OSError):
+            name, line = Path(f"/proc/{pid}/comm").read_text().strip(), Path(f"/proc/{pid}/cmdline").read_bytes()
+            if name == MARK or PROGRAM.encode() in line:
+                found.add(pid)
+    return found
+
+
 class Ends:
     def __init__(self, level: str, home: Path) -> None:
         self.level = level
         self.plants = Plants(home, os.environ[KEY])
-        self.plants.plant()
-        os.chdir(self.plants.project)
         self.found: dict[str, Any] = {}
 
     def call(self, seconds: float) -> ToolCall:
-        tool = ToolSpec(name="stay", summary="", params={}, version="0", source=STAY.format(mark="x").encode())
+        tool = ToolSpec(name="stay", summary="", params={}, version="0", source=STAY.encode())
         return ToolCall(run="r1", step="s1", tool=tool, params={}, timeout=seconds)
 
     async def begun(self, sandbox: Sandbox, seconds: float) -> asyncio.Task[Any]:
@@ -73,24 +88,24 @@ class Ends:
         await asyncio.wait({task, asyncio.create_task(up.wait())}, return_when=asyncio.FIRST_COMPLETED, timeout=20)
         return task
 
-    async def say(self, name: str, own: set[int], ended: Callable[[], Awaitable[Any]]) -> None:
-        """What of the call is left a second after it ended; `own` is what was there before."""
-        during = len(family().keys() - own)
+    async def say(self, name: str, there: Callable[[], set[int]], ended: Callable[[], Awaitable[Any]]) -> None:
+        """What is still there a second after the end, and how much was there before."""
+        during = len(there())
         result = await ended()
         until = time.monotonic() + 1.0
-        while (left := family().keys() - own) and time.monotonic() < until:  # noqa: ASYNC110 - nobody tells of the end of a stranger
+        while (left := there()) and time.monotonic() < until:  # noqa: ASYNC110 - nobody tells of the end of a stranger
             await asyncio.sleep(0.02)
         self.found[name] = {"during": during, "left": len(left), "how": result}
 
     async def play(self) -> None:
+        self.plants.plant()
+        os.chdir(self.plants.project)
         children = [
             subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(120)"], start_new_session=new)  # noqa: ASYNC220 - the user's own
             for new in (False, True)
         ]
         sandbox = build(self.level, self.plants)
         await sandbox.prepare()
-        await sandbox.run(self.call(0.2), {}, self.plants.workbench / "artifacts")
-        own = set(family())
 
         async def timed_out() -> str:
             return str((await task).status)
@@ -102,13 +117,14 @@ class Ends:
             return "cancelled" if task.cancelled() else "finished"
 
         task = await self.begun(sandbox, 2.0)
-        await self.say("timeout", own, timed_out)
+        await self.say("timeout", marked, timed_out)
         task = await self.begun(sandbox, 60.0)
-        await self.say("cancel", own, cancelled)
+        await self.say("cancel", marked, cancelled)
         self.found["children"] = [child.poll() for child in children]
         await sandbox.close()
-        await self.say("close", {child.pid for child in children}, self._nothing)
-        await self.owner_killed({child.pid for child in children})
+        own = {child.pid for child in children}
+        await self.say("close", lambda: living() - own, self._nothing)
+        await self.owner_killed(own)
         self.found["children at the end"] = [child.poll() for child in children]
         for child in children:
             child.kill()
@@ -124,13 +140,13 @@ class Ends:
             stdout=subprocess.PIPE, cwd=Path(__file__).parents[2],
         )  # fmt: skip
         assert owner.stdout is not None
-        await asyncio.wait_for(owner.stdout.readline(), 30)
+        assert await asyncio.wait_for(owner.stdout.readline(), 30) == b"up\n"
 
         async def killed() -> str:
             owner.send_signal(signal.SIGKILL)
             return f"killed by {-await owner.wait()}"
 
-        await self.say("owner killed", own, killed)
+        await self.say("owner killed", lambda: living() - own, killed)
 
     async def own(self) -> None:
         """Be that process."""

@@ -44,6 +44,7 @@ class Plants:
         self.secret = home / ".config" / "openai" / "key"
         self.results = self.project / "results"
         self.library = home / "lib"
+        self.documents = home / "documents"
         self.heartbeat = home / "heartbeat"
         self.out = home / "out"
         self.sockets = home / "run"
@@ -69,6 +70,10 @@ class Plants:
             home / "letters" / f"{self.canaries['listing']}.txt": "private\n",
             home / ".local" / "lib" / "python3" / "site-packages" / "mine.py": "",
             self.library / "usermod.py": "VALUE = 7\n",
+            self.documents / "run.py": "print('a script of the user that imports the workbench')\n",
+            self.documents / "diary.txt": f"Dear diary, {self.canaries['file']}\n",
+            self.documents / "bank" / "statement.csv": f"iban,{self.canaries['file']}\n",
+            self.documents / "helpers" / "__init__.py": "VALUE = 8\n",
             self.project / "pyproject.toml": '[project]\nname = "study"\n',
             self.data: "region,value\n" + "".join(f"r{n % 5},{n}\n" for n in range(200)),
             self.project / "docs" / ".env": f"KEY={self.canaries['file']}\n",
@@ -89,6 +94,7 @@ class Plants:
             "@NOTEBOOK@": str(self.notebook),
             "@DATA@": str(self.data),
             "@LIB@": str(self.library),
+            "@DOCUMENTS@": str(self.documents),
             "@HB@": str(self.heartbeat),
             "@OUT@": str(self.out),
             "@WORKBENCH@": str(self.workbench),

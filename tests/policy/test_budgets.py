@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.configuration import load_settings
-from workbench.core.errors import BudgetExceeded, Denied, Unavailable
+from workbench.core.errors import BudgetExceeded, Unavailable
 from workbench.core.events import Event, Kind
 from workbench.core.settings import Settings
 from workbench.core.usage import Use
@@ -216,7 +216,7 @@ class Counting(TestModel):
 async def test_a_run_stops_at_the_budget_and_keeps_what_is_done(tmp_path):
     found = settings(tmp_path, calls_per_day=3)
     bench = Workbench(found, model=TestModel([{"steps": [SEARCH] * 4}]), memory=InMemoryMemory())
-    with pytest.raises(Denied, match="budget of calls") as caught:
+    with pytest.raises(BudgetExceeded, match="budget of calls") as caught:
         await bench.ask("where?")
     assert [step.state for step in caught.value.run.steps.values()].count("done") == 2  # the model's call is the third
     with pytest.raises(BudgetExceeded, match="3 of 3"):
@@ -243,7 +243,7 @@ async def test_pictures_beyond_the_budget_are_removed(tmp_path):
     sales = pd.DataFrame({"a": ["x", "y"], "b": [1, 2]})
     run = await bench.ask("plot @sales", sales=sales)
     assert len(run.images) == 1
-    with pytest.raises(Denied, match="budget of images"):
+    with pytest.raises(BudgetExceeded, match="budget of images"):
         await bench.ask("plot @sales", sales=sales)
     assert len(list((tmp_path / "home" / "artifacts").rglob("*.png"))) == 1
     await bench.close()

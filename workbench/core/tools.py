@@ -14,8 +14,9 @@ from workbench.core.provenance import NONE, Argument, Sources
 Effect = Literal["read", "idempotent", "write"]
 """read: changes nothing. idempotent: doing it twice is doing it once. write: never repeated silently."""
 
-Status = Literal["ok", "failed", "transient", "timeout", "killed", "output_limit", "cancelled", "denied"]
-"""How a call ended, said by the supervisor. Only `transient` is worth another try."""
+Status = Literal["ok", "failed", "transient", "timeout", "killed", "output_limit", "cancelled", "denied", "exceeded"]
+"""How a call ended, said by the supervisor. Only `transient` is worth another try. denied: by a person or a policy.
+exceeded: a budget or a rate is used up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,8 @@ def main(fd: int, patience: int) -> NoReturn:
         with suppress(ImportError):
             importlib.import_module(name)
     if (threads := len([*Path("/proc/self/task").iterdir()])) != 1:
-        sys.exit(f"the fork server has {threads} threads, so it may not fork")
+        os.write(2, f"the fork server has {threads} threads, so it may not fork".encode())
+        os._exit(1)  # without waiting for them
     linux.set_dumpable(False)
     _freeze()
     _serve(socket.socket(fileno=fd), handle, patience)

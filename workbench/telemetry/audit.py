@@ -280,7 +280,7 @@ def _decision(kind: str, body: Mapping[str, Any]) -> Any:
         return _short(body.get("decision", ""))
     if kind == "budget":
         return "deny"
-    return "deny" if body.get("status") == "denied" else ""
+    return "deny" if body.get("status") in ("denied", "exceeded") else ""
 
 
 def _short(value: Any) -> Any:

@@ -443,4 +443,12 @@ CASES = (
                 if text and ("agent.sock" in text or f"{@TCP@:04X}" in text): print("PWNED-" + name)
         """,
     ),
+    file(
+        "f33",
+        "what lies beside the script that the user runs",
+        "leak",
+        """
+        for name in ("diary.txt", "bank/statement.csv"): print(attempt(lambda: open("@DOCUMENTS@/" + name).read()))
+        """,
+    ),
 )

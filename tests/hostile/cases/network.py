@@ -250,4 +250,26 @@ CASES = (
             attempt(os.write, fd, b"MARK"); attempt(fcntl.ioctl, fd, 0x5412, b"x")
         """,
     ),
+    net(
+        "n20",
+        "a storm of connections while another call works",
+        "alive",
+        """
+        import threading
+        until = time.time() + 3
+        def storm():
+            while time.time() < until:
+                for port in (1, 49152, @TCP@):
+                    s = socket.socket(); s.setblocking(False); attempt(s.connect, ("127.0.0.1", port)); s.close()
+        storms = [threading.Thread(target=storm) for n in range(16)]
+        for one in storms: one.start()
+        for one in storms: one.join()
+        """,
+        beside="""
+        from workbench import toolkit
+        for n in range(20): toolkit.progress("still here"); time.sleep(0.05)
+        """,
+        seconds=6.0,
+        bare=False,
+    ),
 )

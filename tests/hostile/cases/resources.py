@@ -196,4 +196,25 @@ CASES = (
         """,
         seconds=4.0,
     ),
+    resource(
+        "d16",
+        "threads that start threads, all at once",
+        "token",
+        """
+        import threading
+        threading.stack_size(65536)
+        most, gate = [0], threading.Lock()
+        def grow():
+            for n in range(200):
+                try: threading.Thread(target=hold, daemon=True).start()
+                except RuntimeError: time.sleep(0.001)
+        def hold():
+            with gate: most[0] = max(most[0], threading.active_count())
+            time.sleep(3)
+        growers = [threading.Thread(target=grow) for _ in range(8)]
+        for one in growers: one.start()
+        for one in growers: one.join()
+        if most[0] >= 500: print("PWNED-" + "THREADS", most[0])
+        """,
+    ),
 )
