@@ -52,6 +52,13 @@ def test_ask_as_json_is_json(command: Command) -> None:
     assert run["plan"]["steps"][0]["task"] == "query_data"
 
 
+def test_who_trusts_a_tool_is_told_which_folders_it_reads_and_writes(command: Command, tmp_path: Path) -> None:
+    tool = tmp_path / "keeper.py"
+    tool.write_text("PERMISSIONS = {'read': ['data'], 'write': ['out']}\ndef run(): ...")
+    code, out, _ = command("trust", str(tool))
+    assert (code, "reads data; WRITES out" in out) == (0, True)
+
+
 def test_runs_show_and_sql_read_the_record(command: Command) -> None:
     command("ask", "total revenue of @sales", "--data", "sales=data/samples/sales.csv")
     code, out, _ = command("runs", "--json")

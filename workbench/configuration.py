@@ -79,7 +79,7 @@ def load_secrets(settings: Settings, env: Mapping[str, str] | None = None) -> Se
         return SecretStr(value) if value else None
 
     secrets = Secrets({name: secret for name, secret in known.items() if secret is not None}, look)
-    secrets.read(there.secret for there in settings.connections.values() if there.secret)
+    secrets.read(sorted({there.secret for there in settings.connections.values() if there.secret}))
     return secrets
 
 

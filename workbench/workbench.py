@@ -25,7 +25,7 @@ from workbench.core.errors import (
     Unavailable,
     WorkbenchError,
 )
-from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream
+from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
 from workbench.core.outcome import Outcome, RunStatus, fold
 from workbench.core.plan import Plan
 from workbench.core.progress import State
@@ -113,6 +113,7 @@ class Workbench:
         rounds: bool = True,
         inserted: Sequence[str] = (),
         listeners: tuple[Listener, ...] = (),
+        watchers: tuple[Watcher, ...] = (),
         notebook: str = "",
         **frames: pd.DataFrame,
     ) -> Run:
@@ -120,17 +121,18 @@ class Workbench:
         by keyword, or written `@name` in the text may be shown to a remote model with their first rows. The
         `approver` says yes or no where policy asks, and with `rounds` also before each round of steps; without one
         policy hears no, and rounds run. `inserted`: texts in the request that came from values, not from the keyboard.
+        `watchers` see plan and answer while a model writes.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
         another WorkbenchError otherwise; each carries `.run` with what was finished.
         """
         started = time.monotonic()
-        beside(self.sandbox.prepare())  # workers get ready while the planner plans
+        await beside(self.sandbox.prepare())  # workers get ready while the planner plans
         prompt = clean_prompt(text)
         self._limits.admit_request(self.settings.user)
         await self.budgets.admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
-        stream = self._stream(listeners)
+        stream = self._stream(listeners, watchers)
         stream.tell(Kind.RUN_STARTED, self._opening(prompt.text, notebook))
         answer, status = Answer(text="", planner=""), "failed"
         problem: Exception | None = None
@@ -165,7 +167,7 @@ class Workbench:
             today=datetime.now().astimezone().date().isoformat(),
             variables=await asyncio.to_thread(offer.variables),
         )
-        planned: Planned | None = await planner.plan(request, tools, stream.tell)
+        planned: Planned | None = await planner.plan(request, tools, stream)
         inputs: dict[str, Artifact] = {}
         words, foreign = planning.inserted(asked.text, asked.inserted)
         gate, outcome = self._gate(asked, words), fold(stream.events)
@@ -196,7 +198,7 @@ class Workbench:
             if (problem := failure(outcome)) is not None:
                 return "failed", summarise(outcome), problem
             looks = planned.plan.look and not last
-            planned = await planner.look(request, outcome, tools, stream.tell) if looks else None
+            planned = await planner.look(request, outcome, tools, stream) if looks else None
             number += 1
         return "done", await self._answer(planner, fold(stream.events), stream), None
 
@@ -217,7 +219,7 @@ class Workbench:
 
     async def _answer(self, planner: Planner, outcome: Outcome, stream: Stream) -> Answer:
         try:
-            return await planner.answer(outcome, stream.tell)
+            return await planner.answer(outcome, stream)
         except (Refused, Unavailable, TransientError, PlanInvalid, BudgetExceeded) as error:
             # The results are there; a model that will not word them does not take them away.
             summary = summarise(outcome)
@@ -250,7 +252,7 @@ class Workbench:
             scope=self.scope,
             secrets=self.secrets,
             bases={"api.tavily.com": self.settings.tavily_base_url},
-            model=self._held(model, stream),
+            model=self._chosen(model, stream),
             artifacts=folder,
             guard=gate.guard,
             connections=self.settings.connections,
@@ -266,7 +268,7 @@ class Workbench:
             on_bug=self._log.bug,
         )
 
-    def _stream(self, listeners: tuple[Listener, ...]) -> Stream:
+    def _stream(self, listeners: tuple[Listener, ...], watchers: tuple[Watcher, ...]) -> Stream:
         now = datetime.now(UTC)
         name = f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:10]}"
         return Stream(
@@ -276,6 +278,7 @@ class Workbench:
             now=lambda: datetime.now(UTC).isoformat(timespec="microseconds"),
             on_error=self._log.bug,
             redact=self.secrets.redacted,
+            watchers=watchers,
         )
 
     def _take(self, event: AnyEvent) -> None:
@@ -293,16 +296,17 @@ class Workbench:
         }
 
     def _planner_for(self, model: str | None, stream: Stream) -> Planner:
-        held = self._held(model, stream)
-        return ModelPlanner(held) if held is not None else GrammarPlanner()
+        chosen = self._chosen(model, stream)
+        return ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
 
-    def _held(self, name: str | None, stream: Stream) -> Model | None:
-        """The model of a request, by the name that it was given, held to budgets; None when none is connected."""
+    def _chosen(self, name: str | None, stream: Stream) -> Model | None:
+        """The model of a request, by its name, for the calls of one run; None when none is connected."""
         if name not in self._models:  # kept: a model has found out what its endpoint can do
             settings = self.settings.model_copy(update={"model": name}) if name else self.settings
             self._models[name] = choose(settings) if name or self._model is None else self._model
         chosen = self._models[name]
-        return chosen and HeldModel(chosen, self.secrets.redact, self.budgets.for_model(stream.tell))
+        admit = self.budgets.for_model(stream.tell)
+        return chosen and HeldModel(chosen, self.secrets.redact, admit, self.secrets.begun)
 
     @property
     def scope(self) -> Scope:

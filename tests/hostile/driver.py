@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -123,6 +123,12 @@ def family() -> dict[int, str]:
                 if int(uid) == os.getuid():
                     found[int(place.name)] = (place / "stat").read_text().rpartition(")")[2].split()[0]
     return found
+
+
+def parent(pid: int) -> int:
+    with suppress(OSError, IndexError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return 0
 
 
 class Driver:
@@ -297,16 +303,23 @@ class Driver:
             return set(os.listdir(self.plants.workbench / "scratch"))  # noqa: PTH208 - names are enough
         return set()
 
+    def _strangers(self, known: Set[int]) -> set[int]:
+        """Processes that came, but for the sandbox's own: its server, and the worker that waits for the next call."""
+        found = family().keys() - known - self.servers
+        if self.level == "process":
+            waiting = {pid for pid in found if parent(pid) == os.getpid()}
+            if len(waiting) <= 1:
+                found -= waiting | {pid for pid in found if parent(pid) in waiting}
+        return found
+
     async def _after(self, before: Mapping[str, Any], case: Case) -> list[str]:
         """Effects outside of the call, a second later where something could live on."""
         harms = []
         until = time.monotonic() + 1.0
         lives = before["family"].keys()
-        while (left := family().keys() - lives - self.servers) and time.monotonic() < until:  # noqa: ASYNC110 - nobody tells of the end of a stranger
+        while (left := self._strangers(lives)) and time.monotonic() < until:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.02)
-        if len(left) > max(
-            0, len(lives - family().keys())
-        ):  # a worker that waits for the next call may have been renewed
+        if left:
             harms.append(f"survivor: {len(left)} processes are left: {left}")
         if self.plants.heartbeat.exists():
             await asyncio.sleep(max(0.0, until - time.monotonic()))

@@ -93,7 +93,7 @@ class Ends:
         during = len(there())
         result = await ended()
         until = time.monotonic() + 1.0
-        while (left := there()) and time.monotonic() < until:  # noqa: ASYNC110 - nobody tells of the end of a stranger
+        while (left := there()) and time.monotonic() < until:  # noqa: ASYNC110 - no event tells
             await asyncio.sleep(0.02)
         self.found[name] = {"during": during, "left": len(left), "how": result}
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.hostile.case import Case, from_corpus
-from tests.hostile.cases import OWN
-from tests.hostile.conftest import Stage
+from tests.hostile.cases import OPEN, ORDINARY, OWN
+from tests.hostile.conftest import Stage, key
 
 CORPUS = Path(__file__).parents[1] / "corpus" / "attacks"
 ATTACKS, BENIGN = from_corpus(CORPUS / "attacks.json"), from_corpus(CORPUS / "benign.json")
@@ -29,7 +29,7 @@ def test_an_attack_of_the_set_is_blocked(stage: Stage, case: Case):
     assert outcome.harms == (), outcome
 
 
-@pytest.mark.parametrize("case", BENIGN, ids=named)
+@pytest.mark.parametrize("case", [*BENIGN, *ORDINARY], ids=named)
 def test_an_ordinary_script_runs_confined(stage: Stage, case: Case):
     outcome = stage.outcome("kernel", case)
     assert (outcome.status, outcome.harms, bool(outcome.text)) == ("ok", (), True), outcome
@@ -41,12 +41,18 @@ def test_an_attack_on_this_implementation_is_blocked(stage: Stage, case: Case):
     assert outcome.harms == (), outcome
 
 
+@pytest.mark.parametrize("case", OPEN, ids=named)
+def test_what_is_said_to_stay_open_does(stage: Stage, case: Case):
+    # Should a kernel come to close it, the documents may promise more.
+    assert stage.outcome("kernel", case).harms != ()
+
+
 def test_there_are_many_attacks_of_our_own():
     assert len({case.id for case in OWN}) == len(OWN) >= 60
 
 
 @pytest.mark.kills
-@pytest.mark.parametrize("levels", [("none", "process")], ids=["unheld"])
+@pytest.mark.parametrize("levels", [("none", "process", "kernel")], ids=["unheld"])
 @pytest.mark.parametrize("case", ATTACKS, ids=named)
 def test_an_attack_of_the_set_does_its_harm_where_nothing_holds_it(stage: Stage, case: Case, levels: tuple[str, ...]):
     outcome = stage.outcome("none", case)
@@ -67,10 +73,13 @@ def test_an_attack_of_ours_does_its_harm_where_nothing_holds_it(stage: Stage, ca
 def test_each_level_holds_more_than_the_one_below(
     stage: Stage, case: Case, levels: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ):
-    blocked = {}
+    of_set = {key(one) for one in ATTACKS}
+    blocked, lines = [], []
     for level in levels:
-        played = [outcome for one, outcome in stage.outcomes(level) if one in ATTACKS]
-        blocked[level] = sum(outcome.blocked for outcome in played), len(played)
+        played = [outcome for one, outcome in stage.outcomes(level) if key(one) in of_set]
+        blocked.append(sum(outcome.blocked for outcome in played))
+        lines.append(f"attacks of the set blocked at level {level}: {blocked[-1]} of {len(played)}")
     with capsys.disabled():
-        print("\n" + "\n".join(f"attacks blocked at level {level}: {n} of {m}" for level, (n, m) in blocked.items()))  # noqa: T201 - the figures
-    assert blocked["none"][0] < blocked["process"][0]
+        print("\n" + "\n".join(lines))  # noqa: T201 - the figures
+    assert blocked == sorted(blocked)
+    assert blocked[0] < blocked[-1]

@@ -40,9 +40,9 @@ _MISSING = re.compile(r"(?:Table with name |no such table: |Catalog Error: )([A-
 
 def bare(attack: Attack, folder: Path, kind: str) -> list[str]:
     """The harms of the statement on an ordinary connection, in a process that is ended at its deadline."""
-    world = World(folder / "bare", kind)
-    seen = _forked(world, attack, kind)
-    for _ in range(2):
+    world, seen = World(folder / "bare", kind), Seen()
+    for _ in range(3):
+        seen = _forked(world, attack, kind)
         missing = _MISSING.search(seen.error)
         if missing is None:
             break

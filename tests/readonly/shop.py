@@ -245,7 +245,7 @@ def _through(shop: Shop, sql: str) -> tuple[Seen, list[str]]:
     with shop.forwarded() as way, way.opened() as session:
         before = session.execute("SELECT name, setting FROM pg_settings ORDER BY 1").fetchall()
         try:
-            frame = postgresql.read(session, sql).frame
+            frame = postgresql.read(session, sql, granted=["sales"]).frame
             seen.ran, seen.rows = True, len(frame)
             seen.text = frame.to_csv()
             seen.size = len(seen.text)

@@ -292,7 +292,13 @@ class TestForward:
 
     def test_tls_is_verified_by_name_and_by_certificate(self, postgres: Server):
         with encrypted() as (port, ca):
-            facts = {"kind": "postgresql", "host": "localhost", "port": port, "dbname": "postgres", "user": "admin"}
+            facts: dict[str, Any] = {
+                "kind": "postgresql",
+                "host": "localhost",
+                "port": port,
+                "dbname": "postgres",
+                "user": "admin",
+            }
             shop = Shop.__new__(Shop)
             trusted = Connection(**facts, secret="X", tls="verify", ca=ca)
             with shop.forwarded(trusted) as way, pytest.raises(Failed, match="rights over the whole server"):

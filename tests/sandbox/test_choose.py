@@ -17,6 +17,7 @@ from workbench.sandbox.base import Sandbox, enough
 from workbench.sandbox.choose import ChosenSandbox, in_words
 from workbench.sandbox.portable import SpawnedSandbox
 from workbench.sandbox.selftest import selftest
+from workbench.sandbox.syscalls import numbers
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +27,8 @@ import ctypes, struct, sys
 number, error = int(sys.argv[1]), int(sys.argv[2])
 class Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_char_p)]
-code = struct.pack("=HBBI" * 4, 0x20, 0, 0, 0, 0x15, 0, 1, number, 0x06, 0, 0, 0x00050000 | error, 0x06, 0, 0, 0x7FFF0000)
+steps = ((0x20, 0, 0, 0), (0x15, 0, 1, number), (0x06, 0, 0, 0x00050000 | error), (0x06, 0, 0, 0x7FFF0000))
+code = b"".join(struct.pack("=HBBI", *step) for step in steps)
 libc = ctypes.CDLL(None, use_errno=True)
 assert libc.prctl(38, 1, 0, 0, 0) == 0
 assert libc.prctl(22, 2, ctypes.byref(Program(4, code)), 0, 0) == 0, ctypes.get_errno()
@@ -147,7 +149,7 @@ def doctor(*arguments: str, mask: tuple[str, int] | None = None) -> subprocess.C
         pytest.skip(linux.supported())
     command = [sys.executable, "-m", "workbench.cli"]
     if mask is not None:
-        command = [sys.executable, "-c", MASKED, str(linux.numbers()[mask[0]]), str(mask[1])]
+        command = [sys.executable, "-c", MASKED, str(numbers()[mask[0]]), str(mask[1])]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [*command, "doctor", "--sandbox", *arguments],
@@ -178,9 +180,7 @@ def test_the_doctor_says_the_level_and_what_was_tried():
         ("seccomp", 0, "seccomp says yes and does nothing"),
     ],
 )
-def test_where_landlock_or_seccomp_is_masked_the_level_is_lower_and_require_refuses(
-    masked: str, error: int, words: str
-):
+def test_behind_a_mask_the_level_is_lower_and_require_refuses(masked: str, error: int, words: str):
     done = doctor("--require", "kernel", mask=(masked, error))
     assert done.returncode == 3, done.stdout + done.stderr
     assert "isolation" in done.stdout

@@ -357,7 +357,8 @@ def attempt(function):
     try: function(); return "done"
     except OSError as error: return type(error).__name__
 def run(): return [theirs.ANSWER, attempt(lambda: open({str(home / "secret")!r})),
-                   attempt(lambda: os.listdir({str(home)!r})), attempt(lambda: open({str(home / "lib" / "new.py")!r}, "w"))]
+                   attempt(lambda: os.listdir({str(home)!r})),
+                   attempt(lambda: open({str(home / "lib" / "new.py")!r}, "w"))]
 """
     try:
         assert await value(desk, source) == [42, "PermissionError", "PermissionError", "PermissionError"]

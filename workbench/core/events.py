@@ -154,6 +154,29 @@ def loads(line: bytes | str) -> AnyEvent:
         return UnknownEvent(kind=kind, **envelope)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftStep:
+    """A step that a model has written down, not checked yet."""
+
+    id: str
+    task: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a model has said so far, for those who watch. It is no event: it is kept nowhere, and the whole reply takes
+    its place. `purpose` as in model.called; `steps` of a plan that are complete; `text` of an answer."""
+
+    purpose: str
+    characters: int
+    steps: tuple[DraftStep, ...] = ()
+    text: str = ""
+
+
+Watcher = Callable[[Draft], None]
+"""Sees every draft, on the event loop's thread. Must not block; what it raises is only logged."""
+
 Listener = Callable[[AnyEvent], None]
 """Hears every event of a run, in order, on the event loop's thread. Must not block; what it raises is only logged."""
 
@@ -176,6 +199,7 @@ class Stream:
         on_error: Callable[[Exception], None] = lambda error: None,
         redact: Callable[[Any], Any] = lambda body: body,
         attempt: int = 1,
+        watchers: tuple[Watcher, ...] = (),
     ) -> None:
         self.run = run
         self.attempt = attempt
@@ -185,6 +209,20 @@ class Stream:
         self._now = now
         self._on_error = on_error
         self._redact = redact
+        self._watchers = watchers
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody looks at drafts."""
+        return bool(self._watchers)
+
+    def draft(self, draft: Draft) -> None:
+        """Show what a model has said so far."""
+        for watcher in self._watchers:
+            try:
+                watcher(draft)
+            except Exception as error:  # noqa: BLE001 - as of listeners
+                self._on_error(error)
 
     def tell(self, kind: Kind, body: Mapping[str, Any] | None = None, *, step: str | None = None) -> Event:
         """The event, after the journal has taken it and everyone has heard it."""
@@ -205,3 +243,5 @@ class Stream:
             except Exception as error:  # noqa: BLE001 - a broken listener must not cost the run
                 self._on_error(error)
         return event
+
+    __call__ = tell

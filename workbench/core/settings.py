@@ -40,7 +40,7 @@ class Policy(BaseModel):
 
 class Settings(BaseModel):
     """One frozen object. Each field is also an environment variable, WORKBENCH_ and the name in capitals, and a key of
-    workbench.toml, except where the field's text names another variable."""
+    workbench.toml, except where the field's text says otherwise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -60,12 +60,6 @@ class Settings(BaseModel):
     requests_per_minute: Annotated[int, Field(ge=1)] = Field(60, description="Requests a user may start in a minute.")
     calls_per_minute: Annotated[int, Field(ge=1)] = Field(600, description="Tool calls a user may start in a minute.")
     policy: Policy = Field(Policy(), description="The table [policy] of config.toml: rules that allow, ask and deny.")
-    connections: Mapping[str, Connection] = Field({}, description="Databases by name; in config.toml only.")
-    isolation: Literal["", "process", "kernel"] = Field(
-        "",
-        description="Least isolation of tools. kernel: refuse to run below it. process: also accept it for tools that "
-        "need kernel. Empty: the best there is, and each tool's own need counts.",
-    )
     calls_per_day: Annotated[int | None, Field(ge=0)] = Field(None, description="Calls of tools and models in a day.")
     calls_per_month: Annotated[int | None, Field(ge=0)] = Field(None, description="The same in a month.")
     tokens_per_day: Annotated[int | None, Field(ge=0)] = Field(None, description="Tokens in and out in a day.")
@@ -76,6 +70,12 @@ class Settings(BaseModel):
     seconds_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
     usd_per_day: Annotated[float | None, Field(ge=0)] = Field(None, description="US dollars of priced calls in a day.")
     usd_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
+    connections: Mapping[str, Connection] = Field({}, description="Databases by name; in config.toml only.")
+    isolation: Literal["", "process", "kernel"] = Field(
+        "",
+        description="Least isolation of tools. kernel: refuse to run below it. process: also accept it for tools that "
+        "need kernel. Empty: the best there is, and each tool's own need counts.",
+    )
     headless: bool | None = Field(None, description="Force headless (true) or live (false) display; unset: detect.")
 
     @property

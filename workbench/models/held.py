@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from workbench.core.errors import WorkbenchError
-from workbench.models.base import Message, Model, Reply
+from workbench.models.base import Heard, Message, Model, Reply
 
 TOKENS_FOR_A_REPLY = 1_000
 """What is set aside for a reply whose length nobody has limited."""
@@ -25,22 +25,33 @@ Admit = Callable[[int], AbstractAsyncContextManager[Spent]]
 
 
 class HeldModel:
-    """`inner`, asked only as `admit` allows. `redact` takes secrets out of its replies: a server may echo its key."""
+    """`inner`, asked only as `admit` allows. `redact` takes secrets out of its replies: a server may echo its key.
+    `begun` does so for the beginning of a text, and keeps back an end that may be part of one.
+    """
 
-    def __init__(self, inner: Model, redact: Callable[[str], str], admit: Admit) -> None:
+    def __init__(
+        self, inner: Model, redact: Callable[[str], str], admit: Admit, begun: Callable[[str], str] | None = None
+    ) -> None:
         self.inner = inner
         self.name = inner.name
         self.endpoint = inner.endpoint
         self._redact = redact
         self._admit = admit
+        self._begun = begun or redact
 
     async def complete(
-        self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, max_tokens: int | None = None
+        self,
+        messages: Sequence[Message],
+        *,
+        schema: Mapping[str, Any] | None = None,
+        max_tokens: int | None = None,
+        heard: Heard | None = None,
     ) -> Reply:
+        cleaned = heard and (lambda text: heard(self._begun(text)))
         asked = _tokens(*(message.content for message in messages))
         async with self._admit(asked + (max_tokens or TOKENS_FOR_A_REPLY)) as spent:
             try:
-                reply = await self.inner.complete(messages, schema=schema, max_tokens=max_tokens)
+                reply = await self.inner.complete(messages, schema=schema, max_tokens=max_tokens, heard=cleaned)
             except WorkbenchError as error:
                 data = error.data
                 spent(tokens=data.get("tokens_in", 0) + data.get("tokens_out", 0), usd=data.get("usd"))

@@ -10,7 +10,7 @@ from typing import Any
 
 from workbench.core.errors import Refused, Unavailable, WorkbenchError
 from workbench.core.events import Kind
-from workbench.models.base import Message, Model, Reply
+from workbench.models.base import Heard, Message, Model, Reply
 
 
 async def metered(
@@ -20,15 +20,18 @@ async def metered(
     tell: Callable[[Kind, Mapping[str, Any]], object],
     schema: Mapping[str, Any] | None = None,
     max_tokens: int | None = None,
+    heard: Heard | None = None,
 ) -> Reply:
     """The model's whole reply, told as `model.called` with its cost. A failed call is told too, and raised.
+
+    `heard` as in `Model.complete`.
 
     Raises as `Model.complete` does; Refused and Unavailable also for a reply that is declined, cut or empty.
     """
     started = time.monotonic()
     told: dict[str, Any] = {"purpose": purpose, "model": model.name, "endpoint": model.endpoint}
     try:
-        reply = await model.complete(messages, schema=schema, max_tokens=max_tokens)
+        reply = await model.complete(messages, schema=schema, max_tokens=max_tokens, heard=heard)
     except (WorkbenchError, asyncio.CancelledError) as error:
         tell(Kind.MODEL_CALLED, told | _failed(error) | {"seconds": round(time.monotonic() - started, 6)})
         raise

@@ -97,6 +97,7 @@ class AgentMagics(Magics):
             rounds=asked.ask,
             inserted=values,
             listeners=(display.listen,),
+            watchers=(display.watch,) if display.is_live else (),
         )
         try:
             run = wait(display.cancellable(work), errands=errands)

@@ -12,11 +12,12 @@ from workbench.core.outcome import Outcome
 from workbench.core.plan import Plan
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
-from workbench.models.base import Message, Model, Reply
+from workbench.models.base import Heard, Message, Model, Reply
 from workbench.models.metered import metered
 from workbench.planners import prompt
-from workbench.planners.base import Answer, Planned, Tell
+from workbench.planners.base import Answer, Planned, Tell, Watched
 from workbench.planners.checked import checked
+from workbench.planners.draft import Drafting
 from workbench.planners.parts import messages as chat
 from workbench.planners.parts import one_line
 from workbench.planners.reply import read_json, without_thoughts
@@ -118,7 +119,14 @@ class ModelPlanner:
         self, messages: Sequence[Message], purpose: str, tell: Tell, schema: Mapping[str, Any] | None = None
     ) -> Reply:
         """The model's whole reply, told with its cost. A failed call is told too, and raised."""
-        reply = await metered(self.model, messages, purpose, tell, schema)
+        heard: Heard | None = None
+        if isinstance(tell, Watched) and tell.watched:
+            watched, drafting = tell, Drafting(purpose)
+
+            def heard(text: str) -> None:
+                watched.draft(drafting.after(without_lone_surrogates(text)))
+
+        reply = await metered(self.model, messages, purpose, tell, schema, heard=heard)
         return replace(reply, text=without_lone_surrogates(reply.text))
 
 

@@ -7,6 +7,7 @@ parts render to the same bytes: no ids, clock or paths go in, and the user's wor
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from workbench.models.base import Message
 from workbench.policy.sanitize import defused
 
 _ORDER = ("instructions", "persona", "tool", "today", "table", "rows", "result", "sources", "request")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _SYSTEM = frozenset({"instructions", "persona", "tool"})
 
 
@@ -59,7 +61,11 @@ def _render(part: Part) -> str:
 
 def as_json(value: Any) -> str:
     """JSON on one line, with letters of all languages as they are."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    if type(value) is int:  # most of what tables hold; the encoder takes much longer
+        return str(value)
+    if type(value) is float and math.isfinite(value):
+        return repr(value)
+    return _ENCODER.encode(value)
 
 
 def short(value: Any) -> str:

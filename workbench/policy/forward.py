@@ -81,10 +81,14 @@ class Forward:
         finally:
             if server is not None:
                 # A server notices that nobody listens only when it has something to say: what still runs is cancelled.
-                if not meter.said_goodbye:
-                    await self._cancel_all()
-                server.transport.abort()
-            self._ended(meter)
+                try:
+                    if not meter.said_goodbye:
+                        await self._cancel_all()
+                finally:
+                    server.transport.abort()
+                    self._ended(meter)
+            else:
+                self._ended(meter)
         return None
 
     async def _connect(self) -> tuple[StreamReader, StreamWriter]:
@@ -189,6 +193,15 @@ class Forward:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _cancel_all(self) -> None:
+        """Also when the call is being cleared away meanwhile: then this is finished first."""
+        farewell = asyncio.create_task(self._cancel_each())
+        try:
+            await asyncio.shield(farewell)
+        except asyncio.CancelledError:
+            await farewell
+            raise
+
+    async def _cancel_each(self) -> None:
         with suppress(OSError, TimeoutError, Unavailable):
             async with asyncio.timeout(_FAREWELL):
                 for key in self._keys:

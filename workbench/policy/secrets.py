@@ -60,6 +60,10 @@ class Secrets(Mapping[str, SecretStr]):
         """The text with each secret replaced by `[redacted]`."""
         return self._forms.redact(text)
 
+    def begun(self, text: str) -> str:
+        """The same for the beginning of a text that is still coming: what may be part of a secret is left off its end."""
+        return self.chunks().feed(text)
+
     def redacted(self, value: Any) -> Any:
         """A JSON value with every text in it redacted, names of fields too."""
         return _each_text(value, self._forms.redact) if self._forms.all else value

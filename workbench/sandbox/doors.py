@@ -37,6 +37,7 @@ class Doors:
         self._numbers = itertools.count(_FIRST)
         self._servers: list[asyncio.Server] = []
         self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._over = False
 
     async def open(self, serve: Serve) -> int:
         """A new port on 127.0.0.1 with `serve` behind it. Raises ToolFailed when the call has too many."""
@@ -69,6 +70,7 @@ class Doors:
 
     async def close(self) -> None:
         """End every connection and every port. Idempotent."""
+        self._over = True
         self._doors.clear()
         for server in self._servers:
             server.close()
@@ -89,7 +91,8 @@ class Doors:
             writer.transport.abort()
 
     def _begin(self, serve: Serve, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._serving) >= MAX_CONNECTIONS:
+        # Who knocked just before the call was over may come in only now.
+        if self._over or len(self._serving) >= MAX_CONNECTIONS:
             writer.close()
             return
         task = asyncio.create_task(_served(serve, reader, writer))

@@ -1,7 +1,7 @@
 """Attacks of our own on what this implementation is made of, by what they are after."""
 
 from tests.hostile.case import Case
-from tests.hostile.cases import calls, channel, files, network, processes, resources, system
+from tests.hostile.cases import calls, channel, files, network, ordinary, processes, resources, system
 
 OWN: tuple[Case, ...] = (
     *files.CASES,
@@ -12,3 +12,5 @@ OWN: tuple[Case, ...] = (
     *channel.CASES,
     *calls.CASES,
 )
+OPEN: tuple[Case, ...] = files.OPEN
+ORDINARY: tuple[Case, ...] = ordinary.CASES

@@ -81,16 +81,6 @@ CASES = (
         """,
     ),
     file(
-        "f07",
-        "the target of a symbolic link",
-        "leak",
-        """
-        print(attempt(os.readlink, "@HOME@/link"))
-        d = attempt(os.open, "@HOME@", os.O_PATH)
-        if d is not None: print(attempt(os.readlink, "link", dir_fd=d))
-        """,
-    ),
-    file(
         "f08",
         "passwords on command lines and in environments of other programs",
         "leak",
@@ -452,3 +442,25 @@ CASES = (
         """,
     ),
 )
+
+OPEN = (
+    file(
+        "f07",
+        "the target of a symbolic link",
+        "leak",
+        """
+        print(attempt(os.readlink, "@HOME@/link"))
+        d = attempt(os.open, "@HOME@", os.O_PATH)
+        if d is not None: print(attempt(os.readlink, "link", dir_fd=d))
+        """,
+    ),
+    file(
+        "f08o",
+        "names that are guessed, and with them sizes and dates",
+        "token",
+        """
+        if os.stat("@SECRET@").st_size > 0: print("PWNED-" + "SIZE")
+        """,
+    ),
+)
+"""What no part of the confinement closes, and `sandbox.confinement` and SECURITY.md say so."""

@@ -70,7 +70,7 @@ CASES = (
         """,
         seconds=20.0,
         bare=False,
-        limits={"disk": 128 * MB},
+        limits={"returned": 128 * MB},
     ),
     resource(
         "d05",
@@ -216,5 +216,36 @@ CASES = (
         for one in growers: one.join()
         if most[0] >= 500: print("PWNED-" + "THREADS", most[0])
         """,
+    ),
+    resource(
+        "d17",
+        "a gigabyte where the path is too long to look",
+        "token",
+        """
+        for n in range(2500):
+            os.mkdir("d")
+            os.chdir("d")
+        for n in range(128):
+            with open(f"f{n}", "wb", 0) as file: file.write(b"\1" * (8 << 20))
+        time.sleep(1)
+        print("PWNED-" + "DEEP")
+        """,
+        seconds=20.0,
+        bare=False,
+    ),
+    resource(
+        "d18",
+        "a gigabyte in a folder that may be written and not read",
+        "token",
+        """
+        os.mkdir("dark", 0o300)
+        os.chdir("dark")
+        for n in range(128):
+            with open(f"f{n}", "wb", 0) as file: file.write(b"\1" * (8 << 20))
+        time.sleep(1)
+        print("PWNED-" + "DARK")
+        """,
+        seconds=20.0,
+        bare=False,
     ),
 )

@@ -174,6 +174,7 @@ CASES = (
         attempt(resource.setrlimit, resource.RLIMIT_CORE, (resource.RLIM_INFINITY,) * 2)
         os.abort()
         """,
+        bare=False,  # it harms nobody but itself unless somebody waits for it
     ),
     system(
         "s14",
@@ -207,9 +208,10 @@ CASES = (
         "other namespaces joined by way of their owner",
         "token",
         """
-        mine = attempt(os.listdir, "/proc/self/task") or []
+        import threading
+        mine = [thread.native_id for thread in threading.enumerate()]
         for pid in others():
-            if str(pid) in mine: continue
+            if pid in mine: continue
             for kind in ("user", "mnt", "net", "pid", "ipc"):
                 fd = attempt(os.open, f"/proc/{pid}/ns/{kind}", os.O_RDONLY)
                 if fd is not None: print("PWNED-" + kind)
