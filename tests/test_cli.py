@@ -56,7 +56,7 @@ def test_who_trusts_a_tool_is_told_which_folders_it_reads_and_writes(command: Co
     tool = tmp_path / "keeper.py"
     tool.write_text("PERMISSIONS = {'read': ['data'], 'write': ['out']}\ndef run(): ...")
     code, out, _ = command("trust", str(tool))
-    assert (code, "reads data; WRITES out" in out) == (0, True)
+    assert (code, "read data, write out" in out) == (0, True)
 
 
 def test_runs_show_and_sql_read_the_record(command: Command) -> None:

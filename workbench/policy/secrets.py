@@ -61,7 +61,7 @@ class Secrets(Mapping[str, SecretStr]):
         return self._forms.redact(text)
 
     def begun(self, text: str) -> str:
-        """The same for the beginning of a text that is still coming: what may be part of a secret is left off its end."""
+        """The same for a text that is still coming: what may be the beginning of a secret is left off its end."""
         return self.chunks().feed(text)
 
     def redacted(self, value: Any) -> Any:
