@@ -275,7 +275,7 @@ def _denied(call: ToolCall, why: str, by: str, reason: str = "") -> Denied:
     rule = f'[policy] allow = ["tool:{call.tool.name}"] in your config.toml'
     if by == "headless":
         return Denied(
-            f"{why[0].upper()}{why[1:]}; there is nobody to ask.",
+            f"nobody is there to be asked: {why}.",
             hint=f"--yes approves without asking; {rule} allows it for good.",
         )
     return Denied(f"{call.tool.name} was not approved. {reason}".strip(), hint=f"Ask again, or see {rule}.")
