@@ -249,7 +249,12 @@ def test_a_question_that_nobody_answers_in_time_is_a_no_and_the_cell_goes_on(
 
 @pytest.mark.parametrize(
     ("options", "code", "said"),
-    [(["--yes"], 0, ""), (["--deny"], 1, "--deny"), ([], 1, "--yes approves"), (["--ask", "--deny"], 1, "--deny")],
+    [
+        (["--yes"], 0, ""),
+        (["--deny"], 1, "You said --deny."),
+        ([], 1, "--yes approves"),
+        (["--ask", "--deny"], 1, "--deny"),
+    ],
 )
 def test_on_the_command_line_the_options_answer(
     own_home: Path,
@@ -317,7 +322,7 @@ async def test_a_later_round_shows_what_is_new_and_what_it_derives_from(tmp_path
     assert line.startswith("+ total query_data: ")
     assert "sql, written by the planner from " in line
     assert "tables by @sales, best from " in line
-    assert "frame @sales" in line
+    assert "table @sales" in line
     assert line in approval.question(seen[1], lambda plan: "THE PLAN")
     assert {str(source.kind) for source in run.outcome.plan_sources} == {"user", "frame", "description"}
     assert {str(source.kind) for source in run.steps["total"].outcome.provenance} == {"user", "frame", "description"}

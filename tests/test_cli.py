@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -64,6 +65,7 @@ def test_runs_show_and_sql_read_the_record(command: Command) -> None:
     code, out, _ = command("runs", "--json")
     (row,) = json.loads(out)
     assert code == 0
+    assert re.search(r"done +2\d{3}-\d\d-\d\d \d\d:\d\d:\d\d +[\d.]{1,5} ", command("runs")[1]), "as a person reads it"
     code, shown, _ = command("show", row["run"][:17])
     assert code == 0
     assert "revenue" in shown

@@ -7,9 +7,11 @@ import asyncio
 import difflib
 import json
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -78,8 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--plan", action="store_true", help="show the plan, run nothing")
     ask.add_argument("--ask", action="store_true", help="show the steps and ask before they run")
     said = ask.add_mutually_exclusive_group()
-    said.add_argument("--yes", action="store_true", help="approve the steps of --ask and what policy asks about")
-    said.add_argument("--deny", action="store_true", help="answer no without asking, to the same")
+    said.add_argument(
+        "--yes",
+        action="store_true",
+        help="answer every question with yes: the steps of --ask, and calls that the policy asks about",
+    )
+    said.add_argument("--deny", action="store_true", help="answer the same questions with no")
     ask.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="how long a question waits before it means no")
     ask.add_argument("--model", help="model to plan and answer with")
     ask.add_argument("--json", action="store_true", help="print the run as JSON")
@@ -157,7 +163,9 @@ def _ask(options: argparse.Namespace) -> int:
         named=tuple(frames),
         plan_only=options.plan,
         model=options.model,
-        approver=chosen(yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=plan_text),
+        approver=chosen(
+            yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=partial(plan_text, full=True)
+        ),
         rounds=options.ask,
     )
     try:
@@ -236,11 +244,14 @@ def _models(options: argparse.Namespace) -> int:
 
 def _runs(options: argparse.Namespace) -> None:
     from workbench.bridge import wait
+    from workbench.record import COLUMNS, listed
     from workbench.workbench import current
 
-    columns = ("run", "status", "started_at", "seconds", "model", "usd", "request")
     rows = wait(current().record.runs(options.n))
-    _table(columns, [tuple(row.get(name) for name in columns) for row in rows], options.json)
+    if options.json:
+        print(json.dumps([dict(row) for row in rows], indent=2, default=str))
+    else:
+        _table(COLUMNS, listed(rows))
 
 
 def _show(options: argparse.Namespace) -> None:
@@ -391,7 +402,8 @@ def _table(columns: Sequence[str], rows: Sequence[Sequence[Any]], as_json: bool 
         return
     from workbench.render import table_text
 
-    print(table_text(columns, rows))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print(table_text(columns, rows, width=width))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,24 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+COLUMNS = ("run", "status", "started (UTC)", "seconds", "model", "usd", "request")
+"""What a list of runs shows."""
+
+
+def listed(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    """Runs as rows under `COLUMNS`, in times that a person reads: whole seconds, and hundredths of what they took."""
+    return [
+        (
+            row["run"],
+            row["status"],
+            row["started_at"] and row["started_at"].replace(microsecond=0),
+            row["seconds"] if row["seconds"] is None else round(row["seconds"], 2),
+            *(row.get(name) for name in ("model", "usd", "request")),
+        )
+        for row in rows
+    ]
+
+
 class Record:
     """What the memory holds of this user's runs, and of everybody's for who asks in SQL."""
 

@@ -39,6 +39,8 @@ def test_cancel_reaches_a_busy_cell_and_the_panel_freezes(open_notebook: Callabl
     book.run(0)
     long_run(book, 1)
     book.page.screenshot(path="/tmp/wb-running.png")
+    clock = book.output(1).locator(".workbench-panel .clock")
+    wait_for(lambda: clock.inner_text() not in ("", "0 s"), 10, "the clock to go on")
     clicked = time.monotonic()
     book.output(1).get_by_role("button", name="Cancel").click()
     book.wait_done(1, 20)

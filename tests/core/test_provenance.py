@@ -189,3 +189,10 @@ def test_code_that_was_written_after_a_strangers_text_was_read_taints_what_it_gi
     assert WEB in Lineage(REQUEST, lineage.steps).sources(
         {"url": "https://x/{{s1}}", "deep": [{"a": [{"$ref": "s1"}]}]}
     )
+
+
+def test_sources_are_said_in_words_and_descriptions_of_tools_together() -> None:
+    made_of = {Source(kind=SourceKind.FRAME, label="@sales"), Source(kind=SourceKind.WEB, label="a.example", step="s1")}
+    told = {Source(kind=SourceKind.DESCRIPTION, label=name) for name in ("greet", "poster")}
+    assert said(made_of | told) == "table @sales, web a.example (step s1), the description of greet, poster"
+    assert said(REQUEST) == "the request"

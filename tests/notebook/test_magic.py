@@ -13,6 +13,7 @@ import nbformat
 import pytest
 
 from tests.notebook.conftest import Outputs, text_of
+from workbench.notebook.line import OPTIONS
 
 SETUP = """
 import pandas as pd, workbench
@@ -161,3 +162,25 @@ print(shell.complete({line.split()[-1]!r}, {line!r}, {len(line)})[1])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert {"%agent --pl": "'--plan'", "%workbench ru": "'runs'"}[line] in done.stdout
+
+
+def test_a_request_without_a_plan_shows_its_cost_and_says_once_what_was_wrong(
+    run_cells: Callable[..., Outputs],
+) -> None:
+    no_plan = """
+from workbench.models.testing import TestModel
+bench = workbench.use(workbench.Workbench(model=TestModel(lambda messages: {"steps": [{"task": "no_such_tool"}]})))
+"""
+    shown = run_cells(SETUP, no_plan, "%agent anything at all")[2]
+    text = text_of(shown)
+    assert text.count("no_such_tool") == 1, text
+    assert "3 model calls" in text
+
+
+def test_the_help_lists_the_options_in_the_order_they_are_told(run_cells: Callable[..., Outputs]) -> None:
+    text = text_of(
+        run_cells(SETUP, "AgentMagics = get_ipython().find_line_magic('agent')\nprint(AgentMagics.__doc__)")[1]
+    )
+    places = [text.index(f"\n  --{name}") for name in OPTIONS]
+    assert places == sorted(places)
+    assert "--timeout SECONDS" in text

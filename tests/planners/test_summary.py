@@ -160,9 +160,7 @@ def test_texts_numbers_and_lists_are_said() -> None:
 def test_steps_that_did_not_end_well_are_named() -> None:
     failed = step(state=State.FAILED, title="Search", problem=Problem(kind="ToolFailed", message="no key"))
     blocked = step(state=State.BLOCKED, title="Plot", blocked_by=("s1",))
-    assert said(failed, blocked) == (
-        "The step “Search” failed: no key\n\nThe step “Plot” was not run, because it needs s1."
-    )
+    assert said(failed, blocked) == ("The step “Search” failed.\n\nThe step “Plot” was not run, because it needs s1.")
     assert "cancelled" in said(step(state=State.CANCELLED))
     assert "not certain" in said(step(state=State.UNCERTAIN))
 

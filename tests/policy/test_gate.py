@@ -141,6 +141,7 @@ async def test_what_leaves_or_acts_asks_for_a_strangers_value_and_not_for_the_us
     assert [(part.path, part.value) for part in about.arguments] == [("/x", "a stranger's")]
     shown = "\n".join(about.lines())
     assert "a stranger's" in shown
+    assert shown.splitlines()[0].count(spec.name) == 1, "the tool is named once"
     assert "web news.example (step s1)" in shown
     assert all(place in shown for place in about.where)
     (told,) = [event for event in events if event.kind is Kind.APPROVAL]

@@ -292,7 +292,7 @@ async def test_code_over_the_users_own_rows_runs_without_a_question_where_it_is_
         if level == "kernel":
             run = await made.ask("the sum of revenue in @sales", sales=SALES, approver=person, rounds=False)
             assert run.steps[0].value["value"] == 70.0
-            assert {str(source) for source in run.outcome.steps[0].provenance} == {"user", "frame @sales"}
+            assert {str(source) for source in run.outcome.steps[0].provenance} == {"user", "table @sales"}
             assert not person.asked
         else:
             with pytest.raises(WorkbenchError):

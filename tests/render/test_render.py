@@ -17,7 +17,9 @@ from workbench.core.artifacts import ARROW, PNG, Artifact, Column
 from workbench.core.outcome import Outcome, Problem, StepOutcome
 from workbench.core.plan import load
 from workbench.core.progress import State
-from workbench.render import bundle, cell, clean_text, safe_html, safe_markdown, table_text
+from workbench.render import bundle, cell, clean_text, plan_text, safe_html, safe_markdown, table_html, table_text
+from workbench.render.run import CODE, STATE
+from workbench.render.tables import TEXT
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -107,7 +109,9 @@ def harmless(source: str) -> None:
     for tag, attributes in parsed(source).tags:
         assert tag in ALLOWED, tag
         for name, value in attributes.items():
-            assert name in {"class", "alt", "src", "href", "rel"}, (tag, name)
+            assert name in {"class", "style", "alt", "src", "href", "rel"}, (tag, name)
+            if name == "style":
+                assert f' style="{value}"' in {TEXT, STATE, CODE}
             if name == "src":
                 assert tag == "img"
                 assert str(value).startswith("data:image/png;base64,")
@@ -242,3 +246,42 @@ def test_a_table_longer_than_its_preview_says_how_long_it_is() -> None:
     data, _ = bundle(everywhere("x"), lambda artifact: PIXEL)
     assert "2 of 99 rows" in data["text/plain"]
     assert "2 of 99 rows" in data["text/html"]
+
+
+def test_on_a_narrow_screen_the_last_column_is_wrapped() -> None:
+    text = table_text(
+        ("tool", "what it does"), [("plot", "Draws a table as a bar or line chart."), ("x", "")], width=30
+    )
+    assert text.splitlines() == [
+        "tool  what it does",
+        "----  ----------------------",
+        "plot  Draws a table as a bar",
+        "      or line chart.",
+        "x",
+    ]
+
+
+def test_code_that_a_step_runs_is_part_of_the_plan_that_is_shown() -> None:
+    code = "x = sales.revenue\n\nx.mean()"
+    plan = load([{"id": "s1", "task": "run_python", "params": {"code": code, "tables": {}}, "title": "Mean"}])
+    step = StepOutcome(id="s1", task="run_python", title="Mean", params={"code": code}, state=State.DONE)
+    data, _ = bundle(replace(everywhere("x"), plan=plan, steps=(step,)), lambda artifact: PIXEL)
+    assert "      x = sales.revenue\n\n      x.mean()" in data["text/plain"]
+    assert code in parsed(data["text/html"]).text
+
+
+def test_a_plan_that_is_to_be_approved_shows_every_parameter() -> None:
+    plan = load([{"id": "s1", "task": "send", "params": {"to": "Ada", "sql": "select 1", "n": {"deep": [1]}}}])
+    assert plan_text(plan, full=True).splitlines()[2:] == [
+        "      select 1",
+        '      to = "Ada"',
+        '      n = {"deep": [1]}',
+    ]
+    assert "Ada" not in plan_text(plan)
+
+
+def test_texts_stand_to_the_left_also_where_a_sheet_of_styles_is_taken_away() -> None:
+    page = table_html(("region", "revenue"), [("North", 1)])
+    texts = [attributes for tag, attributes in parsed(page).tags if tag in ("td", "th")]
+    left = {"style": "text-align:left"}
+    assert texts == [left, {"class": "number"}, left, {"class": "number"}]

@@ -383,3 +383,10 @@ async def test_the_environment_of_a_worker_names_nothing_of_the_host(confined: D
         *("PATH", "LANG", "TZ", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"),
         "JE_ARROW_MALLOC_CONF",
     }
+
+
+async def test_a_tool_that_meets_a_closed_door_is_told_where_to_declare_it(confined: Desk):
+    result = await call(confined, "def run(): open('/etc/passwd')")
+    assert result.status == "failed"
+    assert result.error == "PermissionError: [Errno 13] Permission denied: '/etc/passwd' (line 1 of tool.py)"
+    assert "PERMISSIONS" in result.hint

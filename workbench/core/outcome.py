@@ -67,7 +67,7 @@ class Cost:
             return "$0 (no model was called)"
         price = "price unknown" if self.usd is None else f"${self.usd.normalize():f}"
         calls = "1 model call" if self.calls == 1 else f"{self.calls} model calls"
-        return f"{price}, {self.tokens_in} tokens in, {self.tokens_out} out, {calls}"
+        return f"{price}, {self.tokens_in:,} tokens in, {self.tokens_out:,} out, {calls}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +134,7 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
             )
         case Kind.PLAN_MADE:
             return _planned(outcome, body)
-        case Kind.APPROVAL if body.get("decision") == "deny":
+        case Kind.APPROVAL if body.get("decision") == "deny" and not event.step:  # a step says so itself
             reason = f"Not approved: {body.get('reason', '')}".removesuffix(": ")
             return replace(outcome, notes=(*outcome.notes, reason))
         case Kind.MODEL_CALLED:

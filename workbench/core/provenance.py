@@ -52,9 +52,12 @@ class Source:
     step: str = ""
 
     def __str__(self) -> str:
-        said = f"{self.kind} {self.label}".strip()
+        said = f"{_WORDS.get(self.kind, self.kind)} {self.label}".strip()
         return f"{said} (step {self.step})" if self.step else said
 
+
+_WORDS = {SourceKind.FRAME: "table"}
+"""How a kind is called in a question, where its own name says little to a person."""
 
 Sources = frozenset[Source]
 
@@ -72,7 +75,11 @@ def untrusted(sources: Iterable[Source]) -> list[Source]:
 def said(sources: Iterable[Source]) -> str:
     """The sources in words, the untrusted ones when there are any."""
     named = untrusted(sources)
-    return ", ".join(map(str, named)) if named else "the request"
+    told = [source.label for source in named if source.kind is SourceKind.DESCRIPTION]
+    words = [str(source) for source in named if source.kind is not SourceKind.DESCRIPTION]
+    if told:
+        words.append(f"the description of {', '.join(told)}")
+    return ", ".join(words) or "the request"
 
 
 def to_json(sources: Iterable[Source]) -> list[dict[str, str]]:

@@ -129,6 +129,8 @@ class Display:
         if outcome.plan is None and not outcome.cost.calls:
             # The error below says it all: there is no plan to keep and no cost to tell.
             data, metadata = {"text/plain": NOTHING, "text/html": f"<p>{NOTHING}</p>"}, {}
+        elif outcome.plan is None:  # the error says why, here stands what it cost
+            data, metadata = bundle(replace(outcome, problem=None), lambda artifact: None)
         self._show(data, metadata, worth_it=outcome.plan is not None or outcome.cost.calls > 0)
         if run is not None:
             run.shown_in = self._shell.execution_count

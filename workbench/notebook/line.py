@@ -17,9 +17,9 @@ from typing import Any
 OPTIONS: Mapping[str, str] = {
     "plan": "show the plan and run nothing",
     "ask": "show the steps and ask before they run",
-    "yes": "approve without asking: the steps of --ask, and calls that policy asks about",
-    "deny": "answer no without asking, to the same",
-    "timeout": "SECONDS: how long a question waits for its answer, which is no after that",
+    "yes": "answer every question with yes: the steps of --ask, and calls that the policy asks about",
+    "deny": "answer the same questions with no",
+    "timeout": "how many seconds a question waits for its answer; after that it is no",
     "model": "the model that plans and answers this request",
     "help": "show this help",
 }
@@ -31,8 +31,8 @@ VERBS: Mapping[str, str] = {
     "doctor": "check this installation",
     "audit": "check that the audit trail is whole",
 }
-VALUED = frozenset({"model", "timeout"})
-"""Options that take a value."""
+VALUED: Mapping[str, str] = {"model": "NAME", "timeout": "SECONDS"}
+"""Options that take a value, and what it is."""
 _EXAMPLES = {"model": "--model needs a name: --model gpt-4o", "timeout": "--timeout needs seconds: --timeout 60"}
 _WORD = re.compile(r"\s*(--?[A-Za-z][\w-]*)(?:=(\S*))?(?:\s|$)")
 _CAPTURE = re.compile(r"\s*([^\W\d]\w*)\s*<<(?:\s|$)")

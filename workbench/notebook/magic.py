@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from IPython.core import magic_arguments
@@ -22,9 +23,10 @@ def _documented(magic: Any) -> Any:
     Only the help is IPython's: its parser splits a line as a shell would, and a request is taken byte for byte.
     """
     option: Any = magic_arguments.argument  # IPython leaves these untyped
-    for name, text in lines.OPTIONS.items():
-        magic = option(f"--{name}", help=text, **({} if name in lines.VALUED else {"action": "store_true"}))(magic)
     magic = option("request", nargs="*", help="what you want, in words")(magic)
+    for name, text in reversed(list(lines.OPTIONS.items())):  # decorators list what is applied last first
+        kind = {"metavar": lines.VALUED[name]} if name in lines.VALUED else {"action": "store_true"}
+        magic = option(f"--{name}", help=text, **kind)(magic)
     documented: Any = magic_arguments.magic_arguments
     return documented()(magic)
 
@@ -93,7 +95,9 @@ class AgentMagics(Magics):
             named=names,
             plan_only=asked.plan,
             model=asked.model,
-            approver=chosen(yes=asked.yes, deny=asked.deny, timeout=asked.timeout, line=line, show=plan_text),
+            approver=chosen(
+                yes=asked.yes, deny=asked.deny, timeout=asked.timeout, line=line, show=partial(plan_text, full=True)
+            ),
             rounds=asked.ask,
             inserted=values,
             listeners=(display.listen,),

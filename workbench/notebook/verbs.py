@@ -28,10 +28,10 @@ class Table:
         return "\n".join([table_text(self.columns, self.rows), *map(clean_text, self.notes)])
 
     def _repr_html_(self) -> str:
-        from workbench.render import escape, framed, table_html
+        from workbench.render import STYLE, escape, framed, table_html
 
         notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        return framed(table_html(self.columns, self.rows) + notes)
+        return STYLE + framed(table_html(self.columns, self.rows) + notes)
 
 
 def status(workbench: Workbench) -> Table:
@@ -59,9 +59,9 @@ def tools(workbench: Workbench, rest: str = "") -> Table:
 
 def runs(workbench: Workbench, rest: str = "") -> Table:
     """The newest runs first."""
-    columns = ("run", "status", "started_at", "seconds", "model", "usd", "request")
-    rows = wait(workbench.record.runs(int(rest) if rest.isdigit() else 20))
-    return Table(columns, [tuple(row.get(name) for name in columns) for row in rows])
+    from workbench.record import COLUMNS, listed
+
+    return Table(COLUMNS, listed(wait(workbench.record.runs(int(rest) if rest.isdigit() else 20))))
 
 
 def show(workbench: Workbench, rest: str) -> Run:

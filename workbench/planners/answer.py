@@ -40,8 +40,7 @@ def _step(step: StepOutcome) -> Iterator[str]:
         case State.DONE:
             yield from _value(step)
         case State.FAILED:
-            why = f": {step.problem.message}" if step.problem is not None else ""
-            yield f"The step “{step.title}” failed{why}"
+            yield f"The step “{step.title}” failed."  # why stands at the step and in the error
         case State.BLOCKED:
             yield f"The step “{step.title}” was not run, because it needs {', '.join(step.blocked_by)}."
         case State.UNCERTAIN:

@@ -40,7 +40,8 @@ class AskedCall:
 
     def lines(self) -> list[str]:
         """The question as a person reads it: every value whole, with where it comes from and where it goes."""
-        head = f"{self.step} {self.tool}: {self.why}."
+        names = self.step if self.why.startswith(f"{self.tool} ") else f"{self.step} {self.tool}"
+        head = f"{names}: {self.why}."
         goes = [f"  goes to: {visible(', '.join(self.where))}"] if self.where else []
         return [
             head,
@@ -84,12 +85,12 @@ async def nobody(asked: Asked) -> Decision:
 
 async def everything(asked: Asked) -> Decision:
     """Allows: the user said yes beforehand."""
-    return Decision(answer="allow", by="option", reason="--yes")
+    return Decision(answer="allow", by="option", reason="You said --yes.")
 
 
 async def nothing(asked: Asked) -> Decision:
     """Denies: the user said no beforehand."""
-    return Decision(answer="deny", by="option", reason="--deny")
+    return Decision(answer="deny", by="option", reason="You said --deny.")
 
 
 def chosen(
@@ -139,7 +140,9 @@ def prompted(ask: Callable[[str], Awaitable[str]], show: Callable[[Plan], str]) 
         typed = (await ask(f"{question(asked, show)} [y/N] ")).strip()
         if typed.casefold() in ("y", "yes"):
             return Decision(answer="allow", by="user")
-        return Decision(answer="deny", by="user", reason=f"answered {typed[:100]!r}" if typed else "no answer")
+        return Decision(
+            answer="deny", by="user", reason=f"The answer was {typed[:100]!r}." if typed else "There was no answer."
+        )
 
     return approver
 

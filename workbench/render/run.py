@@ -8,7 +8,8 @@ of the same notebook compare equal.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from workbench.core.artifacts import Artifact
@@ -16,7 +17,7 @@ from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.plan import Plan
 from workbench.core.progress import State
 from workbench.render.clean import clean_text, escape, host_of, safe_markdown
-from workbench.render.tables import table_html, table_text
+from workbench.render.tables import TEXT, table_html, table_text
 
 Load = Callable[[Artifact], bytes | None]
 """The bytes of a run's file, None when it is gone."""
@@ -32,6 +33,9 @@ MARKS = {
     State.UNCERTAIN: "?",
     State.CANCELLED: "■",
 }
+# A notebook that nobody has trusted yet is shown without our sheet of styles; these few words stay.
+STATE = ' style="text-align:left;white-space:nowrap"'
+CODE = ' style="white-space:pre-wrap;word-break:normal"'
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 STYLE = (
@@ -40,6 +44,7 @@ STYLE = (
     ".workbench.workbench th,.workbench.workbench td{text-align:left;padding:.15em .7em;vertical-align:top;"
     "border-bottom:1px solid var(--jp-border-color2,GrayText)}"
     ".workbench.workbench td.number,.workbench.workbench th.number{text-align:right;font-variant-numeric:tabular-nums}"
+    ".workbench.workbench td p{margin:.2em 0}"
     ".workbench.workbench pre{white-space:pre-wrap;word-break:normal;overflow-wrap:anywhere;margin:.2em 0}"
     ".workbench.workbench img{max-width:100%;background:#fff}"
     ".workbench.workbench .small{color:var(--jp-ui-font-color2,inherit);font-size:.92em}</style>"
@@ -115,8 +120,9 @@ def framed(source: str) -> str:
     return f'<div class="workbench tex2jax_ignore mathjax_ignore">{source}</div>'
 
 
-def plan_text(plan: Plan, steps: Sequence[StepOutcome] = ()) -> str:
-    """A plan as aligned lines: state, id, tool, title; SQL and what went wrong below."""
+def plan_text(plan: Plan, steps: Sequence[StepOutcome] = (), *, full: bool = False) -> str:
+    """A plan as aligned lines: state, id, tool, title; SQL or code and what went wrong below. `full`: also every other
+    parameter, as a person sees it who is to approve the steps."""
     known = {step.id: step for step in steps}
     width = max(len(step.id) for step in plan.steps)
     tool = max(len(clean_text(step.task)) for step in plan.steps)
@@ -128,7 +134,8 @@ def plan_text(plan: Plan, steps: Sequence[StepOutcome] = ()) -> str:
             f"  {MARKS[outcome.state]} {outcome.state:<9} {step.id:<{width}}  {clean_text(step.task):<{tool}}  {title}"
         )
         lines.append(head.rstrip())
-        lines += [f"      {line}" for line in _sql(step.params).splitlines()]
+        lines += [f"      {line}".rstrip() for line in _code(step.params).splitlines()]
+        lines += [f"      {line}" for line in _parameters(step.params)] if full else []
         if (trouble := _trouble(outcome)) != "":
             lines.append(f"      {trouble}")
     return "\n".join(lines)
@@ -139,15 +146,15 @@ def plan_html(steps: Sequence[StepOutcome]) -> str:
     rows = []
     for step in steps:
         detail = escape(step.title) if step.title != step.task else ""
-        sql = _sql(step.params)
-        if sql:
-            detail += f"<pre><code>{escape(sql, keep_lines=True)}</code></pre>"
+        if (code := _code(step.params)) != "":
+            detail += f"<pre{CODE}><code>{escape(code, keep_lines=True)}</code></pre>"
         if (trouble := _trouble(step)) != "":
             detail += f"<p>{escape(trouble)}</p>"
         state = f"{MARKS[step.state]}&nbsp;{step.state}"
-        rows.append(f"<tr><td>{state}</td><td>{escape(step.id)}</td><td>{escape(step.task)}</td><td>{detail}</td></tr>")
-    head = "<tr><th>State</th><th>Step</th><th>Tool</th><th>What it does</th></tr>"
-    return f"<table><thead>{head}</thead><tbody>{''.join(rows)}</tbody></table>"
+        cells = "".join(f"<td{TEXT}>{cell}</td>" for cell in (escape(step.id), escape(step.task), detail))
+        rows.append(f"<tr><td{STATE}>{state}</td>{cells}</tr>")
+    head = "".join(f"<th{TEXT}>{name}</th>" for name in ("State", "Step", "Tool", "What it does"))
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
 def shown_frames(outcome: Outcome) -> list[Artifact]:
@@ -201,9 +208,20 @@ def _sources(outcome: Outcome) -> list[tuple[int, Any]]:
     return list(enumerate(outcome.sources[:50], 1))
 
 
-def _sql(params: Any) -> str:
-    sql = params.get("sql") if hasattr(params, "get") else None
-    return clean_text(sql, keep_lines=True) if isinstance(sql, str) else ""
+def _code(params: Any) -> str:
+    """What a step runs, where that is SQL or Python: it is the plan, as much as its title."""
+    found = (params.get("sql"), params.get("code")) if hasattr(params, "get") else ()
+    return "\n".join(clean_text(code, keep_lines=True) for code in found if isinstance(code, str))
+
+
+def _parameters(params: Mapping[str, Any]) -> list[str]:
+    """Each parameter but those that `_code` shows, as a line."""
+    code = {name for name in ("sql", "code") if isinstance(params.get(name), str)}
+    return [
+        clean_text(f"{name} = {json.dumps(value, ensure_ascii=False, default=str)}")
+        for name, value in params.items()
+        if name not in code
+    ]
 
 
 def _trouble(step: StepOutcome) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import textwrap
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,16 +12,27 @@ from typing import Any
 from workbench.render.clean import clean_text, escape
 
 MAX_CELL = 200
+TEXT = ' style="text-align:left"'
+"""For a cell of text: JupyterLab sets all cells to the right, and takes sheets of styles from untrusted notebooks."""
 
 
-def table_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, most: int | None = None) -> str:
-    """Rows as aligned text under their columns; numbers to the right. `most`: rows at most, all when None."""
+LEAST_WRAPPED = 20
+
+
+def table_text(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, most: int | None = None, width: int | None = None
+) -> str:
+    """Rows as aligned text under their columns; numbers to the right. `most`: rows at most, all when None. `width`:
+    characters of a line, to which the texts of the last column are wrapped; as long as they are when None."""
     cells = [[cell(value) for value in row] for row in rows]
     dropped = 0
     if most is not None and len(cells) > most:
         dropped, cells = len(cells) - most, cells[:most]
     names = [clean_text(str(name)) for name in columns]
     right = [bool(cells) and all(_is_number(row[i]) or not row[i] for row in cells) for i in range(len(names))]
+    if width is not None and cells and not right[-1]:
+        before = sum(2 + max([_width(name), *(_width(row[i]) for row in cells)]) for i, name in enumerate(names[:-1]))
+        cells = [line for row in cells for line in _wrapped(row, max(width - before, LEAST_WRAPPED))]
     widths = [max([_width(name), *(_width(row[i]) for row in cells)]) for i, name in enumerate(names)]
 
     def line(values: Sequence[str]) -> str:
@@ -34,11 +46,17 @@ def table_text(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, most: i
     return "\n".join(lines) + (f"\n… {dropped:,} more" if dropped else "")
 
 
+def _wrapped(row: Sequence[str], width: int) -> list[list[str]]:
+    """A row as several, of which only the last column goes on."""
+    first, *rest = textwrap.wrap(row[-1], width) or [""]
+    return [[*row[:-1], first], *([*("" for _ in row[:-1]), line] for line in rest)]
+
+
 def table_html(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Rows as an HTML table; columns of numbers to the right."""
     cells = [[cell(value) for value in row] for row in rows]
     right = [bool(cells) and all(_is_number(row[i]) or not row[i] for row in cells) for i in range(len(columns))]
-    kinds = [' class="number"' if to_right else "" for to_right in right]
+    kinds = [' class="number"' if to_right else TEXT for to_right in right]
     head = "".join(f"<th{kind}>{escape(str(name))}</th>" for name, kind in zip(columns, kinds, strict=True))
     body = "".join(
         "<tr>" + "".join(f"<td{k}>{html.escape(value)}</td>" for value, k in zip(row, kinds, strict=True)) + "</tr>"

@@ -158,6 +158,8 @@ class Invocation:
             hint = f"One file may have {self._limits['file'] >> 20:,} MB."
         elif isinstance(error, OSError) and error.errno == errno.ENOSPC:
             hint = "Free some space on the disk that holds WORKBENCH_HOME."
+        elif isinstance(error, PermissionError) and _confined():
+            hint = "A tool reaches only what its PERMISSIONS and USES declare; tools/README.md says how."
         return {**_said("failed", message, hint), "trace": self._trace(error)}
 
     def _where(self, error: BaseException) -> str:
@@ -178,6 +180,15 @@ class Invocation:
             lines = importlib.import_module("traceback").format_exception(type(error), error, step)
             return clean("".join(lines))[-20_000:]
         return ""
+
+
+def _confined() -> bool:
+    """Whether the kernel confines this process: elsewhere everybody may see the names at the root."""
+    try:
+        list(Path("/").iterdir())
+    except PermissionError:
+        return True
+    return False
 
 
 def _tables() -> Any:

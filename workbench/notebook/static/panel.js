@@ -10,14 +10,10 @@ function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-// Counted here, from the first sight of the run: the kernel's clock may be another machine's.
-const begun = new WeakMap();
-
 export default {
-  initialize({ model }) {
-    begun.set(model, Date.now());
-  },
   render({ model, el }) {
+    // Counted here, from the first sight of the run: the kernel's clock may be another machine's.
+    const begun = Date.now();
     el.classList.add("workbench-panel");
     const line = document.createElement("p");
     line.setAttribute("role", "status");
@@ -30,7 +26,7 @@ export default {
     head.className = "head";
     head.append(line, clock);
     function tick() {
-      const seconds = Math.floor((Date.now() - (begun.get(model) ?? Date.now())) / 1000);
+      const seconds = Math.floor((Date.now() - begun) / 1000);
       setText(clock, seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`);
     }
     tick();
