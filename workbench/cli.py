@@ -123,7 +123,8 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("path", type=Path, help="the tool file")
             verb.add_argument("--yes", action="store_true", help="trust it without asking")
         if name == "audit":
-            verb.add_argument("what", choices=("verify", "head"), help="verify the trail, or print its head to note it")
+            text = "verify the trail (what it does when nothing is said), or print its head to note it"
+            verb.add_argument("what", nargs="?", default="verify", choices=("verify", "head"), help=text)
             verb.add_argument("--head", default="", help="a head noted earlier, which must be in the trail")
         if name == "secret":
             verb.add_argument("what", choices=("set", "list", "forget"), help="keep, list or remove")

@@ -248,15 +248,13 @@ def test_a_table_longer_than_its_preview_says_how_long_it_is() -> None:
     assert "2 of 99 rows" in data["text/html"]
 
 
-def test_on_a_narrow_screen_the_last_column_is_wrapped() -> None:
-    text = table_text(
-        ("tool", "what it does"), [("plot", "Draws a table as a bar or line chart."), ("x", "")], width=30
-    )
-    assert text.splitlines() == [
+def test_on_a_narrow_screen_the_longest_texts_are_wrapped() -> None:
+    rows = [("plot", "Draws a table as a well-known line chart."), ("x", "")]
+    assert table_text(("tool", "what it does"), rows, width=36).splitlines() == [
         "tool  what it does",
-        "----  ----------------------",
-        "plot  Draws a table as a bar",
-        "      or line chart.",
+        "----  -----------------------------",
+        "plot  Draws a table as a well-known",
+        "      line chart.",
         "x",
     ]
 

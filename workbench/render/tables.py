@@ -16,23 +16,26 @@ TEXT = ' style="text-align:left"'
 """For a cell of text: JupyterLab sets all cells to the right, and takes sheets of styles from untrusted notebooks."""
 
 
-LEAST_WRAPPED = 20
+LEAST_WRAPPED = 28
+"""Characters of a column that is not narrowed further: the id of a run stays whole."""
 
 
 def table_text(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], *, most: int | None = None, width: int | None = None
 ) -> str:
     """Rows as aligned text under their columns; numbers to the right. `most`: rows at most, all when None. `width`:
-    characters of a line, to which the texts of the last column are wrapped; as long as they are when None."""
+    characters of a line, to which texts are wrapped, the longest first; as long as they are when None."""
     cells = [[cell(value) for value in row] for row in rows]
     dropped = 0
     if most is not None and len(cells) > most:
         dropped, cells = len(cells) - most, cells[:most]
     names = [clean_text(str(name)) for name in columns]
     right = [bool(cells) and all(_is_number(row[i]) or not row[i] for row in cells) for i in range(len(names))]
-    if width is not None and cells and not right[-1]:
-        before = sum(2 + max([_width(name), *(_width(row[i]) for row in cells)]) for i, name in enumerate(names[:-1]))
-        cells = [line for row in cells for line in _wrapped(row, max(width - before, LEAST_WRAPPED))]
+    if width is not None:
+        fitting = _fitting(
+            [max([_width(name), *(_width(row[i]) for row in cells)]) for i, name in enumerate(names)], width
+        )
+        cells = [line for row in cells for line in _wrapped(row, fitting)]
     widths = [max([_width(name), *(_width(row[i]) for row in cells)]) for i, name in enumerate(names)]
 
     def line(values: Sequence[str]) -> str:
@@ -46,10 +49,21 @@ def table_text(
     return "\n".join(lines) + (f"\n… {dropped:,} more" if dropped else "")
 
 
-def _wrapped(row: Sequence[str], width: int) -> list[list[str]]:
-    """A row as several, of which only the last column goes on."""
-    first, *rest = textwrap.wrap(row[-1], width) or [""]
-    return [[*row[:-1], first], *([*("" for _ in row[:-1]), line] for line in rest)]
+def _fitting(widths: Sequence[int], width: int) -> list[int]:
+    """Widths of columns that fit into a line, the widest narrowed first, none below `LEAST_WRAPPED`."""
+    fitting = list(widths)
+    while sum(fitting) + 2 * (len(fitting) - 1) > width and max(fitting) > LEAST_WRAPPED:
+        fitting[fitting.index(max(fitting))] -= 1
+    return fitting
+
+
+def _wrapped(row: Sequence[str], widths: Sequence[int]) -> list[list[str]]:
+    """A row as as many lines as its longest text takes."""
+    parts = [
+        textwrap.wrap(text, width, break_on_hyphens=False) if text else [""]
+        for text, width in zip(row, widths, strict=True)
+    ]
+    return [[part[at] if at < len(part) else "" for part in parts] for at in range(max(map(len, parts), default=0))]
 
 
 def table_html(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

@@ -15,8 +15,15 @@ Fault = Literal["edited", "deleted", "reordered", "inserted", "cut", "replaced",
 than it did. inserted: it was never recorded. cut: records are missing at the end. replaced: the trail is sound in
 itself, but it is not this one. no anchor, no trail: one of the two files is gone."""
 
-_WORDS = {"no anchor": "parted from its anchor", "no trail": "removed", "edited": "edited", "cut": "cut"} | {
-    word: word for word in ("deleted", "reordered", "inserted", "replaced")
+_WORDS = {
+    "no anchor": "was parted from its anchor",
+    "no trail": "was removed",
+    "edited": "was changed: a record was edited",
+    "cut": "was cut",
+    "deleted": "was changed: records were deleted",
+    "reordered": "was changed: records were put in another order",
+    "inserted": "was changed: a record was put in",
+    "replaced": "was replaced",
 }
 
 
@@ -37,8 +44,8 @@ class Verdict:
         if self.ok:
             whole = f"The audit trail is whole: {self.records:,} records, head {self.head}." if self.records else ""
             return f"{whole} {self.note}".strip()
-        sound = f"{self.records:,} records before it are sound." if self.records else "No record before it."
-        return f"The audit trail was {_WORDS.get(self.fault or 'edited', 'changed')}. {self.detail} {sound}"
+        sound = f"{self.records:,} before it {'is' if self.records == 1 else 'are'} sound." if self.records else ""
+        return f"The audit trail {_WORDS.get(self.fault or 'edited', 'was changed')}. {self.detail} {sound}".rstrip()
 
 
 def verify(trail: Trail, head: str = "") -> Verdict:
