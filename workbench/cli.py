@@ -356,6 +356,7 @@ def _demo(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat is not typed
     client = NotebookClient(notebook, resources={"metadata": {"path": str(path.parent)}}, kernel_name="python3")
+    client.extra_arguments = ["--log-level=ERROR"]  # a kernel of this machine warns that it is not encrypted
     failure: CellExecutionError | None = None
     try:
         asyncio.run(client.async_execute())

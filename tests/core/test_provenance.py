@@ -194,5 +194,5 @@ def test_code_that_was_written_after_a_strangers_text_was_read_taints_what_it_gi
 def test_sources_are_said_in_words_and_descriptions_of_tools_together() -> None:
     made_of = {Source(kind=SourceKind.FRAME, label="@sales"), Source(kind=SourceKind.WEB, label="a.example", step="s1")}
     told = {Source(kind=SourceKind.DESCRIPTION, label=name) for name in ("greet", "poster")}
-    assert said(made_of | told) == "table @sales, web a.example (step s1), the description of greet, poster"
+    assert said(made_of | told) == "descriptions of tools (greet, poster), table @sales, web a.example (step s1)"
     assert said(REQUEST) == "the request"

@@ -283,3 +283,11 @@ def test_texts_stand_to_the_left_also_where_a_sheet_of_styles_is_taken_away() ->
     texts = [attributes for tag, attributes in parsed(page).tags if tag in ("td", "th")]
     left = {"style": "text-align:left"}
     assert texts == [left, {"class": "number"}, left, {"class": "number"}]
+
+
+def test_what_to_do_about_a_failed_step_stands_on_a_line_of_its_own() -> None:
+    plan = load([{"id": "s1", "task": "search", "params": {}}])
+    failed = replace(STEP, state=State.FAILED, problem=Problem(kind="ToolFailed", message="no key", hint="Set <KEY>."))
+    data, _ = bundle(Outcome(run="r", plan=plan, steps=(failed,), planner="grammar"), lambda artifact: None)
+    assert "\n      no key\n      → Set <KEY>.\n" in data["text/plain"]
+    assert "<p>no key<br>→ Set &lt;KEY&gt;.</p>" in data["text/html"]

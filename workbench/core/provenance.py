@@ -78,7 +78,7 @@ def said(sources: Iterable[Source]) -> str:
     told = [source.label for source in named if source.kind is SourceKind.DESCRIPTION]
     words = [str(source) for source in named if source.kind is not SourceKind.DESCRIPTION]
     if told:
-        words.append(f"the description of {', '.join(told)}")
+        words.insert(0, f"descriptions of tools ({', '.join(told)})")
     return ", ".join(words) or "the request"
 
 

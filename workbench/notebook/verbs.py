@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from workbench.workbench import Workbench
 
 
+WIDTH = 100
+"""Characters of a line of text in a cell: about what a notebook shows beside a file browser."""
+
+
 class Table:
     """Rows under columns, shown as text or HTML. `notes` are lines below."""
 
@@ -25,7 +29,7 @@ class Table:
     def __repr__(self) -> str:
         from workbench.render import clean_text, table_text
 
-        return "\n".join([table_text(self.columns, self.rows), *map(clean_text, self.notes)])
+        return "\n".join([table_text(self.columns, self.rows, width=WIDTH), *map(clean_text, self.notes)])
 
     def _repr_html_(self) -> str:
         from workbench.render import STYLE, escape, framed, table_html

@@ -140,9 +140,10 @@ def prompted(ask: Callable[[str], Awaitable[str]], show: Callable[[Plan], str]) 
         typed = (await ask(f"{question(asked, show)} [y/N] ")).strip()
         if typed.casefold() in ("y", "yes"):
             return Decision(answer="allow", by="user")
-        return Decision(
-            answer="deny", by="user", reason=f"The answer was {typed[:100]!r}." if typed else "There was no answer."
-        )
+        if typed.casefold() in ("n", "no"):
+            return Decision(answer="deny", by="user")
+        reason = f"The answer was {typed[:100]!r}." if typed else "There was no answer."
+        return Decision(answer="deny", by="user", reason=reason)
 
     return approver
 

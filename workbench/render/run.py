@@ -136,8 +136,7 @@ def plan_text(plan: Plan, steps: Sequence[StepOutcome] = (), *, full: bool = Fal
         lines.append(head.rstrip())
         lines += [f"      {line}".rstrip() for line in _code(step.params).splitlines()]
         lines += [f"      {line}" for line in _parameters(step.params)] if full else []
-        if (trouble := _trouble(outcome)) != "":
-            lines.append(f"      {trouble}")
+        lines += [f"      {line}" for line in _trouble(outcome)]
     return "\n".join(lines)
 
 
@@ -148,8 +147,8 @@ def plan_html(steps: Sequence[StepOutcome]) -> str:
         detail = escape(step.title) if step.title != step.task else ""
         if (code := _code(step.params)) != "":
             detail += f"<pre{CODE}><code>{escape(code, keep_lines=True)}</code></pre>"
-        if (trouble := _trouble(step)) != "":
-            detail += f"<p>{escape(trouble)}</p>"
+        if trouble := _trouble(step):
+            detail += f"<p>{'<br>'.join(map(escape, trouble))}</p>"
         state = f"{MARKS[step.state]}&nbsp;{step.state}"
         cells = "".join(f"<td{TEXT}>{cell}</td>" for cell in (escape(step.id), escape(step.task), detail))
         rows.append(f"<tr><td{STATE}>{state}</td>{cells}</tr>")
@@ -224,13 +223,12 @@ def _parameters(params: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _trouble(step: StepOutcome) -> str:
+def _trouble(step: StepOutcome) -> list[str]:
+    """Why a step gave nothing, and on a line of its own what to do."""
     if step.problem is not None:
-        hint = f" → {step.problem.hint}" if step.problem.hint else ""
-        return clean_text(f"{step.problem.message}{hint}")
-    if step.blocked_by:
-        return f"not run: needs {', '.join(map(clean_text, step.blocked_by))}"
-    return ""
+        hint = [clean_text(f"→ {step.problem.hint}")] if step.problem.hint else []
+        return [clean_text(step.problem.message), *hint]
+    return [f"not run: needs {', '.join(map(clean_text, step.blocked_by))}"] if step.blocked_by else []
 
 
 def _footer(outcome: Outcome) -> str:
