@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from workbench import bridge
+from workbench import bridge, embedders
 from workbench.calls import audited, limited, sandboxed
 from workbench.configuration import load_settings
 from workbench.core import refs
@@ -76,7 +76,7 @@ class Workbench:
         sandbox: Sandbox | None = None,
     ) -> None:
         self.settings = settings or load_settings()
-        self.memory = memory or DuckDBMemory(self.settings.home)
+        self.memory = memory or DuckDBMemory(self.settings.home, embedder=embedders.choose(self.settings))
         self.sandbox = sandbox or SpawnedSandbox(self.settings.home, self.settings.project)
         self.record = Record(self.memory, self.sandbox, self.settings)
         self.session = uuid.uuid4().hex
@@ -240,6 +240,7 @@ class Workbench:
 
     def _secrets(self) -> dict[str, Any]:
         named = {"OPENAI_API_KEY": self.settings.api_key, "TAVILY_API_KEY": self.settings.tavily_api_key}
+        named["WORKBENCH_EMBED_API_KEY"] = self.settings.embed_api_key
         return {name: secret for name, secret in named.items() if secret is not None}
 
     @property

@@ -13,21 +13,24 @@ from workbench.core.events import AnyEvent, dumps, loads
 from workbench.core.request import Scope
 from workbench.memory import tables
 from workbench.memory.base import Hit
+from workbench.memory.embed import Embedder
 from workbench.memory.locks import PRIVATE_FILE
 from workbench.memory.recall import Recall
 from workbench.memory.recent import ordered
+from workbench.memory.vectors import Vectors
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
 
 class Kept:
-    """What is remembered, in this process only; memories that are handed the same one share it."""
+    """What is remembered, in this process only; memories that are handed the same one share it. `embedder`: compares
+    meanings at recall; None: words alone are compared."""
 
-    def __init__(self) -> None:
+    def __init__(self, embedder: Embedder | None = None) -> None:
         self.guard = threading.Lock()
         self.events: dict[str, AnyEvent] = {}
-        self.recall = Recall()
+        self.recall = Recall(None if embedder is None else Vectors(embedder))
 
 
 class InMemoryMemory:
@@ -68,7 +71,11 @@ class InMemoryMemory:
 
     async def recall(self, question: str, scope: Scope, limit: int = 5) -> Sequence[Hit]:
         self._check()
-        return self.kept.recall.search(question, scope, limit)
+        return await asyncio.to_thread(self.kept.recall.search, question, scope, limit)
+
+    async def memories(self, scope: Scope) -> Sequence[Hit]:
+        self._check()
+        return self.kept.recall.all(scope)
 
     async def snapshot(self, path: Path) -> None:
         self._check()

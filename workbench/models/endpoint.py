@@ -58,6 +58,10 @@ class Endpoint:
         """The JSON that the server answers to a chat completion request."""
         return await self._exchange(self._client.post("/chat/completions", cast_to=object, body=body))
 
+    async def embeddings(self, body: dict[str, Any]) -> Any:
+        """The JSON that the server answers to a request for embeddings."""
+        return await self._exchange(self._client.post("/embeddings", cast_to=object, body=body))
+
     async def models(self) -> list[str]:
         """The names of the models that the server offers."""
         raw = await self._exchange(self._client.get("/models", cast_to=object))
