@@ -173,7 +173,7 @@ def _listed(vectors: Floats) -> Any:
 
     faiss.omp_set_num_threads(1)
     count, dim = vectors.shape
-    lists = int(min(4096, max(64, count // 100)))
+    lists = min(4096, max(1, count // 100))
     index = faiss.IndexIVFScalarQuantizer(
         faiss.IndexFlatIP(dim), dim, lists, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
     )
@@ -183,7 +183,7 @@ def _listed(vectors: Floats) -> Any:
     index.make_direct_map()
     sample = vectors[np.linspace(0, count - 1, _SAMPLE).astype(np.int64)]
     true = np.argpartition(-(sample @ vectors.T), 10, axis=1)[:, :10]
-    index.nprobe = 8
+    index.nprobe = min(8, lists)
     while index.nprobe < lists:
         _, found = index.search(sample, 10)
         hit = sum(len(set(a) & set(b)) for a, b in zip(found.tolist(), true.tolist(), strict=True))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,37 +45,57 @@ class MiniLM:
     def embed(self, texts: Sequence[str]) -> Floats:
         import numpy as np
 
+        network = self._loaded()
+        # Two BLAS threads that wait for each other on a busy machine took 14 times as long as one.
+        with network.one_thread():
+            vectors = [network.vector(text) for text in texts]
+        return np.stack(vectors) if vectors else np.empty((0, DIM), np.float32)
+
+    def pieces(self, text: str) -> list[int]:
+        """The numbers of a text's word pieces, between the marks of its beginning and its end."""
+        return self._loaded().pieces(text)
+
+    def _loaded(self) -> _Network:
         if self._network is None:
             self._network = _Network(self._folder)
-        vectors = [self._network.vector(text) for text in texts]
-        return np.stack(vectors) if vectors else np.empty((0, DIM), np.float32)
+        return self._network
 
 
 class _Network:
     """The weights and the word pieces. Raises Unavailable when the files are not whole."""
 
     def __init__(self, folder: Path) -> None:
+        import numpy as np  # noqa: F401 - its BLAS must be there when it is looked for
+        from threadpoolctl import ThreadpoolController
+
+        self._blas = ThreadpoolController()
         try:
             lines = (folder / "vocab.txt").read_text("utf-8").splitlines()
             self._pieces = {piece: number for number, piece in enumerate(lines)}
             self._weights = _read(folder / "model.safetensors")
+            self._weights["embeddings.word_embeddings.weight"]
             self._marks = [self._pieces[mark] for mark in ("[CLS]", "[SEP]", "[UNK]")]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise Unavailable(
                 f"The embedding model in {folder} cannot be read.", hint="Put it in again: workbench embed install"
             ) from error
 
+    def one_thread(self) -> AbstractContextManager[object]:
+        """While it is entered, numpy multiplies matrices in the calling thread alone."""
+        limit: AbstractContextManager[object] = self._blas.limit(limits=1, user_api="blas")
+        return limit
+
     def vector(self, text: str) -> Floats:
         import numpy as np
 
-        x = self._embedded(self._numbers(text))
+        x = self._embedded(self.pieces(text))
         for layer in range(6):
             x = self._layer(x, f"encoder.layer.{layer}.")
         mean = x.mean(axis=0)
         unit: Floats = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32)
         return unit
 
-    def _numbers(self, text: str) -> list[int]:
+    def pieces(self, text: str) -> list[int]:
         first, last, unknown = self._marks
         numbers = [first]
         for word in words(text[:_MAX_CHARACTERS]):

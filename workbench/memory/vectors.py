@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.core.errors import TransientError, Unavailable, WorkbenchError
+from workbench.core.errors import Unavailable, WorkbenchError
 from workbench.memory import indexfile, locks
 from workbench.memory.embed import Embedder, content_hash
 from workbench.memory.index import MAX_FLAT, VectorIndex
@@ -38,8 +38,7 @@ _SOON = 32
 
 _MOMENT = 1.0
 _PATIENCE = 5.0
-_COOL, _COOLEST = 5.0, 600.0
-"""Seconds for which an embedder that failed is left alone: doubled each time, up to the second."""
+_LONGEST_REST = 600.0
 
 
 @dataclass(slots=True)
@@ -52,10 +51,17 @@ class Vectors:
     """The vectors of one embedder. Thread-safe. Imports numpy and faiss when first woken.
 
     `blobs`: where vectors are kept, None to keep none. `folder`: for the indexes of large owners, None for none.
+    `rest`: seconds for which an embedder that failed is left alone; doubled with each failure, up to ten minutes.
     """
 
     def __init__(
-        self, embedder: Embedder, *, blobs: Blobs | None = None, folder: Path | None = None, max_flat: int = MAX_FLAT
+        self,
+        embedder: Embedder,
+        *,
+        blobs: Blobs | None = None,
+        folder: Path | None = None,
+        max_flat: int = MAX_FLAT,
+        rest: float = 5.0,
     ) -> None:
         self.embedder = embedder
         self.trouble = ""
@@ -69,7 +75,8 @@ class Vectors:
         self._indexes: dict[Owner, VectorIndex] = {}
         self._looked: set[Owner] = set()
         self._fresh: OrderedDict[str, Floats] = OrderedDict()
-        self._rest_until, self._rest = 0.0, _COOL
+        self._first_rest = self._rest = rest
+        self._rest_until = 0.0
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -116,11 +123,11 @@ class Vectors:
 
     def settle(self, seconds: float = _MOMENT, most: int = _SOON) -> bool:
         """Wait until nothing is missing, but not so long, not for more than so many texts, and not for an embedder that
-        is left alone. Whether nothing is."""
+        is left alone longer. Whether nothing is."""
         self.wake()
         deadline = time.monotonic() + seconds
         with self._changed:
-            while self._missing and len(self._missing) <= most and not self._is_resting() and not self._closed:
+            while 0 < len(self._missing) <= most and self._rest_until < deadline and not self._closed:
                 if not self._changed.wait(max(0.0, deadline - time.monotonic())) or time.monotonic() >= deadline:
                     break
             return not self._missing
@@ -202,7 +209,7 @@ class Vectors:
             with self._changed:
                 for digest in set(batch) - set(usable):
                     self._missing.pop(digest, None)
-        self.trouble, self._rest = "", _COOL
+        self.trouble, self._rest = "", self._first_rest
 
     def _take(self, vectors: Mapping[str, Floats], *, keep: bool = False) -> None:
         """Put vectors into the indexes of those who want them; `keep`: into the file too."""
@@ -256,9 +263,8 @@ class Vectors:
     def _fail(self, error: WorkbenchError) -> None:
         with self._changed:
             self.trouble = error.message
-            again = self._rest if isinstance(error, TransientError | Unavailable) else _COOLEST
-            self._rest_until = time.monotonic() + again
-            self._rest = min(_COOLEST, self._rest * 2)
+            self._rest_until = time.monotonic() + self._rest
+            self._rest = min(_LONGEST_REST, self._rest * 2)
             self._changed.notify_all()
 
     def _is_resting(self) -> bool:

