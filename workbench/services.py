@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -10,17 +9,16 @@ from typing import Any
 from pydantic import SecretStr
 
 from workbench.calls import Tell
-from workbench.core.events import Kind
 from workbench.core.request import Scope
 from workbench.core.tools import ToolCall
-from workbench.memory.base import Memory
+from workbench.memory.remember import Note, Remembering
 from workbench.policy.egress import http_service
 from workbench.sandbox.base import Service
 from workbench.sandbox.doors import Doors
 
 
 def host_services(
-    memory: Memory, scope: Scope, secrets: Mapping[str, SecretStr], bases: Mapping[str, str], tell: Tell
+    memory: Remembering, scope: Scope, secrets: Mapping[str, SecretStr], bases: Mapping[str, str], tell: Tell
 ) -> Callable[[ToolCall, Doors], Mapping[str, Service]]:
     """For each call the host functions by name; the sandbox holds the tool to those that its USES declare.
 
@@ -29,19 +27,24 @@ def host_services(
 
     def services(call: ToolCall, doors: Doors) -> Mapping[str, Service]:
         async def write(params: Mapping[str, Any]) -> Any:
-            body = {
-                "id": uuid.uuid4().hex,
-                "scope": asdict(scope),
-                "memory_kind": str(params.get("kind", "fact")),
-                "text": str(params["text"]),
-                "source": f"{call.run}/{call.step}",
+            note = Note(
+                text=str(params["text"]),
+                kind=str(params.get("kind", "fact")),
+                scope=scope,
+                source=f"{call.run}/{call.step}",
+                by="tool",
+            )
+            kept = await memory.remember(note, lambda kind, body: tell(kind, body, call.step), run=call.run)
+            return {
+                "id": kept.id,
+                "text": kept.text,
+                "became": kept.became,
+                "closed": [hit.text for hit in kept.closed],
             }
-            tell(Kind.MEMORY_WRITTEN, body, call.step)
-            await memory.barrier()
-            return {"id": body["id"], "text": body["text"]}
 
         async def recall(params: Mapping[str, Any]) -> Any:
-            hits = await memory.recall(str(params["question"]), scope, int(params.get("limit", 5)))
+            limit = int(params.get("limit", 5))
+            hits = await memory.recall(str(params["question"]), scope, limit, run=call.run)
             return [asdict(hit) for hit in hits]
 
         http = http_service(call.tool.permissions, secrets, bases)

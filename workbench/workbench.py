@@ -33,6 +33,7 @@ from workbench.core.tools import ToolSpec
 from workbench.executor import Executor
 from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
+from workbench.memory.remember import Remembering
 from workbench.models.base import Model
 from workbench.models.choose import choose
 from workbench.models.openai import OpenAIModel
@@ -78,6 +79,7 @@ class Workbench:
         self.settings = settings or load_settings()
         self.memory = memory or DuckDBMemory(self.settings.home, embedder=embedders.choose(self.settings))
         self.sandbox = sandbox or SpawnedSandbox(self.settings.home, self.settings.project)
+        self.remembering = Remembering(self.memory)
         self.record = Record(self.memory, self.sandbox, self.settings)
         self.session = uuid.uuid4().hex
         self._model = model
@@ -198,7 +200,7 @@ class Workbench:
             return stream.tell(kind, body, step=step)
 
         bases = {"api.tavily.com": self.settings.tavily_base_url}
-        services = host_services(self.memory, self.scope, self._secrets(), bases, tell)
+        services = host_services(self.remembering, self.scope, self._secrets(), bases, tell)
         inner = sandboxed(self.sandbox, services, self.settings.artifacts, tell)
         admitted = limited(inner, lambda: self._limits.admit_call(self.settings.user))
         return Executor(

@@ -18,7 +18,9 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     step.cancelled  reason
     tool.called     audit of one try: tool, version, status, request_sha256, response_sha256, seconds, isolation
     artifact.made   the artifact's fields
-    memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source
+    memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source, by (user, tool), pinned,
+                    closes: the ids of the memories whose place it takes
+    memory.folded   id of the memory that says the same already; text, source, by; why (folded, recalled)
     memory.forgotten id
     approval        decision (allow, deny), by, reason; round: of which steps it was asked
     cancelled       reason
@@ -55,6 +57,7 @@ class Kind(StrEnum):
     TOOL_CALLED = "tool.called"
     ARTIFACT_MADE = "artifact.made"
     MEMORY_WRITTEN = "memory.written"
+    MEMORY_FOLDED = "memory.folded"
     MEMORY_FORGOTTEN = "memory.forgotten"
     APPROVAL = "approval"
     CANCELLED = "cancelled"

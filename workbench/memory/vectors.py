@@ -152,6 +152,13 @@ class Vectors:
             found |= index.cosines(also, vector) | dict(index.search(vector, most))
         return found
 
+    def likeness(self, one: str, other: str) -> float:
+        """The cosine of two texts; 0 when only letters are compared, or the embedder cannot be asked."""
+        if self.embedder.lexical:
+            return 0.0
+        vectors = self._asked(one), self._asked(other)
+        return 0.0 if vectors[0] is None or vectors[1] is None else float(vectors[0] @ vectors[1])
+
     def close(self) -> None:
         """Let the thread end; what is missing is made next time."""
         with self._changed:

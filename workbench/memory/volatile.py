@@ -91,6 +91,11 @@ class InMemoryMemory:
     async def close(self) -> None:
         self._closed = True
 
+    @property
+    def vectors(self) -> Vectors | None:
+        """What compares meanings, None when nothing does."""
+        return self.kept.recall.vectors
+
     def _check(self) -> None:
         if self._closed:
             raise Unavailable("The memory is closed.", hint="Open a new workbench.")
