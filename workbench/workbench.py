@@ -31,6 +31,7 @@ from workbench.core.request import Request, Scope
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
 from workbench.executor import Executor
+from workbench.memories import Memories
 from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
 from workbench.memory.remember import Remembering
@@ -86,6 +87,7 @@ class Workbench:
         self._planner = planner
         self._planners: dict[str | None, Planner] = {}
         self._models: list[Model] = []
+        self.memories = Memories(self.remembering, lambda: self.scope, lambda: self._stream(()), self._secrets)
         self._limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
         self._log = EventLog(self.settings.log, redactor(self._secrets().values()))
 

@@ -89,8 +89,9 @@ class Recall:
             exact = Counter(name for term in identifiers for name in holding(term, shelves))
         if not shelves:
             return []
-        likely = [*heapq.nlargest(_CANDIDATES, words, key=words.__getitem__), *exact]
-        near = self._near(owners, question, likely) if question.strip() else None
+        most = max(_CANDIDATES, limit)
+        likely = [*heapq.nlargest(most, words, key=words.__getitem__), *exact]
+        near = self._near(owners, question, most, likely) if question.strip() else None
         with self._guard:
             return self._ranked(asked, {name: words.get(name, 0.0) for name in likely}, exact, near, limit)
 
@@ -168,11 +169,13 @@ class Recall:
             if copies:
                 self._show(self._entries[copies[0]])
 
-    def _near(self, owners: Sequence[Owner], question: str, likely: Iterable[str]) -> Mapping[str, float] | None:
+    def _near(
+        self, owners: Sequence[Owner], question: str, most: int, likely: Iterable[str]
+    ) -> Mapping[str, float] | None:
         if self.vectors is None:
             return None
         self.vectors.settle()
-        return self.vectors.nearest(owners, question, _CANDIDATES, likely)
+        return self.vectors.nearest(owners, question, most, likely)
 
     def _ranked(
         self,

@@ -83,7 +83,7 @@ class Remembering:
             return await self._folded(note, text, echoed, "recalled", tell)
         hits = [hit for hit in await self.memory.recall(text, note.scope, _LOOKED_AT) if hit.kind == note.kind]
         if not note.replaces:
-            place = await asyncio.to_thread(closest, text, [(hit.text, _cosine(hit)) for hit in hits], self._likeness)
+            place = await asyncio.to_thread(closest, text, [(hit.text, _cosine(hit)) for hit in hits], self.likeness)
             if place is not None:
                 return await self._folded(note, text, hits[place], "folded", tell)
         closed = [hit for hit in hits if takes_the_place_of(text, hit.text) and _may_close(note, hit)]
@@ -110,7 +110,8 @@ class Remembering:
         await self.memory.barrier()
         return Kept(id=hit.id, text=hit.text, became=became)
 
-    def _likeness(self, one: str, other: str) -> float:
+    def likeness(self, one: str, other: str) -> float:
+        """The cosine of two texts; 0 when nobody compares meanings."""
         vectors: Vectors | None = getattr(self.memory, "vectors", None)
         return 0.0 if vectors is None else vectors.likeness(one, other)
 
