@@ -5,7 +5,9 @@ import json
 import random
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -152,7 +154,7 @@ async def test_a_thousand_random_acts_of_three_users_show_nobody_anything_of_ano
     remembering = Remembering(memory)
     numbers = iter(range(10_000))
 
-    def stream():
+    def stream() -> Any:
         class Told:
             def tell(self, kind, body):
                 event = Event(run=f"run{next(numbers)}", seq=0, at="2026-01-01T00:00:00+00:00", kind=kind, body=body)
@@ -167,7 +169,7 @@ async def test_a_thousand_random_acts_of_three_users_show_nobody_anything_of_ano
     for _ in range(1_000):
         user = chance.choice(users)
         mine = scope(user)
-        memories = Memories(remembering, lambda mine=mine: mine, stream, dict)
+        memories = Memories(remembering, partial(lambda it: it, mine), stream, dict)
         act = chance.choice(("remember", "remember", "recall", "all", "forget", "steal", "replace"))
         if act == "remember":
             text = f"{user} owns {chance.choice(('red', 'blue'))} thing number{chance.randrange(40)}"

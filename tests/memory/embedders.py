@@ -37,4 +37,5 @@ class Scripted:
     def _vector(self, text: str) -> NDArray[np.float64]:
         generator = random.Random(self.means.get(text, text))
         vector = np.array([generator.gauss(0, 1) for _ in range(self.dim)])
-        return vector / np.linalg.norm(vector)
+        unit: NDArray[np.float64] = vector / np.linalg.norm(vector)
+        return unit

@@ -28,7 +28,8 @@ IDENTIFIERS = (
 def minilm(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "all-MiniLM-L6-v2"
     install(folder)
-    return folder
+    assert folder.is_dir()
+    return Path(folder)
 
 
 @pytest.mark.fresh

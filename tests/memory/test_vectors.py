@@ -24,9 +24,9 @@ MEANS = {"when does the accounting period begin": "year", "Our fiscal year start
 QUESTION, FACT = MEANS
 
 
-def remembered(name: str, text: str, user: str = "ann", **more: object):
+def remembered(name: str, text: str, user: str = "ann"):
     scope = {"user": user, "workspace": "sales"}
-    return event(run=f"run-{name}", kind=Kind.MEMORY_WRITTEN, id=name, text=text, scope=scope, **more)
+    return event(run=f"run-{name}", kind=Kind.MEMORY_WRITTEN, id=name, text=text, scope=scope)
 
 
 @asynccontextmanager
@@ -45,15 +45,26 @@ async def memory(home: Path, embedder, *texts: str, user: str = "ann"):
 
 
 async def settled(opened: DuckDBMemory) -> None:
-    assert await asyncio.to_thread(opened.vectors.settle, 20.0, 1_000_000)
+    assert await asyncio.to_thread(of(opened).settle, 20.0, 1_000_000)
+
+
+def of(opened: DuckDBMemory) -> Vectors:
+    assert opened.vectors is not None
+    return opened.vectors
 
 
 async def ids(opened: DuckDBMemory, question: str, limit: int = 5) -> list[str]:
     return [hit.id for hit in await opened.recall(question, SCOPE, limit)]
 
 
-def remembering(embedder, *texts: str, **options: object) -> Recall:
-    recall = Recall(Vectors(embedder, **options))
+class Remembered(Recall):
+    """A recall whose vectors are there for sure."""
+
+    vectors: Vectors
+
+
+def remembering(embedder, *texts: str, rest: float = 5.0) -> Remembered:
+    recall = Remembered(Vectors(embedder, rest=rest))
     for n, text in enumerate(texts):
         recall.hear(remembered(f"m{n}", text))
     return recall
@@ -108,7 +119,7 @@ async def test_while_the_embedder_is_down_words_are_compared_and_the_status_says
     await opened.barrier()
     (hit,) = await opened.recall("fiscal years", SCOPE)
     assert (hit.id, hit.recall, hit.cosine) == ("m0", "lexical", None)
-    assert opened.vectors.describe() == "lexical recall until scripted answers: no answer from the embedder"
+    assert of(opened).describe() == "lexical recall until scripted answers: no answer from the embedder"
     await opened.close()
 
 
@@ -141,7 +152,7 @@ async def test_vectors_of_another_length_under_the_same_name_leave_recall_to_wor
     opened.append(remembered("late", "The office is in Lisbon"))
     assert await ids(opened, "fiscal years") == ["ann0"]
     assert await ids(opened, "office") == ["late"]
-    assert "gives vectors of 20 numbers where it gave 32 before" in opened.vectors.describe()
+    assert "gives vectors of 20 numbers where it gave 32 before" in of(opened).describe()
     await opened.close()
     assert ask(tmp_path, "select dim from embeddings where content_hash not in (select '')") >= [(32,)]
 

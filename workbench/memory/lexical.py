@@ -1,8 +1,8 @@
 """Which texts share words with a question: BM25 over English stems, from RAM.
 
 A token with a digit, `_` or `-` is an identifier and is kept whole besides its words. A question costs the same however
-many texts there are: of a term that thousands hold, only those texts are looked at that a rarer term has found, or the
-newest when every term is as common.
+many texts there are: of a term that very many hold, only those texts are looked at that a rarer term has found, or the
+newest when there is no rarer one.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -27,8 +27,8 @@ _STOP = frozenset(
     )
 )
 _K1, _B = 1.2, 0.75
-_COMMON = 2_000
-"""Texts that hold a term, from which on the term is common."""
+_LOOKS = 2_500
+"""How many texts a question may bring up; rare terms first."""
 
 
 @dataclass(slots=True)
@@ -51,38 +51,37 @@ class Shelf:
         self.words -= self.lengths.pop(name)
 
 
-def scores(asked: Sequence[str], shelves: Sequence[Shelf]) -> dict[str, float]:
-    """How well each text that shares a term answers, by its name: BM25 as a part of the best that could be, in 0..1."""
+def scores(asked: Sequence[str], shelves: Sequence[Shelf]) -> tuple[dict[str, float], float]:
+    """The BM25 of each text that shares a term, by its name, and the best that could be."""
     texts = sum(len(shelf.lengths) for shelf in shelves)
     mean = max(1.0, sum(shelf.words for shelf in shelves) / max(1, texts))
     held = [(term, sum(len(shelf.postings.get(term, ())) for shelf in shelves)) for term in asked]
     found: dict[str, float] = {}
-    best = 0.0
+    before, base, slope = found.get, _K1 * (1 - _B), _K1 * _B / mean
+    best, looks = 0.0, _LOOKS
     for term, holders in sorted(held, key=lambda pair: pair[1]):
-        weight = math.log(1 + (texts - holders + 0.5) / (holders + 0.5))
-        best += weight * (_K1 + 1)
+        weight = math.log(1 + (texts - holders + 0.5) / (holders + 0.5)) * (_K1 + 1)
+        best += weight
         for shelf in shelves:
-            posting = shelf.postings.get(term)
-            if not posting:
-                continue
-            lengths = shelf.lengths
-            for name, count in _looked_at(posting, found, holders):
-                norm = _K1 * (1 - _B + _B * lengths[name] / mean)
-                found[name] = found.get(name, 0.0) + weight * count * (_K1 + 1) / (count + norm)
-    return {name: score / best for name, score in found.items()}
+            if posting := shelf.postings.get(term):
+                lengths = shelf.lengths
+                for name, count in _looked_at(posting, found, looks):
+                    found[name] = before(name, 0.0) + weight * count / (count + base + slope * lengths[name])
+        looks -= holders
+    return found, best or 1.0
 
 
-def _looked_at(posting: dict[str, int], found: Mapping[str, float], holders: int) -> list[tuple[str, int]]:
-    if holders <= _COMMON:
-        return list(posting.items())
+def _looked_at(posting: dict[str, int], found: Mapping[str, float], looks: int) -> Iterable[tuple[str, int]]:
+    if len(posting) <= looks:
+        return posting.items()
     if found:
         return [(name, posting[name]) for name in found if name in posting]
-    return list(islice(reversed(posting.items()), _COMMON))
+    return islice(reversed(posting.items()), looks)
 
 
 def holding(term: str, shelves: Sequence[Shelf]) -> list[str]:
     """The names of the newest texts that hold a term."""
-    return [name for shelf in shelves for name in islice(reversed(shelf.postings.get(term, {})), _COMMON)]
+    return [name for shelf in shelves for name in islice(reversed(shelf.postings.get(term, {})), _LOOKS)]
 
 
 def terms(text: str) -> Iterator[tuple[str, str]]:

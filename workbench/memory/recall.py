@@ -85,15 +85,15 @@ class Recall:
         identifiers = [term for term in asked if is_identifier(term)]
         with self._guard:
             shelves = [self._shelves[owner] for owner in owners if owner in self._shelves]
-            words = scores(list(asked), shelves)
+            found, best = scores(list(asked), shelves)
             exact = Counter(name for term in identifiers for name in holding(term, shelves))
         if not shelves:
             return []
         most = max(_CANDIDATES, limit)
-        likely = [*heapq.nlargest(most, words, key=words.__getitem__), *exact]
+        likely = [*heapq.nlargest(most, found, key=found.__getitem__), *exact]
         near = self._near(owners, question, most, likely) if question.strip() else None
         with self._guard:
-            return self._ranked(asked, {name: words.get(name, 0.0) for name in likely}, exact, near, limit)
+            return self._ranked(asked, {name: found.get(name, 0.0) / best for name in likely}, exact, near, limit)
 
     def all(self, scope: Scope) -> list[Hit]:
         """All that is there in this scope, newest first, closed ones too."""
