@@ -16,6 +16,10 @@ from typing import TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 
+from workbench.sandbox import linux
+from workbench.sandbox.course import imports
+from workbench.sandbox.owned import shared
+
 R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 # Properties are judged by what they say, not by how long a busy machine takes to say it.
 settings.register_profile("any machine", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -78,6 +82,23 @@ def network_guard() -> Iterator[NetworkGuard]:
     GUARD.active = False
     if GUARD.attempts:
         pytest.fail(f"the test reached for the network: {', '.join(GUARD.attempts)}")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def warm_server() -> Iterator[None]:
+    """Keep this process's fork server from one test to the next: each start of one imports pandas and DuckDB."""
+    if linux.supported():
+        yield
+        return
+    server = shared(imports(ROOT))
+    yield
+    server.end()
+
+
+@pytest.fixture
+def level() -> str:
+    """The level of isolation that this machine must give."""
+    return "process" if linux.supported() else "kernel"
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,9 @@ NOTEBOOK = "notebooks/01_first_request.ipynb"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code is 0 when it did what was asked, 1 when not, 2 for a wrong command line, 130 when
-    stopped. Errors are one line and the next action, on stderr."""
+    """Run one command; the exit code is 0 when it did what was asked, 1 when not, 2 for a wrong command line, 3 when
+    `doctor --require` finds a lower level of isolation, 130 when stopped. Errors are one line and the next
+    action, on stderr."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.verb is None:
@@ -97,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
         verb.set_defaults(act=act)
         if name in ("tools", "models", "runs", "show", "sql", "doctor", "recall", "remember", "forget", "memory"):
             verb.add_argument("--json", action="store_true", help="print JSON")
+        if name == "doctor":
+            verb.add_argument("--sandbox", action="store_true", help="check the isolation of tools only")
+            verb.add_argument("--require", choices=("process", "kernel"), help="exit 3 when the level is lower")
         if name == "models":
             verb.add_argument("--model", help="the model to test")
         if name == "runs":
@@ -279,11 +283,14 @@ def _embed(options: argparse.Namespace) -> None:
 
 def _doctor(options: argparse.Namespace) -> int:
     from workbench.bridge import wait
-    from workbench.doctor import examine
+    from workbench.doctor import examine, examine_sandbox, insufficient
     from workbench.workbench import current
 
-    checks = wait(examine(current()))
+    checks = wait(examine_sandbox(current()) if options.sandbox or options.require else examine(current()))
     _table(("check", "ok", "detail"), [(c.name, "yes" if c.ok else "NO", c.detail) for c in checks], options.json)
+    if options.require and insufficient(current(), options.require):
+        print(f"Isolation level {options.require} is required; {current().sandbox.level} is in force.", file=sys.stderr)
+        return 3
     return 0 if all(check.ok for check in checks) else 1
 
 

@@ -8,6 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from workbench.core.errors import WorkbenchError
 from workbench.sandbox import conformance
+from workbench.sandbox.base import enough
+from workbench.sandbox.choose import in_words
 from workbench.sandbox.scratch import scratch
 from workbench.workbench import Workbench
 
@@ -31,6 +33,25 @@ class Check:
     name: str
     ok: bool
     detail: str
+
+
+def insufficient(workbench: Workbench, least: str) -> bool:
+    """Whether the level in force is lower than this one; nothing is lower than an empty one."""
+    return not enough(workbench.sandbox.level, least)
+
+
+async def examine_sandbox(workbench: Workbench) -> list[Check]:
+    """The level in force, why it is not a higher one, what the self-test tried, and the conformance suite."""
+    checks = []
+    try:
+        await workbench.sandbox.prepare()
+        checks.append(Check("isolation", True, in_words(workbench.sandbox)))
+    except WorkbenchError as error:
+        return [Check("isolation", False, str(error))]
+    finally:
+        probed = getattr(workbench.sandbox, "probed", ())
+        checks += [Check(f"tried: {probe.name}", probe.held, probe.detail or "held") for probe in probed]
+    return checks + await _workers(workbench)
 
 
 async def examine(workbench: Workbench) -> list[Check]:
@@ -67,6 +88,10 @@ async def _memory(workbench: Workbench) -> Check:
 
 
 async def _workers(workbench: Workbench) -> list[Check]:
+    try:
+        await workbench.sandbox.prepare()
+    except WorkbenchError as error:
+        return [Check("workers", False, str(error))]
     with scratch(workbench.settings.home) as folder:
         reports = await conformance.check(workbench.sandbox, folder)
     failed = [report for report in reports if not report.passed]

@@ -53,6 +53,7 @@ class Record:
                 tool=_query_tool(),
                 params={"sql": query, "database": str(folder / "memory.duckdb")},
                 timeout=60.0,
+                reads=(str(folder / "memory.duckdb"),),
             )
             result = await self._sandbox.run(call, {}, folder)
             if result.status != "ok":

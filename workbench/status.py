@@ -9,14 +9,8 @@ from workbench.memory.base import Memory
 from workbench.memory.vectors import Vectors
 from workbench.models.base import Model
 from workbench.registry.discover import Found
-from workbench.sandbox.base import Level, Sandbox
-
-_LEVELS: Mapping[Level, str] = {
-    "none": "tools run in this process",
-    "process": "each tool in a process of its own, without keys; files and network are not closed off",
-    "kernel": "each tool in a process of its own that the kernel confines",
-    "namespace": "each tool in namespaces of its own",
-}
+from workbench.sandbox.base import Sandbox
+from workbench.sandbox.choose import in_words
 
 
 def in_force(
@@ -25,7 +19,7 @@ def in_force(
     """One line for each part, by its name. Asks nobody: no model is called, nothing is started."""
     return {
         "model": _model(model),
-        "isolation": f"{sandbox.level}: {_LEVELS[sandbox.level]}",
+        "isolation": in_words(sandbox),
         "memory": "; ".join([_place(settings), _recall(memory), *getattr(memory, "notices", ())]),
         "tools": _tools(found),
     }

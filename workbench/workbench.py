@@ -51,7 +51,7 @@ from workbench.record import Record
 from workbench.registry.discover import Found, discover
 from workbench.run import Run
 from workbench.sandbox.base import Sandbox
-from workbench.sandbox.portable import SpawnedSandbox
+from workbench.sandbox.choose import beside, best
 from workbench.services import host_services
 from workbench.status import in_force
 from workbench.telemetry.logs import EventLog
@@ -79,7 +79,7 @@ class Workbench:
     ) -> None:
         self.settings = settings or load_settings()
         self.memory = memory or DuckDBMemory(self.settings.home, embedder=embedders.choose(self.settings))
-        self.sandbox = sandbox or SpawnedSandbox(self.settings.home, self.settings.project)
+        self.sandbox = sandbox or best(self.settings)
         self.remembering = Remembering(self.memory)
         self.record = Record(self.memory, self.sandbox, self.settings)
         self.session = uuid.uuid4().hex
@@ -113,6 +113,7 @@ class Workbench:
         another WorkbenchError otherwise; each carries `.run` with what was finished.
         """
         started = time.monotonic()
+        beside(self.sandbox.prepare())  # workers get ready while the planner plans
         prompt = clean_prompt(text)
         self._limits.admit_request(self.settings.user)
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
@@ -154,7 +155,9 @@ class Workbench:
         number = 1
         while planned is not None:
             last = number == self.settings.rounds
-            stream.tell(Kind.PLAN_MADE, made(planned, number, asked.notes if number == 1 else (), last))
+            level = self.sandbox.level if asked.plan_only else await self.sandbox.prepare()
+            told = made(planned, number, asked.notes if number == 1 else (), last)
+            stream.tell(Kind.PLAN_MADE, told | {"isolation": level})
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
             if asked.approver and (no := await self._denied(asked, planned.plan, number)):

@@ -22,7 +22,9 @@ number = 3
 """
 
 
-def test_a_request_gives_exactly_one_display_and_the_run_is_a_value(run_cells: Callable[..., Outputs]) -> None:
+def test_a_request_gives_exactly_one_display_and_the_run_is_a_value(
+    run_cells: Callable[..., Outputs], level: str
+) -> None:
     outputs = run_cells(
         SETUP,
         "%agent total revenue by region of @sales",
@@ -37,7 +39,7 @@ def test_a_request_gives_exactly_one_display_and_the_run_is_a_value(run_cells: C
     (shown,) = outputs[1]
     assert shown.output_type == "display_data"
     assert sorted(shown.data) == ["text/html", "text/plain"]
-    assert shown.metadata["workbench"]["isolation"] == "process"
+    assert shown.metadata["workbench"]["isolation"] == level
     assert "transient" not in shown
     assert text_of(outputs[2]) == "('North', 'done')"
     assert len(outputs[3]) == 1
@@ -86,7 +88,7 @@ def test_misuse_gives_one_line_and_the_fix(run_cells: Callable[..., Outputs]) ->
     assert "7" in text_of(outputs[-1])
 
 
-def test_the_verbs_show_tables(run_cells: Callable[..., Outputs]) -> None:
+def test_the_verbs_show_tables(run_cells: Callable[..., Outputs], level: str) -> None:
     outputs = run_cells(
         SETUP,
         "%agent total revenue of @sales",
@@ -99,7 +101,7 @@ def test_the_verbs_show_tables(run_cells: Callable[..., Outputs]) -> None:
     )
     for words, shown in zip(
         (
-            ("model", "isolation", "process"),
+            ("model", "isolation", level),
             ("query_data", "shipped"),
             ("done", "total revenue"),
             ("1",),

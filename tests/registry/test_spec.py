@@ -142,7 +142,7 @@ def test_defaults_are_kept_where_they_are_json(annotation: str, default: str, wa
         (HEAD + "def run(:", "line 2: invalid syntax"),
         ("PERMISSIONS = dict()\ndef run(): ...", "line 1: PERMISSIONS must be written out"),
         ("PERMISSIONS = []\ndef run(): ...", "line 1: PERMISSIONS must be a dict"),
-        ("PERMISSIONS = {'write': []}\ndef run(): ...", "unknown key 'write'"),
+        ("PERMISSIONS = {'exec': []}\ndef run(): ...", "unknown key 'exec'"),
         ("PERMISSIONS = {'network': 'a.b'}\ndef run(): ...", "must be a list"),
         ("PERMISSIONS = {'network': ['http://a.b/']}\ndef run(): ...", "no host name"),
         ("PERMISSIONS = {'read': ['../up']}\ndef run(): ...", "no folder inside"),

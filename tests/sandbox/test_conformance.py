@@ -1,4 +1,4 @@
-"""The public suite, probe by probe, on the sandbox that runs anywhere."""
+"""The public suite, probe by probe, on both sandboxes, and on a sandbox that only says that all is well."""
 
 from pathlib import Path
 
@@ -15,10 +15,18 @@ async def test_the_spawned_sandbox_conforms(desk: Desk, tmp_path: Path, name: st
     await PROBES[name](Bench(desk.sandbox, tmp_path))
 
 
+@pytest.mark.parametrize("name", PROBES)
+async def test_the_confined_sandbox_conforms(confined: Desk, tmp_path: Path, name: str):
+    await PROBES[name](Bench(confined.sandbox, tmp_path))
+
+
 class Useless:
     """A sandbox that does nothing and says that all is well."""
 
     level = "none"
+
+    async def prepare(self):
+        return "none"
 
     async def run(self, call, services, artifacts, progress=lambda text: None):
         return ToolResult(status="ok")

@@ -31,12 +31,13 @@ def send(message):
 
 
 def alive(mark: str) -> list[int]:
-    """Processes whose environment or command line holds the mark."""
+    """Processes whose working folder, environment or command line holds the mark."""
     found = []
     for place in Path("/proc").iterdir():
         if place.name.isdigit():
             try:
                 text = (place / "cmdline").read_bytes() + (place / "environ").read_bytes()
+                text += os.fsencode((place / "cwd").readlink())
                 state = (place / "stat").read_text().rpartition(")")[2].split()[0]
             except OSError:
                 continue
@@ -52,17 +53,17 @@ async def gone(mark: str, within: float = 1.0) -> list[int]:
     return left
 
 
-async def test_printing_a_hundred_megabytes_ends_quickly_and_keeps_little(desk: Desk):
+async def test_printing_a_hundred_megabytes_ends_quickly_and_keeps_little(any_desk: Desk):
     started = time.monotonic()
-    result = await desk.run("import sys\ndef run(): sys.stdout.write('x' * 100_000_000)")
+    result = await any_desk.run("import sys\ndef run(): sys.stdout.write('x' * 100_000_000)")
     assert (result.status, time.monotonic() - started < 5) == ("output_limit", True)
     assert len(result.text) < 100_000
     assert "left out" in result.text
 
 
-async def test_a_flood_is_told_even_when_the_tool_finished(desk: Desk):
+async def test_a_flood_is_told_even_when_the_tool_finished(any_desk: Desk):
     source = "import os\ndef run():\n    os.write(1, b'x' * 1_048_576)\n    os.write(2, b'y')\n    return 1"
-    assert (await desk.run(source)).status == "output_limit"
+    assert (await any_desk.run(source)).status == "output_limit"
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,6 @@ async def test_a_flood_is_told_even_when_the_tool_finished(desk: Desk):
         ("ctypes.string_at(0)", "killed", "SIGSEGV"),
         ("os.kill(os.getpid(), 9)", "killed", "SIGKILL"),
         ("os.kill(os.getpid(), 15)", "killed", "SIGTERM"),
-        ("os.kill(os.getppid(), 9); time.sleep(30)", "killed", "SIGKILL"),
         ("os.killpg(0, 9)", "killed", "SIGKILL"),
         ("bytearray(20 << 30)", "failed", "MemoryError"),
         ("mmap.mmap(-1, 40 << 30)", "failed", "memory"),
@@ -88,16 +88,24 @@ async def test_a_flood_is_told_even_when_the_tool_finished(desk: Desk):
         ("os.kill(os.getpid(), 19)", "timeout", "0.8 s"),
     ],
 )
-async def test_a_tool_that_dies_or_refuses_to(desk: Desk, body: str, status: str, words: str):
+async def test_a_tool_that_dies_or_refuses_to(any_desk: Desk, body: str, status: str, words: str):
     head = "import ctypes, mmap, os, signal, sys, threading, time\ndef run():\n    "
     quick = 0.8 if status == "timeout" else 20.0
     started = time.monotonic()
-    result = await desk.run(head + body, seconds=quick)
+    result = await any_desk.run(head + body, seconds=quick)
     assert result.status == status
     assert words in f"{result.error} {result.hint}"
     assert time.monotonic() - started < 5
+    assert await gone(str(any_desk.home)) == []
+    assert any_desk.left_over == []
+
+
+async def test_a_tool_that_kills_its_supervisor_only_ends_itself(desk: Desk, confined: Desk):
+    source = "import os, time\ndef run():\n    os.kill(os.getppid(), 9)\n    time.sleep(30)"
+    result = await desk.run(source)
+    assert (result.status, "SIGKILL" in result.error) == ("killed", True)
     assert await gone(str(desk.home)) == []
-    assert desk.left_over == []
+    assert "PermissionError" in (await confined.run(source)).error
 
 
 async def test_children_that_hold_the_output_open_hold_nothing_up(desk: Desk):
@@ -195,52 +203,54 @@ async def test_endless_work_ends_by_processor_time(small_desk: Desk):
         (b"[" * 100_000 + b"]" * 100_000, "not JSON"),
     ],
 )
-async def test_garbage_on_the_channel_ends_the_call(desk: Desk, frame: bytes, words: str):
-    result = await desk.run(FIND_CHANNEL + f"def run():\n    send({frame!r})\n    import time; time.sleep(30)")
+async def test_garbage_on_the_channel_ends_the_call(any_desk: Desk, frame: bytes, words: str):
+    result = await any_desk.run(FIND_CHANNEL + f"def run():\n    send({frame!r})\n    import time; time.sleep(30)")
     assert (result.status, words in result.error) == ("killed", True), result.error
 
 
-async def test_a_value_that_is_nested_too_deep_is_refused_by_the_host_too(desk: Desk):
+async def test_a_value_that_is_nested_too_deep_is_refused_by_the_host_too(any_desk: Desk):
     frame = b'{"kind": "done", "value": ' + b"[" * 500 + b"]" * 500 + b"}"
-    result = await desk.run(FIND_CHANNEL + f"def run():\n    send({frame!r})\n    os._exit(0)")
+    result = await any_desk.run(FIND_CHANNEL + f"def run():\n    send({frame!r})\n    os._exit(0)")
     assert (result.status, "deep" in result.error) == ("failed", True)
 
 
-async def test_a_length_that_lies_ends_the_call_before_anything_is_read(desk: Desk):
+async def test_a_length_that_lies_ends_the_call_before_anything_is_read(any_desk: Desk):
     source = FIND_CHANNEL + "def run():\n    os.write(channel(), struct.pack('>I', 4_000_000_000) + b'x' * 100)"
-    result = await desk.run(source)
+    result = await any_desk.run(source)
     assert (result.status, "4,000,000,000 bytes" in result.error) == ("killed", True)
-    short = await desk.run(FIND_CHANNEL + "def run():\n    os.write(channel(), struct.pack('>I', 1000)); os._exit(0)")
+    short = await any_desk.run(
+        FIND_CHANNEL + "def run():\n    os.write(channel(), struct.pack('>I', 1000)); os._exit(0)"
+    )
     assert short.status == "killed"
 
 
-async def test_a_result_that_the_tool_sends_itself_is_checked_like_any_other(desk: Desk, tmp_path: Path):
+async def test_a_result_that_the_tool_sends_itself_is_checked_like_any_other(any_desk: Desk, tmp_path: Path):
     forged = {"$artifact": {"path": "../../../etc/passwd", "mime": "image/png", "bytes": 1, "sha256": "0"}}
     source = FIND_CHANNEL + "def run(value):\n    send({'kind': 'done', 'value': value}); os._exit(0)"
     for value in (forged, {"$artifact": 0}, {"$artifact": -1}, {"$artifact": True}, [{"$artifact": "0"}]):
         code = source.replace("value}", f"json.loads({json.dumps(json.dumps(value))})}}")
-        result = await desk.run(code, value=None)
+        result = await any_desk.run(code, value=None)
         assert (result.status, "never made" in result.error) == ("failed", True), result
-    kept = await desk.run(source, value="\ud800 fine")
+    kept = await any_desk.run(source, value="\ud800 fine")
     assert kept.value == "? fine"
 
 
-async def test_lone_surrogates_do_not_get_out(desk: Desk):
-    result = await desk.run("def run(): return {'\\ud800': ['\\udfff']}")
+async def test_lone_surrogates_do_not_get_out(any_desk: Desk):
+    result = await any_desk.run("def run(): return {'\\ud800': ['\\udfff']}")
     assert result.value == {"?": ["?"]}
     json.dumps(result.value, ensure_ascii=False).encode()
 
 
-async def test_a_parameter_cannot_forge_a_file(desk: Desk):
-    result = await desk.run("def run(value): return 1", value={"x": [{"$artifact": 0}]})
+async def test_a_parameter_cannot_forge_a_file(any_desk: Desk):
+    result = await any_desk.run("def run(value): return 1", value={"x": [{"$artifact": 0}]})
     assert (result.status, "$artifact" in result.error) == ("failed", True)
 
 
-async def test_a_file_that_is_not_below_the_artifacts_is_not_opened(desk: Desk, tmp_path: Path):
+async def test_a_file_that_is_not_below_the_artifacts_is_not_opened(any_desk: Desk, tmp_path: Path):
     (tmp_path / "secret").write_bytes(b"x")
     for path in ("../../secret", str(tmp_path / "secret"), "r1/none.arrow"):
         handle = Artifact(path=path, mime="image/png", bytes=1, sha256="")
-        result = await desk.run("def run(value): return value.png.hex()", value=handle)
+        result = await any_desk.run("def run(value): return value.png.hex()", value=handle)
         assert result.status == "failed", path
 
 
@@ -265,35 +275,35 @@ def run():
     assert (len(small_desk.told), len(small_desk.told[0])) == (1000, 500)
 
 
-async def test_a_host_function_that_answers_too_much_is_a_failure_of_the_call(desk: Desk):
+async def test_a_host_function_that_answers_too_much_is_a_failure_of_the_call(any_desk: Desk):
     async def much(params):
         return "x" * 20_000_000
 
     source = "from workbench import toolkit\ndef run(): return len(toolkit.call('much'))"
-    result = await desk.run(source, services={"much": much}, uses=("much",))
+    result = await any_desk.run(source, services={"much": much}, uses=("much",))
     assert (result.status, "limit" in result.error) == ("failed", True)
 
 
-async def test_a_host_function_of_ours_that_breaks_is_our_bug_and_raised_as_it_is(desk: Desk):
+async def test_a_host_function_of_ours_that_breaks_is_our_bug_and_raised_as_it_is(any_desk: Desk):
     async def broken(params):
         raise ZeroDivisionError("ours")
 
     source = "from workbench import toolkit\ndef run(): return toolkit.call('broken')"
     with pytest.raises(ZeroDivisionError, match="ours"):
-        await desk.run(source, services={"broken": broken}, uses=("broken",))
-    assert await gone(str(desk.home)) == []
+        await any_desk.run(source, services={"broken": broken}, uses=("broken",))
+    assert await gone(str(any_desk.home)) == []
 
 
-async def test_wrong_parameters_for_a_host_function_are_the_tools_failure(desk: Desk):
+async def test_wrong_parameters_for_a_host_function_are_the_tools_failure(any_desk: Desk):
     async def write(params):
         return params["text"]
 
     source = "from workbench import toolkit\ndef run(): return toolkit.call('write', txt=1)"
-    result = await desk.run(source, services={"write": write}, uses=("write",))
+    result = await any_desk.run(source, services={"write": write}, uses=("write",))
     assert (result.status, "wrong parameters" in result.error) == ("failed", True)
 
 
-async def test_waiting_for_a_host_function_counts_to_the_time(desk: Desk):
+async def test_waiting_for_a_host_function_counts_to_the_time(any_desk: Desk):
     cancelled = []
 
     async def slow(params):
@@ -304,7 +314,7 @@ async def test_waiting_for_a_host_function_counts_to_the_time(desk: Desk):
             raise
 
     source = "from workbench import toolkit\ndef run(): return toolkit.call('slow')"
-    result = await desk.run(source, services={"slow": slow}, uses=("slow",), seconds=0.5)
+    result = await any_desk.run(source, services={"slow": slow}, uses=("slow",), seconds=0.5)
     assert (result.status, cancelled) == ("timeout", [True])
 
 
@@ -351,9 +361,9 @@ async def test_when_the_owner_is_killed_its_workers_and_their_children_go(tmp_pa
     owner = subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path)], env=environment)  # noqa: ASYNC220 - to be killed
     try:
         until = time.monotonic() + 15
-        while len(alive(str(tmp_path / "home"))) < 3 and time.monotonic() < until:  # noqa: ASYNC110 - other processes start
+        while len(alive(str(tmp_path / "home"))) < 2 and time.monotonic() < until:  # noqa: ASYNC110 - other processes start
             await asyncio.sleep(0.02)
-        assert len(alive(str(tmp_path / "home"))) >= 3
+        assert len(alive(str(tmp_path / "home"))) >= 2
     finally:
         owner.send_signal(signal.SIGKILL)
         owner.wait()
@@ -393,28 +403,28 @@ def run():
     assert "canary" not in result.value
 
 
-async def test_a_tool_does_not_import_from_the_project(desk: Desk, monkeypatch: pytest.MonkeyPatch):
-    project = desk.folder / "project"
+async def test_a_tool_does_not_import_from_the_project(any_desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    project = any_desk.folder / "project"
     project.mkdir()
     (project / "sibling.py").write_text("")
     monkeypatch.syspath_prepend(str(project))
     monkeypatch.chdir(project)
-    result = await desk.run("import sibling\ndef run(): return 1")
+    result = await any_desk.run("import sibling\ndef run(): return 1")
     assert (result.status, "ModuleNotFoundError" in result.error) == ("failed", True)
 
 
-def test_any_event_loop_will_do(desk: Desk):
+def test_any_event_loop_will_do(any_desk: Desk):
     for _ in range(2):
-        assert asyncio.run(desk.run("def run(): return 1")).value == 1
+        assert asyncio.run(any_desk.run("def run(): return 1")).value == 1
 
 
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-async def test_nothing_is_left_open(desk: Desk):
-    await desk.run("def run(): return 1")
+async def test_nothing_is_left_open(any_desk: Desk):
+    await any_desk.run("def run(): return 1")
     before = open_files()
     for source in ("def run(): return 1", "import os\ndef run(): os._exit(1)", "def run():\n    while True: print(1)"):
-        await desk.run(source)
+        await any_desk.run(source)
     assert open_files() == before

@@ -4,7 +4,8 @@ An event is a fixed envelope and a JSON body. `seq` counts from 0 within a run a
 the event for good. Bodies only ever gain fields. What each kind carries:
 
     run.started     request, user, session, workspace, isolation, notebook, cell; variables: [{name, rows, columns}]
-    plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps
+    plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps;
+                    isolation: the level that is in force (in run.started: the lowest that it can be)
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
                     finish, seconds, error
     step.intent     tool, version, effect, params_sha256: written before the tool is called

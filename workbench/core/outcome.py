@@ -162,6 +162,7 @@ def _planned(outcome: Outcome, body: Mapping[str, Any]) -> Outcome:
         plan=plan,
         planner=body.get("planner", ""),
         model=body.get("model", ""),
+        isolation=body.get("isolation") or outcome.isolation,
         notes=(*(outcome.notes if earlier else ()), *body.get("notes", ())),
         steps=(*earlier, *new),
     )

@@ -20,11 +20,13 @@ Status = Literal["ok", "failed", "transient", "timeout", "killed", "output_limit
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permissions:
     """What a tool may touch beyond its own scratch folder. `network`: host names. `secrets`: names of secrets that the
-    host adds to the tool's requests. `read`: folders relative to the project."""
+    host adds to the tool's requests. `read`: folders relative to the project; `write`: those in which it may also make,
+    change and remove files."""
 
     network: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
+    write: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +34,8 @@ class ToolSpec:
     """A tool as planners and policy see it.
 
     `params` is a JSON Schema object; `source` the exact bytes that a worker compiles; `version` their sha256; `origin`
-    where the file came from: project, user, plug-in or shipped.
+    where the file came from: project, user, plug-in or shipped. `isolation` is the level without which it must not run,
+    empty when any will do.
     """
 
     name: str
@@ -48,6 +51,7 @@ class ToolSpec:
     timeout: float = 60.0
     origin: Literal["project", "user", "plug-in", "shipped"] = "shipped"
     path: str = ""
+    isolation: Literal["", "process", "kernel"] = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

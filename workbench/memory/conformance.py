@@ -229,7 +229,7 @@ PROBES: Mapping[str, Probe] = {
 _QUERIES: Mapping[str, list[tuple[Any, ...]]] = {
     "select count(*) from events": [(17,)],
     "select status, planner, answer, seconds, usd is null, tokens_in, isolation from runs": [
-        ("done", "grammar", "Lisbon", 2.5, True, 30, "process")
+        ("done", "grammar", "Lisbon", 2.5, True, 30, "kernel")
     ],
     "select step, task, title, state, tries, seconds, error from steps order by number": [
         ("s1", "query_data", "Sum by city", "done", 2, 0.5, None),
@@ -261,7 +261,7 @@ def _whole_run(run: str) -> list[AnyEvent]:
         (Kind.RUN_STARTED, None, {"request": "which city", "user": "ann", "isolation": "process"}),
         (Kind.MODEL_CALLED, None, {"model": "m-1", "tokens_in": 10, "tokens_out": 2, "usd": "0.0001"}),
         (Kind.MODEL_CALLED, None, {"model": "m-2", "tokens_in": 20, "tokens_out": 4, "usd": None}),
-        (Kind.PLAN_MADE, None, {"plan": {"steps": steps}, "planner": "grammar", "model": ""}),
+        (Kind.PLAN_MADE, None, {"plan": {"steps": steps}, "planner": "grammar", "model": "", "isolation": "kernel"}),
         (Kind.STEP_INTENT, "s1", {"tool": "query_data"}),
         (Kind.STEP_STARTED, "s1", {"try": 1}),
         (Kind.STEP_RETRIED, "s1", {"try": 1, "error": "busy", "wait": 0.1}),

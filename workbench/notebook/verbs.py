@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
+from workbench.core.errors import WorkbenchError
 from workbench.notebook.remembered import forget, memory, recall, remember
 from workbench.notebook.table import Table
 
@@ -19,6 +21,8 @@ __all__ = ["doctor", "forget", "memory", "recall", "remember", "runs", "show", "
 
 def status(workbench: Workbench) -> Table:
     """What is in force."""
+    with suppress(WorkbenchError):  # then what it says is why
+        wait(workbench.sandbox.prepare())
     return Table(("what", "in force"), list(workbench.status().items()))
 
 

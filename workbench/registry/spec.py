@@ -1,11 +1,12 @@
 """What a tool file says about itself, read from its syntax tree. Nothing of the file ever runs here.
 
     PERMISSIONS = {"network": ["api.open-meteo.com"], "secrets": ["NAME"], "read": ["data"]}     needed, may be empty
-    USES, EFFECT, TIMEOUT, EXAMPLES                                                              literals, optional
+    USES, EFFECT, TIMEOUT, EXAMPLES, ISOLATION                                                   literals, optional
     def run(city: str, days: int = 1) -> dict: ...                                               needed
 
-The module's docstring gives summary and description, `run`'s docstring what each parameter means. A file without both
-PERMISSIONS and `run` is not a tool. The bytes that are read here are the bytes that a worker compiles later.
+`read` and `write` name folders of the project. The module's docstring gives summary and description, `run`'s
+docstring what each parameter means. A file without both PERMISSIONS and `run` is not a tool. The bytes that are read
+here are the bytes that a worker compiles later.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ def _describe(source: bytes, path: Path, origin: Origin) -> ToolSpec | None:
         effect=said.get("EFFECT", "read"),
         timeout=said.get("TIMEOUT", ToolSpec.__dataclass_fields__["timeout"].default),
         examples=said.get("EXAMPLES", ()),
+        isolation=said.get("ISOLATION", ""),
     )
 
 
@@ -104,6 +106,7 @@ def _permissions(value: Any) -> Permissions:
         "network": lambda text: bool(_HOST.fullmatch(text)),
         "secrets": lambda text: bool(_SECRET.fullmatch(text)),
         "read": _inside,
+        "write": _inside,
     }
     granted = {}
     for key, items in value.items():
@@ -116,7 +119,8 @@ def _permissions(value: Any) -> Permissions:
     return Permissions(**granted)
 
 
-_NOUNS = {"network": "host name", "secrets": "name of a secret", "read": "folder inside the project"}
+_FOLDER = "folder inside the project"
+_NOUNS = {"network": "host name", "secrets": "name of a secret", "read": _FOLDER, "write": _FOLDER}
 
 
 def _inside(text: str) -> bool:
@@ -134,6 +138,12 @@ def _uses(value: Any) -> tuple[str, ...]:
 def _effect(value: Any) -> str:
     if value not in ("read", "idempotent", "write"):
         raise ValueError("must be 'read', 'idempotent' or 'write'")
+    return str(value)
+
+
+def _isolation(value: Any) -> str:
+    if value not in ("process", "kernel"):
+        raise ValueError("must be 'process' or 'kernel'")
     return str(value)
 
 
@@ -155,6 +165,7 @@ _DECLARED: Mapping[str, Callable[[Any], Any]] = {
     "EFFECT": _effect,
     "TIMEOUT": _timeout,
     "EXAMPLES": _texts,
+    "ISOLATION": _isolation,
 }
 
 

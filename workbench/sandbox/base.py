@@ -13,6 +13,14 @@ Level = Literal["none", "process", "kernel", "namespace"]
 """none: in this process. process: an own process with clean environment, limits and a deadline; files and network are
 NOT closed off. kernel: Landlock and seccomp as well. namespace: own namespaces as well."""
 
+_ORDER: tuple[Level, ...] = ("none", "process", "kernel", "namespace")
+
+
+def enough(level: str, least: str) -> bool:
+    """Whether a level is at least another; an empty `least` is met by all."""
+    return not least or _ORDER.index(level) >= _ORDER.index(least)
+
+
 Service = Callable[[Mapping[str, Any]], Awaitable[Any]]
 """A host function: JSON parameters in, a JSON value out. Raises WorkbenchError to tell the tool no."""
 
@@ -20,7 +28,13 @@ Service = Callable[[Mapping[str, Any]], Awaitable[Any]]
 class Sandbox(Protocol):
     """Runs tool calls. `level` is what is really in force, never what was wished for."""
 
-    level: Level
+    @property
+    def level(self) -> Level: ...
+
+    async def prepare(self) -> Level:
+        """Have everything ready for a call, and give the level that is in force then. Idempotent; a call that was not
+        prepared for prepares itself. Raises Unavailable when there is no way to run tools as the settings demand."""
+        ...
 
     async def run(
         self,

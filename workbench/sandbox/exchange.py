@@ -16,7 +16,7 @@ from workbench.sandbox.limits import Limits
 from workbench.sandbox.values import MAX_DEPTH, clean
 
 
-def opening(call: ToolCall, inputs: Inputs, limits: Limits, project: Path) -> bytes:
+def opening(call: ToolCall, inputs: Inputs, limits: Limits, project: Path, room: Mapping[str, Any]) -> bytes:
     """The call frame. Raises ToolFailed when the parameters are too large or not JSON."""
 
     def numbered(value: Any) -> Any:
@@ -34,6 +34,7 @@ def opening(call: ToolCall, inputs: Inputs, limits: Limits, project: Path) -> by
                     {"step": step, "task": task, "value": numbered(value)} for step, task, value in call.context
                 ],
                 "project": str(project),
+                "room": room,
                 "limits": asdict(limits),
             }
         )

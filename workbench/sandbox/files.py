@@ -103,6 +103,14 @@ class Outputs:
         self._parts.append(_Part(path, kind, title, alt))
         return len(self._parts) - 1, fd
 
+    def size(self) -> int:
+        """Bytes of all files so far."""
+        total = 0
+        for part in self._parts:
+            with suppress(OSError):
+                total += part.path.stat().st_size
+        return total
+
     def settle(self, number: Any) -> Artifact:
         """The finished file as an artifact. Raises ToolFailed when its content is not what it should be."""
         if not isinstance(number, int) or not 0 <= number < len(self._parts):

@@ -50,6 +50,7 @@ class Conversation:
         outputs: Outputs,
         limits: Limits,
         project: Path,
+        room: Mapping[str, Any],
         progress: Callable[[str], None],
     ) -> None:
         self._channel = channel
@@ -62,7 +63,7 @@ class Conversation:
         self._lines = 0
         self.ready = False
         self.sources: list[dict[str, str]] = []
-        self._first = opening(call, inputs, limits, project)
+        self._first = opening(call, inputs, limits, project, room)
 
     async def talk(self) -> Done:
         """The worker's `done`. Raises BrokenFrame when it does not keep to the protocol, EOFError when it ends without
@@ -86,7 +87,7 @@ class Conversation:
 
     async def _listen(self, group: asyncio.TaskGroup, tasks: set[asyncio.Task[None]]) -> Done:
         loop = asyncio.get_running_loop()
-        inbox = wire.Inbox(max(self._limits.result, self._limits.answer) + 4096)
+        inbox = wire.Inbox(self._limits.result + 4096)
         while True:
             try:
                 data = await loop.sock_recv(self._channel, 1 << 16)

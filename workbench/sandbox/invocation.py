@@ -133,9 +133,9 @@ class Invocation:
             return None
 
         value = plain(dict(params), keep, f"the parameters of {service}")
-        if (size := len(wire.pack(value))) > self._limits["answer"]:
+        if (size := len(wire.pack(value))) > self._limits["result"]:
             raise toolkit.Failed(
-                f"{service} was given {size:,} bytes of JSON; the limit is {self._limits['answer']:,}."
+                f"{service} was given {size:,} bytes of JSON; the limit is {self._limits['result']:,}."
             )
         return self._line.ask({"kind": "call", "service": str(service), "params": value})[0]
 

@@ -18,19 +18,20 @@ class Limits:
 
     cpu: int = 600
     """Seconds of processor time, over all threads of a process."""
-    memory: int = 4 * GB
+    memory: int = 2 * GB
     reserve: int = 12 * GB
     file: int = 512 * MB
     """One file that the tool writes, results included."""
-    disk: int = GB
-    """All files in the call's scratch folder; looked at twice a second."""
+    disk: int = 256 * MB
+    """All files in the call's scratch folder; looked at twenty times a second."""
     open_files: int = 256
     processes: int = 256
     """Threads and processes that the user may have beyond those that run already."""
     output: int = MB
     """What the tool prints; one byte more ends the call."""
     result: int = 4 * MB
-    """The returned value as JSON, without tables and pictures, which travel as files."""
+    """The returned value as JSON, without tables and pictures, which travel as files; also what a host function is
+    given."""
     answer: int = 16 * MB
     """One answer of a host function as JSON."""
     call: int = 64 * MB
@@ -38,3 +39,5 @@ class Limits:
     picture: int = 32 * MB
     files: int = 64
     """Tables and pictures that one call may return."""
+    returned: int = GB
+    """All of these together."""

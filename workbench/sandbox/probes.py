@@ -245,59 +245,73 @@ async def _failures(bench: Bench) -> None:
     _expect(await bench.run("def run(a): pass", {"b": 1}), "failed", "parameters")
 
 
+HANG = """
+import os, time
+from workbench import toolkit
+def run():
+    pids, (heard, say) = [os.getpid()], os.pipe()
+    for depth in range(3):
+        try:
+            child = os.fork()
+        except PermissionError:
+            continue  # a level at which there are no further processes
+        if child == 0:
+            if depth:
+                os.setsid()  # a daemon, away from group and session
+            if depth == 2 and os.fork():
+                os._exit(0)  # and one that is nobody's child
+            os.write(say, b"%d " % os.getpid())
+            while True:
+                time.sleep(1)
+        else:
+            pids.append(int(os.read(heard, 100)))
+    toolkit.progress(" ".join(map(str, pids)))
+    while True:
+        time.sleep(1)
+"""
+
+
 @_probe("a tool that hangs is stopped with all it started")
 async def _hangs(bench: Bench) -> None:
-    beat = bench.workdir / "beat"
-    source = f"""
-import os, time
-def run():
-    os.chdir("/")
-    for depth in range(3):
-        if os.fork() == 0 and depth:
-            os.setsid()  # a daemon, away from group and session
-    while True:
-        with open({str(beat)!r} + str(os.getpid()), "w") as file: file.write("x")
-        time.sleep(0.02)
-"""
     started = time.monotonic()
-    _expect(await bench.run(source, seconds=0.7), "timeout", "0.7 s")
-    if (seconds := time.monotonic() - started) > 4:
+    _expect(await bench.run(HANG, seconds=1.5), "timeout", "1.5 s")
+    if (seconds := time.monotonic() - started) > 5:
         raise Seen(f"it took {seconds:.1f} s")
-    await _still(bench.workdir, "beat*")
-
-
-async def _still(folder: Path, pattern: str) -> None:
-    """Nobody touches these files any more."""
-    await asyncio.sleep(0.3)
-    before = _touched(folder, pattern)
-    await asyncio.sleep(0.3)
-    alive = sorted(set(_touched(folder, pattern).items()) - set(before.items()))
-    if alive or not before:
-        raise Seen(f"still alive: {alive}" if alive else "the probe did not run")
-
-
-def _touched(folder: Path, pattern: str) -> dict[str, int]:
-    return {path.name: path.stat().st_mtime_ns for path in folder.glob(pattern)}
+    await _gone(bench)
 
 
 @_probe("a tool that is cancelled is gone before the cancellation goes on")
 async def _cancelled(bench: Bench) -> None:
-    beat = bench.workdir / "tick"
-    source = f"""
-import time
-def run():
-    while True:
-        open({str(beat)!r}, "w").close()
-        time.sleep(0.02)
-"""
-    task = asyncio.create_task(bench.run(source))
-    while not await asyncio.to_thread(beat.exists) and not task.done():  # noqa: ASYNC110 - a file is all it says
+    task = asyncio.create_task(bench.run(HANG))
+    while not bench.lines and not task.done():  # noqa: ASYNC110 - a line is all it says
         await asyncio.sleep(0.02)
     task.cancel()
     try:
         _expect(await task, "cancelled")
     except asyncio.CancelledError:
-        await _still(bench.workdir, "tick*")
+        await _gone(bench)
+
+
+async def _gone(bench: Bench) -> None:
+    """None of the processes that the tool told of is there any more."""
+    if not bench.lines:
+        raise Seen("the probe did not run")
+    pids = [int(pid) for pid in bench.lines[0].split()]
+    until = time.monotonic() + 1.0
+    while (alive := [pid for pid in pids if _lives(pid)]) and time.monotonic() < until:  # noqa: ASYNC110 - no child of ours
+        await asyncio.sleep(0.02)
+    if alive:
+        raise Seen(f"still alive: {alive}")
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's by now
+        return False
+    return True
 
 
 @_probe("a flood of output ends in a result")

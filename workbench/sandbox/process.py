@@ -15,6 +15,8 @@ from pathlib import Path
 
 from workbench.core.errors import Unavailable
 from workbench.sandbox import files
+from workbench.sandbox.course import to_the_end
+from workbench.sandbox.output import Output
 
 BOOT = "import sys; sys.path[:] = sys.argv[2:]; from workbench.sandbox.worker import main; main(int(sys.argv[1]))"
 """What the bare interpreter runs. `-I` keeps it from reading the environment and the working directory; the places to
@@ -24,24 +26,17 @@ _PATIENCE = 1.0
 """Seconds from SIGTERM to SIGKILL."""
 
 
-class Process:
-    """A running worker. `output` is what it printed so far, `flooded` is set when that is more than `max_output`."""
+class Spawned:
+    """A worker's process that nobody talks to yet, in a session of its own; `channel` is the host's end."""
 
-    def __init__(self, popen: subprocess.Popen[bytes], pipe: int, max_output: int) -> None:
-        self._popen = popen
-        self._pipe = pipe
-        self._max_output = max_output
-        self.output = bytearray()
-        self.flooded = asyncio.Event()
-        self._loop = asyncio.get_running_loop()
-        os.set_blocking(pipe, False)
-        self._loop.add_reader(pipe, self._read)
+    def __init__(self, popen: subprocess.Popen[bytes], pipe: int, channel: socket.socket) -> None:
+        self.popen = popen
+        self.pipe = pipe
+        self.channel = channel
 
     @classmethod
-    def start(
-        cls, *, env: Mapping[str, str], cwd: Path, imports: Sequence[str], max_output: int
-    ) -> tuple[Process, socket.socket]:
-        """A new worker in a session of its own, and the host's end of its channel. Raises Unavailable."""
+    def start(cls, *, env: Mapping[str, str], imports: Sequence[str]) -> Spawned:
+        """A new one, which waits for its call. Raises Unavailable."""
         ours, theirs = socket.socketpair()
         pipe, printed = os.pipe()
         try:
@@ -51,7 +46,7 @@ class Process:
                 stdout=printed,
                 stderr=printed,
                 env=dict(env),
-                cwd=cwd,
+                cwd="/",
                 pass_fds=(theirs.fileno(),),
                 start_new_session=True,
             )
@@ -63,20 +58,30 @@ class Process:
             theirs.close()
             files.close([printed])
         ours.setblocking(False)
-        return cls(popen, pipe, max_output), ours
+        return cls(popen, pipe, ours)
 
-    def _read(self) -> None:
-        try:
-            data = os.read(self._pipe, 1 << 16)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        self.output += data[: max(0, self._max_output - len(self.output))]
-        if len(data) and len(self.output) == self._max_output:
-            self.flooded.set()
-        if not data or self.flooded.is_set():
-            self._loop.remove_reader(self._pipe)
+    def alive(self) -> bool:
+        return self.popen.poll() is None
+
+    def end(self) -> None:
+        """End it unused: it has nothing to lose."""
+        self.channel.close()
+        files.close([self.pipe])
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            self.popen.wait(_PATIENCE)
+
+
+class Process:
+    """A running worker of level `process`; see `course.Worker`."""
+
+    def __init__(self, spawned: Spawned, most: int) -> None:
+        self._popen = spawned.popen
+        self._loop = asyncio.get_running_loop()
+        self.channel = spawned.channel
+        self.output = Output(spawned.pipe, most)
+        self.why = ""
 
     async def ended(self) -> None:
         """Return when the process has ended; its status is kept for `end`."""
@@ -103,21 +108,8 @@ class Process:
         return True
 
     async def end(self) -> int:
-        """End every process of the call, read what is left of the output, and give the exit status (-n: by signal n).
-
-        Asks first, so that the supervisor can end what left the group. It is over within two seconds, and not given up
-        half-way: a cancellation goes on when it is done.
-        """
-        ending = asyncio.ensure_future(self._end())
-        cancelled = False
-        while not ending.done():
-            try:
-                await asyncio.shield(ending)
-            except asyncio.CancelledError:
-                cancelled = True
-        if cancelled or ending.cancelled():
-            raise asyncio.CancelledError
-        return ending.result()
+        """See `course.Worker.end`. Asks first, so that the supervisor can end what left the group."""
+        return await to_the_end(self._end())
 
     async def _end(self) -> int:
         try:
@@ -143,7 +135,7 @@ class Process:
             status = self._popen.wait(_PATIENCE)
         except subprocess.TimeoutExpired:  # stuck in the kernel, for example on a dead network drive
             status = -signal.SIGKILL
-        self._drain()
+        self.output.close()
         return status
 
     def _failed(self) -> bool:
@@ -155,20 +147,6 @@ class Process:
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._popen.pid, number)
-
-    def _drain(self) -> None:
-        """Take what is in the pipe now. Never to its end: a process that got away may hold the other side open."""
-        if self._pipe < 0:
-            return
-        self._loop.remove_reader(self._pipe)
-        while not self.flooded.is_set():
-            before = len(self.output)
-            self._read()
-            if len(self.output) == before:
-                break
-        self._loop.remove_reader(self._pipe)
-        files.close([self._pipe])
-        self._pipe = -1
 
 
 def end_session(session: int) -> None:

@@ -3,7 +3,7 @@
 Both sides use this module, so it needs the standard library only. Nothing else ever travels: no pickle, no code but the
 tool's source inside the first frame. Descriptors ride on a frame that says `"fd": true`, in order.
 
-    host → worker   call      tool, source, params, context, project, limits
+    host → worker   call      tool, source, params, context, project, room, limits
                     answer    id, value | error {kind, message, hint, after}; with a descriptor for input and output
     worker → host   ready     the tool runs from here on
                     call      id, service, params

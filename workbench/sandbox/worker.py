@@ -18,7 +18,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from workbench.sandbox import supervisor
 from workbench.sandbox.invocation import Invocation
@@ -36,6 +36,7 @@ def serve(channel: socket.socket) -> NoReturn:
     """Serve one call on the channel and end the process. A fork server calls this in a fresh fork."""
     line = Line(channel)
     call = line.first()
+    move_in(call["room"])
     threading.Thread(target=line.listen, name="workbench-channel", daemon=True).start()
     restrict(call["limits"])
     line.send({"kind": "ready"})
@@ -46,6 +47,18 @@ def serve(channel: socket.socket) -> NoReturn:
     with suppress(OSError):
         line.send(done)
     os._exit(0)
+
+
+def move_in(room: Mapping[str, Any]) -> None:
+    """Work in the call's own folders, with luck of its own: forks of one server would all draw the same numbers."""
+    os.environ.update(room["env"])
+    os.chdir(room["cwd"])
+    if (tempfile := sys.modules.get("tempfile")) is not None:
+        vars(tempfile)["tempdir"] = None
+    if (random := sys.modules.get("random")) is not None:
+        random.seed()
+    if (numpy_random := sys.modules.get("numpy.random")) is not None:
+        numpy_random.seed()
 
 
 def restrict(limits: Mapping[str, int]) -> None:

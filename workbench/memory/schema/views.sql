@@ -109,7 +109,7 @@ select
     case when ended then closing->>'$.status' else 'running' end as status,
     plan->>'$.planner' as planner,
     plan->>'$.model' as model,
-    opening->>'$.isolation' as isolation,
+    coalesce(plan->>'$.isolation', opening->>'$.isolation') as isolation,
     started_at,
     case when ended then ended_at end as ended_at,
     case when ended then try_cast(closing->>'$.seconds' as double) end as seconds,
