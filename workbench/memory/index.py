@@ -22,7 +22,7 @@ MAX_FLAT = 50_000
 _MOST_LOOSE = 0.2
 """The part of all rows that may be dead, or wait outside of the lists, before `build` is worth its time."""
 
-_WANTED_RECALL = 0.99
+_WANTED_RECALL = 0.995
 _SAMPLE = 64
 
 
@@ -183,7 +183,7 @@ def _listed(vectors: Floats) -> Any:
     index.make_direct_map()
     sample = vectors[np.linspace(0, count - 1, _SAMPLE).astype(np.int64)]
     true = np.argpartition(-(sample @ vectors.T), 10, axis=1)[:, :10]
-    index.nprobe = min(8, lists)
+    index.nprobe = min(12, lists)
     while index.nprobe < lists:
         _, found = index.search(sample, 10)
         hit = sum(len(set(a) & set(b)) for a, b in zip(found.tolist(), true.tolist(), strict=True))

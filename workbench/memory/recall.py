@@ -8,7 +8,6 @@ anyone else's scores, and nobody's are found by anyone else.
 
 from __future__ import annotations
 
-import heapq
 import math
 import threading
 from collections import Counter
@@ -20,12 +19,11 @@ from workbench.core.events import AnyEvent, Event, Kind
 from workbench.core.request import Scope
 from workbench.memory.base import Hit
 from workbench.memory.embed import content_hash
-from workbench.memory.lexical import Shelf, holding, is_identifier, scores, stem, terms
+from workbench.memory.lexical import Shelf, holding, is_identifier, scores, terms
 from workbench.memory.vectors import Owner, Vectors
 
-__all__ = ["Recall", "stem"]
 
-_CANDIDATES = 64
+_CANDIDATES = 40
 _WORDS = 0.03
 """What the best match of words adds to a cosine. Where vectors know letters only, words count as much as they do."""
 
@@ -82,18 +80,18 @@ class Recall:
         """The best texts of this user, of this workspace or of none, best first."""
         asked = dict(terms(question))
         owners = _owners(scope)
+        most = max(_CANDIDATES, limit)
         identifiers = [term for term in asked if is_identifier(term)]
         with self._guard:
             shelves = [self._shelves[owner] for owner in owners if owner in self._shelves]
-            found, best = scores(list(asked), shelves)
+            words = scores(list(asked), shelves, most)
             exact = Counter(name for term in identifiers for name in holding(term, shelves))
         if not shelves:
             return []
-        most = max(_CANDIDATES, limit)
-        likely = [*heapq.nlargest(most, found, key=found.__getitem__), *exact]
+        likely = [*words, *exact]
         near = self._near(owners, question, most, likely) if question.strip() else None
         with self._guard:
-            return self._ranked(asked, {name: found.get(name, 0.0) / best for name in likely}, exact, near, limit)
+            return self._ranked(asked, {name: words.get(name, 0.0) for name in likely}, exact, near, limit)
 
     def all(self, scope: Scope) -> list[Hit]:
         """All that is there in this scope, newest first, closed ones too."""

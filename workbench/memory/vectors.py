@@ -216,7 +216,6 @@ class Vectors:
             with self._changed:
                 for digest in set(batch) - set(usable):
                     self._missing.pop(digest, None)
-        self.trouble, self._rest = "", self._first_rest
 
     def _take(self, vectors: Mapping[str, Floats], *, keep: bool = False) -> None:
         """Put vectors into the indexes of those who want them; `keep`: into the file too."""
@@ -244,7 +243,9 @@ class Vectors:
 
     def _embed(self, texts: Sequence[str]) -> Floats:
         with self._embedding:
-            return self.embedder.embed(texts)
+            vectors = self.embedder.embed(texts)
+        self.trouble, self._rest = "", self._first_rest
+        return vectors
 
     def _asked(self, question: str) -> Floats | None:
         digest = content_hash(question)
