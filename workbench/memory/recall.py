@@ -22,7 +22,6 @@ from workbench.memory.embed import content_hash
 from workbench.memory.lexical import Shelf, holding, is_identifier, scores, terms
 from workbench.memory.vectors import Owner, Vectors
 
-
 _CANDIDATES = 40
 _WORDS = 0.03
 """What the best match of words adds to a cosine. Where vectors know letters only, words count as much as they do."""
