@@ -151,10 +151,8 @@ def rebuild(texts: list[str], rows: Floats) -> None:
             index.build()
         sorted_ = time.process_time() - started
         store.close()
-    print(
-        f"  reading the vectors {reading:.2f} s of processor; until all can be searched {searchable / reading:.2f} x that",
-        end="",
-    )
+    ratio = searchable / reading
+    print(f"  reading the vectors {reading:.2f} s of processor; until all can be searched {ratio:.2f} x that", end="")
     print(f"; until sorted into lists {sorted_ / reading:.2f} x")
 
 

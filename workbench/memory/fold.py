@@ -2,7 +2,7 @@
 
 Vectors cannot tell: "due on Monday" and "due on Tuesday" have a cosine of .96, more than many a paraphrase. So words
 are looked at first. Texts that differ in a number, a name, a negation or one of two opposed words never say the same,
-however near they are; nor do texts in which one word stands for another that does not mean the same. Where nobody
+however near they are; nor do texts in which but one word stands for another that does not mean the same. Where nobody
 compares meanings, only texts of the same words in the same order are the same. When in doubt, both are kept.
 """
 
@@ -17,6 +17,7 @@ from workbench.memory.lexical import stem
 NEAR = 0.80
 """The cosine from which two texts may say the same."""
 
+_REWORDED = 0.85
 _SAME_WORD, _SAME_ROOT = 0.80, 0.50
 _SUBJECT = 0.6
 """The part of two texts' other words that must be shared before one corrects the other."""
@@ -88,10 +89,12 @@ def says_the_same(new: str, old: str, cosine: float | None = None, likeness: Lik
     if cosine is None or cosine < NEAR or differences(new, old):
         return False
     mine, theirs = _other_words(new, old), _other_words(old, new)
-    if len(mine) == len(theirs) == 1:
+    if len(mine) == len(theirs) == 1 and _without(_words(new), mine) == _without(_words(old), theirs):
         return _is_the_same_word(mine[0], theirs[0], likeness)
-    # Who says one thing more says something else: "contains orders", "contains cancelled orders".
-    return bool(mine) == bool(theirs)
+    if bool(mine) != bool(theirs):
+        # Who says one thing more says something else: "contains orders", "contains cancelled orders".
+        return cosine >= _REWORDED and _shared(new, old) != _shared(old, new)
+    return True
 
 
 def takes_the_place_of(new: str, old: str) -> bool:
@@ -110,10 +113,11 @@ def differences(one: str, other: str) -> list[str]:
     found = []
     if _numbers(one) != _numbers(other):
         found.append("a number")
-    names = _names(one) | _names(other)
-    if any(name not in words for words in (set(_folded(one)), set(_folded(other))) for name in names):
+    names = {stem(name) for name in _names(one) | _names(other)}
+    ordered = [[word for word in map(stem, _folded(text)) if word in names] for text in (one, other)]
+    if set(ordered[0]) != set(ordered[1]):
         found.append("a name")
-    elif [w for w in _folded(one) if w in names] != [w for w in _folded(other) if w in names] and len(names) > 1:
+    elif ordered[0] != ordered[1] and len(names) > 1:
         found.append("the order of names")
     if _negations(one) != _negations(other):
         found.append("a negation")
@@ -123,6 +127,17 @@ def differences(one: str, other: str) -> list[str]:
         if mine != theirs and mine and theirs:
             found.append(f"{sorted(mine)[0]} and {sorted(theirs)[0]}")
     return found
+
+
+def _without(words: Sequence[str], left_out: Sequence[str]) -> list[str]:
+    gone = set(map(stem, left_out))
+    return [word for word in words if word not in gone]
+
+
+def _shared(text: str, other: str) -> list[str]:
+    """The content words that the other text has too, as stems in their order here."""
+    there = set(_words(other))
+    return [word for word in map(stem, (w for w in _folded(text) if w not in _LIGHT | _NEGATIONS)) if word in there]
 
 
 def _is_the_same_word(one: str, other: str, likeness: Likeness) -> bool:
