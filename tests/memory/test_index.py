@@ -44,7 +44,7 @@ def test_whatever_was_done_to_an_index_it_finds_what_a_look_at_every_vector_find
             verb, first, count = action
             numbers = range(first, min(300, first + count))
             if verb == "add":
-                index.add([str(n) for n in numbers], ALL[list(numbers)])
+                index.add([str(n) for n in numbers], ALL[list(numbers)].astype(np.float16 if first % 2 else np.float32))
                 there |= {str(n): ALL[n] for n in numbers}
             else:
                 for n in numbers:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Floats = NDArray[np.float32]
+    Halves = NDArray[np.float16]
 
 _MANY = 5_000
 """Asked for more than that, the file is better read from end to end."""
@@ -33,8 +34,8 @@ class Blobs:
         self._store = store
         self.lock: Path = store.home / "embed.lock"
 
-    def read(self, model: str, hashes: Collection[str]) -> dict[str, Floats]:
-        """Those of the asked that are there, as vectors of any one length each."""
+    def read(self, model: str, hashes: Collection[str]) -> dict[str, Halves]:
+        """Those of the asked that are there, as half floats; each may have a length of its own."""
         import numpy as np
 
         query, values = "select content_hash, vector from embeddings where model = $1", [model]
@@ -44,7 +45,7 @@ class Blobs:
         rows = self._store.read(lambda connection: connection.execute(query, values).fetchall())
         wanted = set(hashes)
         whole = [(name, blob) for name, blob in rows if name in wanted and len(blob) % 2 == 0]
-        return {name: np.frombuffer(blob, "<f2").astype(np.float32) for name, blob in whole}
+        return {name: np.frombuffer(blob, "<f2") for name, blob in whole}
 
     def write(self, model: str, vectors: Mapping[str, Floats]) -> None:
         """Keep vectors; those that are there already stay as they are."""

@@ -46,15 +46,15 @@ class VectorIndex:
     def __contains__(self, name: str) -> bool:
         return name in self._rows
 
-    def add(self, names: Sequence[str], vectors: Floats) -> None:
-        """Take in vectors `(n, dim) float32`; those whose name is there already are left out."""
+    def add(self, names: Sequence[str], vectors: NDArray[Any]) -> None:
+        """Take in vectors `(n, dim)`, whole or half floats; those whose name is there already are left out."""
         with self._guard:
             new = [n for n, name in enumerate(names) if name not in self._rows]
             for n in new:
                 self._rows[names[n]] = len(self._names)
                 self._names.append(names[n])
             if new:
-                (self._base if self._late is None else self._late).add(vectors[new])
+                _append(self._base if self._late is None else self._late, vectors[new])
 
     def remove(self, name: str) -> None:
         with self._guard:
@@ -155,6 +155,15 @@ class VectorIndex:
             dead = ([row for row in self._dead if row < first], [row - first for row in self._dead if row >= first])
             self._living = (_all_but(dead[0]), _all_but(dead[1]))
         return self._living
+
+
+def _append(index: Any, vectors: NDArray[Any]) -> None:
+    import numpy as np
+
+    if vectors.dtype == np.float16:
+        index.add_sa_codes(np.ascontiguousarray(vectors, "<f2").view(np.uint8))  # what the index would make of them
+    else:
+        index.add(vectors)
 
 
 def _flat(dim: int, vectors: Floats | None = None) -> Any:

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Unavailable, WorkbenchError
 from workbench.memory import indexfile, locks
@@ -217,13 +217,13 @@ class Vectors:
                 for digest in set(batch) - set(usable):
                     self._missing.pop(digest, None)
 
-    def _take(self, vectors: Mapping[str, Floats], *, keep: bool = False) -> None:
+    def _take(self, vectors: Mapping[str, NDArray[Any]], *, keep: bool = False) -> None:
         """Put vectors into the indexes of those who want them; `keep`: into the file too."""
         import numpy as np
 
         if keep and self._blobs is not None:
             self._blobs.write(self.embedder.id, vectors)
-        rows: dict[Owner, tuple[list[str], list[Floats]]] = {}
+        rows: dict[Owner, tuple[list[str], list[NDArray[Any]]]] = {}
         with self._changed:
             for digest, vector in vectors.items():
                 missing = self._missing.pop(digest, None)
