@@ -190,3 +190,159 @@ def test_in_a_pipe_nobody_is_asked(
     assert cli.main(["ask", "--ask", "--yes", "total revenue of @sales", "--data", data]) == 0
     if root._current is not None:
         bridge.wait(root._current.close())
+
+
+ASKS = '[policy]\nask = ["tool:query_data"]\n'
+"""A rule that asks about a call that would be free."""
+
+
+def configured(home: Path) -> None:
+    (home / "config").mkdir(exist_ok=True)
+    (home / "config" / "config.toml").write_text(ASKS)
+
+
+@pytest.mark.parametrize(("typed", "status"), [("y", "ok"), ("", "error")])
+def test_a_call_that_policy_asks_about_is_asked_in_the_cell_without_any_option(
+    own_home: Path, kernel: BlockingKernelClient, typed: str, status: str
+) -> None:
+    configured(own_home)
+    questions: list[str] = []
+
+    def answer(message: dict[str, Any]) -> None:
+        questions.append(message["content"]["prompt"])
+        kernel.input(typed)
+
+    kernel.execute_interactive(SETUP, timeout=60, output_hook=lambda message: None)
+    reply = kernel.execute_interactive(
+        "%agent total revenue by region of @sales",
+        allow_stdin=True,
+        timeout=60,
+        stdin_hook=answer,
+        output_hook=lambda message: None,
+    )
+    assert reply["content"]["status"] == status
+    assert len(questions) == 1
+    assert 'your settings ask about "tool:query_data"' in questions[0]
+    assert "select" in questions[0].lower(), "the value is shown"
+    assert questions[0].endswith("Allow this call? [y/N] ")
+
+
+def test_a_question_that_nobody_answers_in_time_is_a_no_and_the_cell_goes_on(
+    own_home: Path, kernel: BlockingKernelClient
+) -> None:
+    configured(own_home)
+    questions: list[str] = []
+    kernel.execute_interactive(SETUP, timeout=60, output_hook=lambda message: None)
+    reply = kernel.execute_interactive(
+        "%agent --timeout 0.5 total revenue by region of @sales",
+        allow_stdin=True,
+        timeout=60,
+        stdin_hook=lambda message: questions.append(message["content"]["prompt"]),
+        output_hook=lambda message: None,
+    )
+    assert len(questions) == 1
+    assert reply["content"]["status"] == "error"
+    assert "No answer within 0.5 seconds" in "\n".join(reply["content"]["traceback"])
+    after = kernel.execute_interactive("1 + 1", timeout=60, output_hook=lambda message: None)
+    assert after["content"]["status"] == "ok", "the kernel is as it was"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [(["--yes"], 0, ""), (["--deny"], 1, "--deny"), ([], 1, "--yes approves"), (["--ask", "--deny"], 1, "--deny")],
+)
+def test_on_the_command_line_the_options_answer(
+    own_home: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    samples: Path,
+    options: list[str],
+    code: int,
+    said: str,
+) -> None:
+    from workbench import workbench as root
+
+    configured(own_home)
+    monkeypatch.setattr(root, "_current", None)
+    data = f"sales={samples / 'sales.csv'}"
+    assert cli.main(["ask", *options, "total revenue of @sales", "--data", data]) == code
+    assert said in capsys.readouterr().err
+    if root._current is not None:
+        bridge.wait(root._current.close())
+
+
+async def test_a_call_that_is_denied_costs_its_descendants_and_nothing_else(tmp_path: Path) -> None:
+    plan = {
+        "steps": [
+            {"id": "no", "task": "query_data", "params": {"sql": "select 1 as a", "tables": {}, "title": "no"}},
+            {"id": "after", "task": "plot", "params": {"data": {"$ref": "no"}}},
+            {"id": "yes", "task": "query_data", "params": {"sql": "select 2 as a", "tables": {}, "title": "yes"}},
+        ]
+    }
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.toml").write_text(ASKS)
+    wb, _ = scripted(tmp_path, plan, "Two.")
+    events: list[AnyEvent] = []
+
+    async def only_yes(asked: Asked) -> Decision:
+        assert asked.call is not None
+        own = any(part.value == "yes" for part in asked.call.arguments)
+        return Decision(answer="allow" if own else "deny", by="user", reason="not that one")
+
+    with pytest.raises(workbench.Denied, match="not that one") as caught:
+        await wb.ask("x", sales=SALES, approver=only_yes, rounds=False, listeners=(events.append,))
+    run = caught.value.run
+    assert [(step.id, step.state) for step in run.steps.values()] == [
+        ("no", "failed"),
+        ("after", "blocked"),
+        ("yes", "done"),
+    ]
+    told = {event.step: event.body for event in events if event.kind == Kind.APPROVAL}
+    assert {step: body["decision"] for step, body in told.items()} == {"no": "deny", "yes": "allow"}
+    assert (await wb.record.show(run.id)).outcome == run.outcome
+    await wb.close()
+
+
+async def test_a_later_round_shows_what_is_new_and_what_it_derives_from(tmp_path: Path) -> None:
+    wb, _ = scripted(tmp_path, FIRST, SECOND, "It is West.")
+    seen: list[Asked] = []
+
+    async def yes(asked: Asked) -> Decision:
+        seen.append(asked)
+        return Decision(answer="allow", by="user")
+
+    run = await wb.ask("total of the best region", sales=SALES, approver=yes)
+    assert list(seen[0].difference) == []
+    (line,) = seen[1].difference
+    assert line.startswith("+ total query_data: ")
+    assert "sql, written by the planner from " in line
+    assert "tables by @sales, best from " in line
+    assert "frame @sales" in line
+    assert line in approval.question(seen[1], lambda plan: "THE PLAN")
+    assert {str(source.kind) for source in run.outcome.plan_sources} == {"user", "frame", "description"}
+    assert {str(source.kind) for source in run.steps["total"].outcome.provenance} == {"user", "frame", "description"}
+    await wb.close()
+
+
+def test_errands_that_nobody_waits_for_any_more_are_interrupted() -> None:
+    errands, done = bridge.Errands(), []
+
+    def hangs() -> None:
+        import threading
+
+        try:
+            threading.Event().wait(60)
+        except KeyboardInterrupt:
+            done.append("interrupted")
+            raise
+
+    async def work() -> str:
+        try:
+            async with asyncio.timeout(0.2):
+                await errands.run(hangs)
+        except TimeoutError:
+            pass
+        return await errands.run(lambda: "and the next one is made")
+
+    assert bridge.wait(work(), errands=errands) == "and the next one is made"
+    assert done == ["interrupted"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
@@ -49,6 +50,13 @@ def test_ask_as_json_is_json(command: Command) -> None:
     assert code == 0
     assert run["status"] == "done"
     assert run["plan"]["steps"][0]["task"] == "query_data"
+
+
+def test_who_trusts_a_tool_is_told_which_folders_it_reads_and_writes(command: Command, tmp_path: Path) -> None:
+    tool = tmp_path / "keeper.py"
+    tool.write_text("PERMISSIONS = {'read': ['data'], 'write': ['out']}\ndef run(): ...")
+    code, out, _ = command("trust", str(tool))
+    assert (code, "It asks for: read data, write out." in out) == (0, True)
 
 
 def test_runs_show_and_sql_read_the_record(command: Command) -> None:
@@ -116,3 +124,38 @@ def test_the_installed_command_starts_light() -> None:
     )
     assert done.stdout.startswith("workbench ")
     assert not any(f" {name}\n" in done.stderr for name in ("pandas", "openai", "duckdb", "pydantic"))
+
+
+class Keyboard(io.StringIO):
+    """A terminal at which somebody has typed a line."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("typed", "options", "code"), [("y\n", [], 0), ("\n", [], 1), ("", ["--yes"], 0)])
+def test_at_a_terminal_trust_says_what_the_tool_asks_for_and_waits_for_a_yes(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    typed: str,
+    options: list[str],
+    code: int,
+) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "tools").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(root, "_current", None)
+    path = tmp_path / "tools" / "weather.py"
+    path.write_text('"""Weather."""\nPERMISSIONS = {"network": ["a.example"]}\ndef run() -> str:\n    return "fine"\n')
+    monkeypatch.setattr("sys.stdin", Keyboard(typed))
+    assert cli.main(["trust", str(path), *options]) == code
+    said = capsys.readouterr()
+    assert "It asks for: network a.example." in said.out
+    assert ("Trusted" in said.out) == (code == 0)
+    assert cli.main(["tools"]) == 0
+    listed = capsys.readouterr()
+    assert "network a.example" in listed.out
+    assert ("workbench trust" in listed.err) == (code == 1)
+    if root._current is not None:
+        wait(root._current.close())

@@ -23,7 +23,7 @@ ANYTHING = {"type": "object"}
 
 
 def tool(name: str, **fields: Any) -> ToolSpec:
-    return ToolSpec(name=name, summary=name, params=ANYTHING, version="v1", source=b"", **fields)
+    return ToolSpec(name=name, summary=name, params=ANYTHING, version="v1", source=b"toolkit.context()", **fields)
 
 
 TOOLS = {name: tool(name) for name in ("read", "other")} | {"write": tool("write", effect="write")}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas as pd
 import pytest
@@ -11,8 +12,10 @@ import pytest
 import workbench
 from tests.test_workbench import SALES, bench
 from workbench.core.events import AnyEvent, Kind
+from workbench.models.base import Message
 from workbench.models.testing import TestModel
 from workbench.planners.model import ModelPlanner
+from workbench.policy.approval import Asked, Decision
 from workbench.workbench import Workbench
 
 
@@ -106,4 +109,53 @@ async def test_a_failed_first_round_is_not_looked_at(tmp_path: Path) -> None:
     with pytest.raises(workbench.ToolFailed):
         await wb.ask("x", sales=pd.DataFrame({"a": [1]}))
     assert len(model.calls) == 1
+    await wb.close()
+
+
+SEARCH = {
+    "look": True,
+    "goal": "Which region is the note about, and what did it sell?",
+    "steps": [{"id": "note", "task": "search_documents", "params": {"query": "quiet region", "folder": "notes"}}],
+}
+
+
+def chosen_from_the_search(messages: Sequence[Message]) -> Any:
+    """A model that searches, reads in the results which region is meant, queries that one, and words the answer."""
+    said = "\n".join(message.content for message in messages)
+    if "# result" not in said:
+        return SEARCH
+    if "# result 02" in said or "Not approved" in said:
+        return "Done."
+    region = next(name for name in ("North", "South", "West") if f"about {name}" in said)
+    return {"steps": [query("total", f"select sum(revenue) as total from sales where region = '{region}'", "sales")]}
+
+
+@pytest.mark.parametrize("second", ["allow", "deny"])
+async def test_a_search_chooses_the_query_and_a_denied_second_round_keeps_the_search(
+    tmp_path: Path, second: Literal["allow", "deny"]
+) -> None:
+    settings = bench(tmp_path).settings
+    notes = settings.project / "notes"
+    notes.mkdir()
+    (notes / "one.md").write_text("# The quiet region\n\nThis note is about South, the quiet region.\n", "utf-8")
+    (notes / "two.md").write_text("# Lunch\n\nOn Fridays there is soup.\n", "utf-8")
+    wb = Workbench(settings, planner=ModelPlanner(TestModel(chosen_from_the_search)))
+    asked: list[Asked] = []
+
+    async def approver(what: Asked) -> Decision:
+        asked.append(what)
+        return Decision(answer="allow" if what.round == 1 else second, by="user", reason="as written down")
+
+    run = await wb.ask("what did the quiet region sell?", sales=SALES, approver=approver)
+    assert [(one.round, [step.id for step in one.plan.steps]) for one in asked] == [(1, ["note"]), (2, ["total"])]
+    assert run.steps["note"].state == "done"
+    assert (await wb.record.show(run.id)).outcome == run.outcome
+    rounds = [event.body["round"] for event in await wb.memory.events(run.id) if event.kind == Kind.PLAN_MADE]
+    assert rounds == [1, 2]
+    if second == "allow":
+        assert run.df is not None
+        assert run.df["total"].tolist() == [20.0]
+    else:
+        assert run.steps["total"].state == "cancelled"
+        assert "South" in str(run.steps["note"].value)
     await wb.close()

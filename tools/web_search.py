@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench import toolkit
+
+if TYPE_CHECKING:
+    import requests
 
 PERMISSIONS = {"network": ["api.tavily.com"], "secrets": ["TAVILY_API_KEY"]}
 USES = ["http"]
@@ -12,7 +15,7 @@ EFFECT = "read"
 TIMEOUT = 40
 EXAMPLES = ["search the web for {query}"]
 
-NO_KEY = "Get a key at https://tavily.com and set TAVILY_API_KEY."
+AUTH = {"bearer": "TAVILY_API_KEY", "hint": "Get a key at https://tavily.com and set TAVILY_API_KEY."}
 REMEDY = {
     400: "Make the query shorter or simpler.",
     401: "Check TAVILY_API_KEY, or get a key at https://tavily.com.",
@@ -31,31 +34,70 @@ def run(query: str, max_results: int = 5) -> dict[str, Any]:
     """
     if not query.strip():
         raise toolkit.Failed("There is nothing to search for.", hint="Say what: search the web for …")
-    answer = toolkit.call(
-        "http",
-        method="POST",
-        url="https://api.tavily.com/search",
-        json={"query": query.strip(), "max_results": max(1, min(max_results, 20))},
-        auth={"bearer": "TAVILY_API_KEY", "hint": NO_KEY},
-    )
-    results = [result(item) for item in found(answer) if isinstance(item, dict) and item.get("url")]
+    found = search(query.strip(), max(1, min(max_results, 20)))
+    results = [result(item) for item in found if isinstance(item, dict) and item.get("url")]
     for item in results:
         toolkit.source(item["title"], item["url"])
     return {"results": results, "formatted": formatted(query, results)}
 
 
-def found(answer: dict[str, Any]) -> list[Any]:
-    """The results in an answer. Raises what any other answer means."""
-    status, body = answer["status"], answer.get("json")
+def search(query: str, max_results: int) -> list[Any]:
+    """The results that Tavily's own client gets. Raises what any other answer means."""
+    base = toolkit.door("api.tavily.com", AUTH)
+    import requests
+    import tavily
+    from tavily import errors
+
+    answers: list[requests.Response] = []
+    session = requests.Session()
+    session.trust_env = False
+    session.hooks["response"].append(lambda response, **_: answers.append(response))
+    # The client has no key. It is given a word in its place, or it would call itself keyless; the host puts the key in.
+    client = tavily.TavilyClient("added by the host", api_base_url=base, session=session)
+    try:
+        answer = client.search(query, max_results=max_results, timeout=TIMEOUT - 5)
+    except errors.TimeoutError:
+        raise toolkit.Try("The web search did not answer in time.") from None
+    except (
+        errors.BadRequestError,
+        errors.ForbiddenError,
+        errors.InvalidAPIKeyError,
+        errors.UsageLimitExceededError,
+        requests.HTTPError,
+        requests.JSONDecodeError,
+        AttributeError,  # the client trips over JSON of another shape,
+        TypeError,  # and over a status that is neither success nor error
+    ):
+        raise meaning(answers[-1]) from None
+    except requests.RequestException as error:
+        raise toolkit.Try(f"The web search broke off ({type(error).__name__}).") from None
+    # The client puts an empty list where an answer has none, also where it is not Tavily that answers.
+    if not isinstance(answer["results"], list) or "results" not in content(answers[-1]):
+        raise meaning(answers[-1])
+    return answer["results"]
+
+
+def meaning(answer: requests.Response) -> toolkit.Failed | toolkit.Try:
+    """What an answer without results means for the user."""
+    status, body, after = answer.status_code, content(answer), answer.headers.get("Retry-After", "")
+    wait = float(after) if after.isdecimal() else None
+    if "x-workbench-error" in answer.headers and isinstance(body, dict):  # it never reached Tavily
+        message, hint = str(body["error"]["message"]), str(body["error"]["hint"])
+        return toolkit.Try(message, wait, hint) if status == 503 else toolkit.Failed(message, hint)
     if status == 429 or status >= 500:
-        raise toolkit.Try(f"The web search answered {status}{said(body)}.", after=answer.get("retry_after"))
+        return toolkit.Try(f"The web search answered {status}{said(body)}.", after=wait)
     if status in REMEDY:
-        raise toolkit.Failed(f"The web search answered {status}{said(body)}.", hint=REMEDY[status])
-    results = body.get("results") if isinstance(body, dict) else None
-    if status != 200 or not isinstance(results, list):
-        what = f"{status}{said(body)}" if status != 200 else "without a list of results"
-        raise toolkit.Failed(f"The web search answered {what}.", hint="Does TAVILY_BASE_URL lead to Tavily's API?")
-    return results
+        return toolkit.Failed(f"The web search answered {status}{said(body)}.", hint=REMEDY[status])
+    what = f"{status}{said(body)}" if status != 200 else "without a list of results"
+    return toolkit.Failed(f"The web search answered {what}.", hint="Does TAVILY_BASE_URL lead to Tavily's API?")
+
+
+def content(answer: requests.Response) -> Any:
+    """An answer's JSON, None when it is none."""
+    try:
+        return answer.json()
+    except ValueError:
+        return None
 
 
 def said(body: Any) -> str:

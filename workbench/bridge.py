@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import CancelledError, Future
@@ -45,12 +46,29 @@ class Errands:
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._busy: int | None = None
+        """The thread that makes a call now and can be interrupted, None when there is none."""
+        self._given_up = False
 
     async def run(self, errand: Callable[[], T]) -> T:
-        """The result of a call that the waiting thread makes. Raises what the call raises."""
+        """The result of a call that the waiting thread makes. Raises what the call raises.
+
+        When the work no longer waits for it (a question that took too long), a call that is being made is interrupted.
+        """
         done: Future[T] = Future()
         self._queue.put((errand, done))
-        return await asyncio.wrap_future(done)
+        try:
+            return await asyncio.wrap_future(done)
+        except asyncio.CancelledError:
+            self._interrupt(done)
+            raise
+
+    def _interrupt(self, done: Future[Any]) -> None:
+        with self._lock:
+            if self._busy is not None and not done.done() and hasattr(signal, "pthread_kill"):
+                self._given_up = True
+                signal.pthread_kill(self._busy, signal.SIGINT)
 
     async def input(self, question: str) -> str:
         """The line that the user types, asked for in the waiting thread."""
@@ -59,14 +77,35 @@ class Errands:
     def serve(self, ended: Future[T]) -> T:
         """Make the calls until the work has ended; give its result."""
         ended.add_done_callback(lambda _: self._queue.put(None))
-        while (item := self._queue.get()) is not None:
-            errand, done = item
-            if done.set_running_or_notify_cancel():
-                try:
-                    done.set_result(errand())
-                except Exception as error:  # noqa: BLE001 - the work asked for the call, so it hears what became of it
-                    done.set_exception(error)
-        return ended.result()
+        while True:
+            try:
+                if (item := self._queue.get()) is None:
+                    return ended.result()
+                errand, done = item
+                if done.set_running_or_notify_cancel():
+                    self._make(errand, done)
+            except KeyboardInterrupt:
+                with self._lock:
+                    ours, self._given_up, self._busy = self._given_up, False, None
+                if not ours:
+                    raise
+
+    def _make(self, errand: Callable[[], T], done: Future[T]) -> None:
+        with self._lock:
+            # Only the main thread hears of a signal.
+            self._busy = threading.get_ident() if threading.current_thread() is threading.main_thread() else None
+        try:
+            result = errand()
+        except Exception as error:  # noqa: BLE001 - the work asked for the call, so it hears what became of it
+            self._idle()
+            done.set_exception(error)
+        else:
+            self._idle()
+            done.set_result(result)
+
+    def _idle(self) -> None:
+        with self._lock:
+            self._busy = None
 
 
 def wait(work: Coroutine[Any, Any, T], *, patience: float = 5.0, errands: Errands | None = None) -> T:

@@ -1,20 +1,25 @@
 """The layers around one tool call. Each is a few lines that take a `Call` and give a `Call`.
 
-    audited(limited(sandboxed(...)))
+    granted(approved(budgeted(audited(limited(cleaned(sandboxed(...)))))))
 
-The outermost hears of everything, so that also a call which a limit refused leaves its audit record.
+`audited` hears of everything that is tried, so that also a call which a limit refused leaves its audit record.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from workbench.core.errors import BudgetExceeded, Denied
+from workbench.core.errors import BudgetExceeded, Denied, Unavailable, WorkbenchError
 from workbench.core.events import Event, Kind
 from workbench.core.tools import Status, ToolCall, ToolResult
+from workbench.core.usage import Use
+from workbench.policy.budgets import A_CALL, Budgets
+from workbench.policy.gate import Gate
 from workbench.sandbox.base import Sandbox, Service
 from workbench.sandbox.doors import Doors
 
@@ -40,17 +45,90 @@ def sandboxed(
     return call
 
 
+def granted(call: Call, grant: Callable[[ToolCall], ToolCall]) -> Call:
+    """Calls with what the user's settings let this call open, such as the file of a named database."""
+
+    async def granted_call(what: ToolCall) -> ToolResult:
+        return await call(grant(what))
+
+    return granted_call
+
+
 def limited(call: Call, admit: Callable[[], None]) -> Call:
-    """Calls only as often as the user may; `admit` raises BudgetExceeded or Denied."""
+    """Calls only as often as the user may; `admit` raises BudgetExceeded."""
 
     async def limited_call(what: ToolCall) -> ToolResult:
         try:
             admit()
-        except (BudgetExceeded, Denied) as error:
-            return ToolResult(status="denied", error=error.message, hint=error.hint)
+        except BudgetExceeded as error:
+            return _not_called(error)
         return await call(what)
 
     return limited_call
+
+
+def approved(call: Call, gate: Gate, tell: Tell) -> Call:
+    """Calls only what policy, or a person that it asks, allows; the result knows what the tool has reached.
+
+    Outside of what counts seconds, for a person may take their time; a call that is not allowed leaves an audit record
+    too.
+    """
+
+    async def approved_call(what: ToolCall) -> ToolResult:
+        denied = await gate.admit(what)
+        if denied is None:
+            return gate.leave(what, await call(what))
+        no = _not_called(denied)
+
+        async def refused(what: ToolCall) -> ToolResult:
+            return no
+
+        return await audited(refused, tell)(what)
+
+    return approved_call
+
+
+def cleaned(call: Call, clean: Callable[[ToolResult], ToolResult]) -> Call:
+    """Nothing of a result is used before `clean` has taken out of it what must not leave the worker."""
+
+    async def cleaned_call(what: ToolCall) -> ToolResult:
+        return await asyncio.to_thread(clean, await call(what))
+
+    return cleaned_call
+
+
+def budgeted(call: Call, budgets: Budgets, tell: Tell, artifacts: Path) -> Call:
+    """Calls only within the user's budget: set aside before, counted after. Pictures beyond it are removed again, and
+    the call has failed: how many there will be nobody knows before."""
+
+    def told(kind: Kind, body: Mapping[str, Any], *, step: str | None = None) -> Event:
+        return tell(kind, body, step or "")
+
+    async def budgeted_call(what: ToolCall) -> ToolResult:
+        if not budgets.limits:
+            return await call(what)
+        started = time.monotonic()
+        try:
+            held = await budgets.reserve(A_CALL, told, what.step)
+        except (BudgetExceeded, Unavailable) as error:
+            return _not_called(error)
+        try:
+            result = await call(what)
+        finally:
+            held.settle(Use(calls=1, seconds=round(time.monotonic() - started, 6)))
+        images = [artifact for artifact in result.artifacts if artifact.is_image]
+        if not images:
+            return result
+        try:
+            pictures = await budgets.reserve(Use(images=len(images)), told, what.step)
+        except (BudgetExceeded, Unavailable) as error:
+            for artifact in images:
+                (artifacts / artifact.path).unlink(missing_ok=True)
+            return replace(_not_called(error), isolation=result.isolation)
+        pictures.settle(Use(images=len(images)))
+        return result
+
+    return budgeted_call
 
 
 def audited(call: Call, tell: Tell) -> Call:
@@ -80,3 +158,11 @@ def audited(call: Call, tell: Tell) -> Call:
             )
 
     return audited_call
+
+
+def _not_called(error: WorkbenchError) -> ToolResult:
+    """What a call gives that was not made."""
+    status: Status = "failed"
+    if isinstance(error, BudgetExceeded | Denied):
+        status = "exceeded" if isinstance(error, BudgetExceeded) else "denied"
+    return ToolResult(status=status, error=error.message, hint=error.hint)

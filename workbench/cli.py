@@ -13,11 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from workbench.core.errors import Cancelled, Refused, WorkbenchError
+from workbench.core.errors import Cancelled, Denied, Refused, WorkbenchError
 
 if TYPE_CHECKING:
     from workbench.run import Run
 
+_YES = ("y", "yes")
 NOTEBOOK = "notebooks/01_first_request.ipynb"
 
 
@@ -73,7 +74,10 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--data", action="append", default=[], metavar="NAME=FILE", help="offer a table; may be repeated")
     ask.add_argument("--plan", action="store_true", help="show the plan, run nothing")
     ask.add_argument("--ask", action="store_true", help="show the steps and ask before they run")
-    ask.add_argument("--yes", action="store_true", help="approve without asking, where --ask has nobody to ask")
+    said = ask.add_mutually_exclusive_group()
+    said.add_argument("--yes", action="store_true", help="approve the steps of --ask and what policy asks about")
+    said.add_argument("--deny", action="store_true", help="answer no without asking, to the same")
+    ask.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="how long a question waits before it means no")
     ask.add_argument("--model", help="model to plan and answer with")
     ask.add_argument("--json", action="store_true", help="print the run as JSON")
     ask.set_defaults(act=_ask)
@@ -91,12 +95,26 @@ def _parser() -> argparse.ArgumentParser:
         ("embed", _embed, "put in a model that lets recall compare meanings"),
         ("doctor", _doctor, "check this installation"),
         ("trust", _trust, "trust a tool file of a project"),
+        ("audit", _audit, "check that the audit trail is whole"),
+        ("secret", _secret, "keep a key in the system's keyring"),
         ("demo", _demo, "run the first notebook headless"),
         ("lab", _lab, "open the first notebook in JupyterLab"),
     ):
         verb = verbs.add_parser(name, help=text)
         verb.set_defaults(act=act)
-        if name in ("tools", "models", "runs", "show", "sql", "doctor", "recall", "remember", "forget", "memory"):
+        if name in (
+            "tools",
+            "models",
+            "runs",
+            "show",
+            "sql",
+            "doctor",
+            "audit",
+            "recall",
+            "remember",
+            "forget",
+            "memory",
+        ):
             verb.add_argument("--json", action="store_true", help="print JSON")
         if name == "doctor":
             verb.add_argument("--sandbox", action="store_true", help="check the isolation of tools only")
@@ -123,9 +141,23 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name == "trust":
             verb.add_argument("path", type=Path, help="the tool file")
+            verb.add_argument("--yes", action="store_true", help="trust it without asking")
+        if name == "audit":
+            verb.add_argument("what", choices=("verify", "head"), help="verify the trail, or print its head to note it")
+            verb.add_argument("--head", default="", help="a head noted earlier, which must be in the trail")
+        if name == "secret":
+            verb.add_argument("what", choices=("set", "list", "forget"), help="keep, list or remove")
+            verb.add_argument("name", nargs="?", default="", help="the secret's name, such as TAVILY_API_KEY")
         if name == "demo":
             verb.add_argument("--out", type=Path, default=Path("out"), help="folder for the HTML (out)")
     return parser
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1_000_000:
+        raise ValueError
+    return seconds
 
 
 def _ask(options: argparse.Namespace) -> int:
@@ -151,7 +183,8 @@ def _ask(options: argparse.Namespace) -> int:
         named=tuple(frames),
         plan_only=options.plan,
         model=options.model,
-        approver=chosen(ask=options.ask, yes=options.yes, line=line, show=plan_text),
+        approver=chosen(yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=plan_text),
+        rounds=options.ask,
     )
     try:
         run = wait(work, errands=errands)
@@ -190,18 +223,21 @@ def _as_json(run: Run) -> dict[str, Any]:
 
 
 def _tools(options: argparse.Namespace) -> None:
+    from workbench.registry.grants import asks_for, may
+    from workbench.registry.trust import Trust
     from workbench.workbench import current
 
-    found = current().found()
+    found, settings = current().found(), current().settings
     rows: list[tuple[str, ...]]
-    rows = [(name, spec.origin, spec.effect, spec.summary) for name, spec in sorted(found.tools.items())]
-    rows += [(name, "not trusted", spec.effect, spec.summary) for name, spec in sorted(found.untrusted.items())]
-    _table(("tool", "from", "effect", "what it does"), rows, options.json)
+    rows = [(name, spec.origin, spec.effect, may(spec), spec.summary) for name, spec in sorted(found.tools.items())]
+    waiting = sorted(found.untrusted.items())
+    rows += [(name, "not trusted", spec.effect, may(spec), spec.summary) for name, spec in waiting]
+    _table(("tool", "from", "effect", "may", "what it does"), rows, options.json)
     for line in (*found.problems, *found.shadowed):
         print(line, file=sys.stderr)
-    if found.untrusted:
-        path = next(iter(found.untrusted.values())).path
-        print(f"Read a file before you trust it: workbench trust {path}", file=sys.stderr)
+    trust = Trust(settings.config, settings.project)
+    for name, spec in waiting:
+        print(f"{name}: {asks_for(spec, trust)} Read it, then: workbench trust {spec.path}", file=sys.stderr)
 
 
 def _models(options: argparse.Namespace) -> int:
@@ -295,6 +331,7 @@ def _doctor(options: argparse.Namespace) -> int:
 
 
 def _trust(options: argparse.Namespace) -> None:
+    from workbench.registry.grants import asks_for
     from workbench.registry.spec import describe
     from workbench.registry.trust import Trust
     from workbench.workbench import current
@@ -307,18 +344,48 @@ def _trust(options: argparse.Namespace) -> None:
     if spec is None:
         raise Refused(f"{options.path} is not a tool.", hint="A tool has PERMISSIONS and a function run.")
     settings = current().settings
-    Trust(settings.config, settings.project).trust(spec)
-    print(f"Trusted {spec.name} as it is now ({spec.version[:12]}): {_permissions(spec)}. A change asks again.")
+    trust = Trust(settings.config, settings.project)
+    print(f"{spec.name} ({spec.version[:12]}): {spec.summary}\n{asks_for(spec, trust)}")
+    if not options.yes and sys.stdin.isatty() and input("Trust it as it is now? [y/N] ").strip().lower() not in _YES:
+        raise Denied(f"{spec.name} is not trusted.")
+    trust.trust(spec)
+    print(f"Trusted {spec.name} as it is now. A change asks again.")
 
 
-def _permissions(spec: Any) -> str:
-    parts = [
-        f"network {', '.join(spec.permissions.network)}" if spec.permissions.network else "no network",
-        f"secrets {', '.join(spec.permissions.secrets)}" if spec.permissions.secrets else "no secrets",
-        f"may call {', '.join(spec.uses)}" if spec.uses else "calls nothing of the host",
-        f"effect {spec.effect}",
-    ]
-    return "; ".join(parts)
+def _audit(options: argparse.Namespace) -> int:
+    from workbench.telemetry.verify import verify
+    from workbench.workbench import current
+
+    trail = current().trail
+    if options.what == "head":
+        anchor = trail.head()
+        print(anchor.head if anchor is not None else "Nothing was recorded yet.")
+        return 0
+    verdict = verify(trail, options.head)
+    if options.json:
+        print(json.dumps(asdict(verdict), indent=2))
+    else:
+        print(str(verdict))
+    return 0 if verdict.ok else 1
+
+
+def _secret(options: argparse.Namespace) -> None:
+    from getpass import getpass
+
+    from workbench.configuration import load_settings
+    from workbench.policy.keychain import Keychain
+
+    keychain = Keychain(load_settings().config)
+    if options.what == "list":
+        print("\n".join(keychain.names()) or "The keyring holds no secret of ours.")
+    elif options.what == "forget":
+        keychain.forget(options.name)
+        print(f"Removed {options.name} from the keyring.")
+    else:
+        keychain.check(options.name)
+        line = getpass(f"{options.name}: ") if sys.stdin.isatty() else sys.stdin.readline()
+        keychain.keep(options.name, line)
+        print(f"Kept {options.name} in the keyring. A variable of that name still comes first.")
 
 
 def _demo(options: argparse.Namespace) -> int:

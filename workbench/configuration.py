@@ -1,23 +1,26 @@
 """Loads the settings, once, at the edge: nothing else in the workbench reads the environment.
 
 What wins, first to last: arguments, environment, the user's own `config.toml`, the project's `workbench.toml`. The last
-is committed with a project that may have come from anywhere, so it may only lower limits: a cloned repository never
-chooses an endpoint, a key or a folder.
+is committed with a project that may have come from anywhere, so it may only lower limits, ask and deny: a cloned
+repository never chooses an endpoint, a key or a folder, and never allows anything.
 """
 
 from __future__ import annotations
 
 import getpass
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from workbench.core.errors import Unavailable
 from workbench.core.settings import Settings
+from workbench.policy.keychain import Keychain
+from workbench.policy.secrets import Secrets
 
 _OTHER_NAMES = {
     "base_url": "OPENAI_BASE_URL",
@@ -25,7 +28,10 @@ _OTHER_NAMES = {
     "tavily_api_key": "TAVILY_API_KEY",
     "tavily_base_url": "TAVILY_BASE_URL",
 }
-_LIMITS = frozenset({"parallel", "rounds", "requests_per_minute", "calls_per_minute", "model_timeout", "model_retries"})
+_BUDGETS = frozenset(name for name in Settings.model_fields if name.endswith(("_per_day", "_per_month")))
+_LIMITS = _BUDGETS | {"parallel", "rounds", "requests_per_minute", "calls_per_minute", "model_timeout", "model_retries"}
+_VARIABLES = tuple(name for name in Settings.model_fields if name not in ("connections", "policy"))
+_CONNECTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _MARKS = (".workbench", ".git", "pyproject.toml")
 
 
@@ -44,12 +50,38 @@ def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = No
         "user": env.get("WORKBENCH_USER") or _login(),
     }
     values |= _read(config / "config.toml", allowed=frozenset(Settings.model_fields) - {"config", "project"})
-    values |= {name: env[key] for name in Settings.model_fields if env.get(key := _variable(name))}
+    values["connections"] = _connections(values.get("connections", {}), env)
+    values |= {name: env[key] for name in _VARIABLES if env.get(key := _variable(name))}
     values |= {name: value for name, value in arguments.items() if value is not None}
+    keychain = Keychain(config)
+    for name in ("api_key", "tavily_api_key"):
+        if name not in values and (kept := keychain.get(_variable(name))) is not None:
+            values[name] = kept
     settings = _settings(values)
-    narrower = _settings(values | _read(project / "workbench.toml", allowed=_LIMITS))
-    lowered = {name: min(getattr(settings, name), getattr(narrower, name)) for name in _LIMITS}
+    committed = _read(project / "workbench.toml", allowed=_LIMITS | {"policy"})
+    if isinstance(committed.get("policy"), dict) and committed["policy"].get("allow"):
+        raise Unavailable("workbench.toml may not set policy.allow.", hint="Put it into your own config.toml.")
+    narrower = _settings(values | committed)
+    lowered: dict[str, Any] = {name: _lower(getattr(settings, name), getattr(narrower, name)) for name in _LIMITS}
+    if "policy" in committed:
+        lowered["policy"] = settings.policy.narrowed(narrower.policy)
     return settings.model_copy(update=lowered | {"home": settings.home.absolute()})
+
+
+def load_secrets(settings: Settings, env: Mapping[str, str] | None = None) -> Secrets:
+    """The secrets of this user: those of the settings, and any other by its name from the environment, else from the
+    keyring, where `workbench secret set` has put it. No file of a project has a say in where a secret comes from."""
+    env = os.environ if env is None else env
+    known = {"OPENAI_API_KEY": settings.api_key, "TAVILY_API_KEY": settings.tavily_api_key}
+    known["WORKBENCH_EMBED_API_KEY"] = settings.embed_api_key
+
+    def look(name: str) -> SecretStr | None:
+        value = env.get(name) or Keychain(settings.config).get(name)
+        return SecretStr(value) if value else None
+
+    secrets = Secrets({name: secret for name, secret in known.items() if secret is not None}, look)
+    secrets.read(sorted({there.secret for there in settings.connections.values() if there.secret}))
+    return secrets
 
 
 def project_root(folder: Path) -> Path:
@@ -59,6 +91,11 @@ def project_root(folder: Path) -> Path:
         if any((candidate / mark).exists() for mark in _MARKS):
             return candidate
     return folder
+
+
+def _lower(one: float | None, other: float | None) -> float | None:
+    """The lower of two limits; None is no limit."""
+    return min((limit for limit in (one, other) if limit is not None), default=None)
 
 
 def _variable(name: str) -> str:
@@ -94,6 +131,21 @@ def _read(path: Path, *, allowed: frozenset[str]) -> dict[str, Any]:
     return values
 
 
+def _connections(declared: Any, env: Mapping[str, str]) -> Any:
+    """The connections with `~` in their paths written out, as this user's home."""
+    if not isinstance(declared, dict):
+        return declared
+    for name, facts in declared.items():
+        if not _CONNECTION.fullmatch(name):
+            raise Unavailable(
+                f"config.toml: {name!r} is no name for a connection.", hint="Use letters, digits, - and underscores."
+            )
+        for key in ("path", "ca"):
+            if isinstance(facts, dict) and str(facts.get(key, "")).startswith("~/") and env.get("HOME"):
+                facts[key] = f"{env['HOME']}{facts[key][1:]}"
+    return declared
+
+
 def _settings(values: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(values)
@@ -101,5 +153,6 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         raise Unavailable(
-            f"The setting {name} is not valid: {first['msg']}.", hint=f"See {_variable(name)}."
+            f"The setting {name} is not valid: {first['msg']}.",
+            hint="See config.toml." if name.startswith("connections") else f"See {_variable(name)}.",
         ) from error

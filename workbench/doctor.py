@@ -41,7 +41,7 @@ def insufficient(workbench: Workbench, least: str) -> bool:
 
 
 async def examine_sandbox(workbench: Workbench) -> list[Check]:
-    """The level in force, why it is not a higher one, what the self-test tried, and the conformance suite."""
+    """The level in force, why it is not a higher one, and what the self-test tried."""
     checks = []
     try:
         await workbench.sandbox.prepare()
@@ -51,7 +51,7 @@ async def examine_sandbox(workbench: Workbench) -> list[Check]:
     finally:
         probed = getattr(workbench.sandbox, "probed", ())
         checks += [Check(f"tried: {probe.name}", probe.held, probe.detail or "held") for probe in probed]
-    return checks + await _workers(workbench)
+    return checks
 
 
 async def examine(workbench: Workbench) -> list[Check]:

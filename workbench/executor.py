@@ -10,6 +10,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from workbench.calls import Call
@@ -18,9 +19,16 @@ from workbench.core.artifacts import Artifact, to_json
 from workbench.core.events import Event, Kind, Stream
 from workbench.core.plan import Plan, Retry, Step
 from workbench.core.progress import Progress, State
+from workbench.core.provenance import Lineage
+from workbench.core.provenance import to_json as sources_json
 from workbench.core.tools import ToolCall, ToolResult, ToolSpec, digest
 
-_WORD = {"transient": "TransientError", "denied": "Denied", "cancelled": "Cancelled"}
+_WORD = {
+    "transient": "TransientError",
+    "denied": "Denied",
+    "exceeded": "BudgetExceeded",
+    "cancelled": "Cancelled",
+}
 
 
 class Executor:
@@ -53,15 +61,18 @@ class Executor:
         variables: Mapping[str, Artifact],
         stream: Stream,
         earlier: Mapping[str, tuple[str, Any]] | None = None,
+        lineage: Lineage | None = None,
     ) -> None:
         """Return when every step has ended; how each ended is in the stream.
 
-        `earlier`: id → tool and value of the steps of earlier rounds. Raises CancelledError after the calls of a
+        `earlier`: id → tool and value of the steps of earlier rounds; `lineage`: the sources of those and of the plan,
+        to which each step's are added. Raises CancelledError after the calls of a
         cancelled run are gone and its open steps are told as cancelled.
         """
         progress = Progress(plan.needs())
         results = dict(earlier or {})
         running: dict[asyncio.Task[None], str] = {}
+        lineage = lineage or Lineage()
 
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
             event = stream.tell(kind, body, step=step)
@@ -72,8 +83,20 @@ class Executor:
             while not progress.finished:
                 for name in progress.ready()[: self._parallel - len(running)]:
                     step = plan.step(name)
-                    tell(Kind.STEP_INTENT, _intent(step, tools[step.task]), name)
-                    work = self._step(plan, step, tools[step.task], results, variables, tell, stream.run)
+                    tool = tools[step.task]
+                    seen = list(results) if plan.sequential and tool.reads_context else []
+                    made_of = lineage.sources(step.params, seen)
+                    tell(Kind.STEP_INTENT, _intent(step, tool) | {"sources": sources_json(made_of)}, name)
+                    call = ToolCall(
+                        run=stream.run,
+                        step=step.id,
+                        tool=tool,
+                        params=step.params,
+                        timeout=step.timeout or tool.timeout,
+                        context=tuple((name, *results[name]) for name in seen),
+                        sources=made_of,
+                    )
+                    work = self._step(call, step.retry, results, variables, lineage, tell)
                     running[asyncio.create_task(work, name=f"{stream.run}/{name}")] = name
                 done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
                 for task in done:
@@ -94,23 +117,27 @@ class Executor:
 
     async def _step(
         self,
-        plan: Plan,
-        step: Step,
-        tool: ToolSpec,
+        call: ToolCall,
+        retry: Retry,
         results: dict[str, tuple[str, Any]],
         variables: Mapping[str, Artifact],
+        lineage: Lineage,
         tell: Callable[[Kind, Mapping[str, Any], str], Event],
-        run: str,
     ) -> None:
+        """Run one step; the parameters of `call` are still references."""
         started = time.monotonic()
+        tool, name = call.tool, call.step
+        lineage.record(name, call.sources, frozenset())
 
         def failed(kind: str, message: str, hint: str = "", text: str = "") -> None:
             error = {"kind": kind, "message": message, "hint": hint}
-            tell(Kind.STEP_FAILED, {"error": error, "text": text, "seconds": _since(started)}, step.id)
+            body = {"error": error, "text": text, "seconds": _since(started)}
+            tell(Kind.STEP_FAILED, body | {"provenance": sources_json(lineage.steps[name])}, name)
 
         try:
-            values = {name: value for name, (_, value) in results.items()}
-            params = refs.resolve(step.params, values, variables)
+            values = {step: value for step, (_, value) in results.items()}
+            arguments = lineage.arguments(call.params, values, variables)
+            params = refs.resolve(call.params, values, variables)
         except LookupError as error:
             return failed("ToolFailed", str(error))
         problems = list(schema.check(params, tool.params, resolved=True))
@@ -118,32 +145,25 @@ class Executor:
             return failed("ToolFailed", "; ".join(problems[:3]))
         if tool.effect == "write":
             await self._durable()
-        context = tuple((name, task, value) for name, (task, value) in results.items())
-        call = ToolCall(
-            run=run,
-            step=step.id,
-            tool=tool,
-            params=params,
-            timeout=step.timeout or tool.timeout,
-            context=context if plan.sequential else (),
-        )
         try:
-            result = await self._tries(call, step.retry, tell)
+            result = await self._tries(replace(call, params=params, arguments=arguments), retry, tell)
         except Exception as error:  # noqa: BLE001 - our bug: logged whole, and it costs one step
             self._on_bug(error)
             return failed("InternalError", f"{type(error).__name__}: {error}", "The log has the whole traceback.")
+        provenance = lineage.record(name, call.sources, result.reached)
         if result.status != "ok":
             return failed(_WORD.get(result.status, "ToolFailed"), result.error, result.hint, result.text)
         for artifact in result.artifacts:
-            tell(Kind.ARTIFACT_MADE, to_json(artifact)["$artifact"], step.id)
-        results[step.id] = (step.task, result.value)
+            tell(Kind.ARTIFACT_MADE, to_json(artifact)["$artifact"], name)
+        results[name] = (tool.name, result.value)
         body = {
             "value": to_json(result.value),
             "text": result.text,
             "seconds": _since(started),
             "sources": list(result.sources),
+            "provenance": sources_json(provenance),
         }
-        tell(Kind.STEP_DONE, body, step.id)
+        tell(Kind.STEP_DONE, body, name)
         return None
 
     async def _tries(
@@ -153,15 +173,7 @@ class Executor:
         most = 1 if call.tool.effect == "write" else retry.max + 1
         number = 1
         while True:
-            attempt = ToolCall(
-                run=call.run,
-                step=call.step,
-                tool=call.tool,
-                params=call.params,
-                timeout=call.timeout,
-                attempt=number,
-                context=call.context,
-            )
+            attempt = replace(call, attempt=number)
             tell(Kind.STEP_STARTED, {"try": number}, call.step)
             result = await self._call(attempt)
             if result.status != "transient" or number >= most:

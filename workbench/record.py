@@ -46,14 +46,15 @@ class Record:
         from workbench.sandbox.frames import read_frame
 
         with scratch(self._settings.home) as folder:
-            await self._memory.snapshot(folder / "memory.duckdb")
+            copy = folder / "memory.duckdb"
+            await self._memory.snapshot(copy)
             call = ToolCall(
                 run="sql",
                 step="sql",
                 tool=_query_tool(),
-                params={"sql": query, "database": str(folder / "memory.duckdb")},
+                params={"sql": query, "database": str(copy)},
                 timeout=60.0,
-                reads=(str(folder / "memory.duckdb"),),
+                reads=(str(copy),),
             )
             result = await self._sandbox.run(call, {}, folder)
             if result.status != "ok":

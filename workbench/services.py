@@ -1,53 +1,153 @@
-"""The host functions that a tool may call: the project's memory, and the one way out to the network."""
+"""The host functions that a tool may call, and the one place that each of them passes.
+
+    worker ──name, params──▶ guard (policy) ──▶ the function ──▶ metered and recorded ──▶ memory, model, network
+
+What leaves this machine (`http`, `model.complete`, and what a library sends through a door) is told as `service.called`
+and kept, so that it can be replayed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
-from workbench.calls import Tell
+from workbench.core.connections import Connection
+from workbench.core.errors import Denied
+from workbench.core.events import Kind, Stream
 from workbench.core.request import Scope
-from workbench.core.tools import ToolCall
+from workbench.core.tools import ToolCall, digest
 from workbench.memory.remember import Note, Remembering
+from workbench.models.base import Model
+from workbench.models.service import complete_service
+from workbench.policy.connections import connection_services
 from workbench.policy.egress import http_service
+from workbench.policy.outgoing import WayOut, key_finder
+from workbench.policy.proxy import door_service
+from workbench.policy.recording import Received, Recorded, Recorder, counted, pack
+from workbench.policy.secrets import redactor
 from workbench.sandbox.base import Service
 from workbench.sandbox.doors import Doors
 
+Guard = Callable[[str, Service, ToolCall], Service]
+"""Puts the policy around a host function: it sees the name and the parameters, and raises Denied to say no. What a
+library sends through a door comes as `http`, with the parameters of that function."""
 
-def host_services(
-    memory: Remembering, scope: Scope, secrets: Mapping[str, SecretStr], bases: Mapping[str, str], tell: Tell
-) -> Callable[[ToolCall, Doors], Mapping[str, Service]]:
-    """For each call the host functions by name; the sandbox holds the tool to those that its USES declare.
 
-    `secrets` and `bases` as in `policy.egress`; `tell` reports events of the run.
+def unguarded(name: str, service: Service, call: ToolCall) -> Service:
+    """The host function as it is: a tool may do what its file declares."""
+    return service
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What host functions work with.
+
+    `secrets`: all that the host has, by name. `bases`: a host → the URL where the user has it served. `model` is None
+    when none is connected. `artifacts`: folder of the runs' files. `connections`: databases by name. With `recorded`
+    nothing leaves the machine: answers are those of an earlier run.
     """
 
+    memory: Remembering
+    scope: Scope
+    secrets: Mapping[str, SecretStr]
+    bases: Mapping[str, str]
+    model: Model | None
+    artifacts: Path
+    guard: Guard = unguarded
+    connections: Mapping[str, Connection] = field(default_factory=dict)
+    recorded: Recorded | None = None
+
+
+def host_services(means: Means, stream: Stream) -> Callable[[ToolCall, Doors], Mapping[str, Service]]:
+    """For each call of the run the host functions by name; the sandbox holds a tool to those that its USES declare."""
+    counts = counted(stream.events)
+
     def services(call: ToolCall, doors: Doors) -> Mapping[str, Service]:
-        async def write(params: Mapping[str, Any]) -> Any:
-            note = Note(
-                text=str(params["text"]),
-                kind=str(params.get("kind", "fact")),
-                scope=scope,
-                source=f"{call.run}/{call.step}",
-                by="tool",
-            )
-            kept = await memory.remember(note, lambda kind, body: tell(kind, body, call.step), run=call.run)
-            return {
-                "id": kept.id,
-                "text": kept.text,
-                "became": kept.became,
-                "closed": [hit.text for hit in kept.closed],
-            }
+        clean = redactor(means.secrets.values())  # there may be more of them than at the last call
 
-        async def recall(params: Mapping[str, Any]) -> Any:
-            limit = int(params.get("limit", 5))
-            hits = await memory.recall(str(params["question"]), scope, limit, run=call.run)
-            return [asdict(hit) for hit in hits]
+        def tell(kind: Kind, body: Mapping[str, Any]) -> None:
+            stream.tell(kind, body, step=call.step)
 
-        http = http_service(call.tool.permissions, secrets, bases)
-        return {"memory.write": write, "memory.recall": recall, "http": http}
+        def exchanged(body: Mapping[str, Any]) -> None:
+            tell(Kind.SERVICE_CALLED, body)
+
+        recorder = Recorder(exchanged, means.artifacts, call.run, counts, recorded=means.recorded, clean=clean)
+        way = WayOut(call.tool.permissions, means.secrets, means.bases, recorder)
+        send = means.guard("http", way.send, call)
+        model = complete_service(means.model, f"tool {call.tool.name}", tell)
+        inner: dict[str, Service] = {
+            "memory.write": _write(means, call, tell),
+            "memory.recall": _recall(means, call),
+            "model.complete": _recorded(model, means, recorder, clean),
+            "http.door": door_service(send, way, doors),
+            **connection_services(means.connections, means.secrets, call, doors, exchanged),
+        }
+        guarded = {name: means.guard(name, service, call) for name, service in inner.items()}
+        return {**guarded, "http": http_service(send)}
 
     return services
+
+
+def _write(means: Means, call: ToolCall, tell: Callable[[Kind, Mapping[str, Any]], None]) -> Service:
+    async def write(params: Mapping[str, Any]) -> Any:
+        note = Note(
+            text=str(params["text"]),
+            kind=str(params.get("kind", "fact")),
+            scope=means.scope,
+            source=f"{call.run}/{call.step}",
+            by="tool",
+        )
+        kept = await means.memory.remember(note, tell, run=call.run)
+        closed = [hit.text for hit in kept.closed]
+        return {"id": kept.id, "text": kept.text, "became": kept.became, "closed": closed}
+
+    return write
+
+
+def _recall(means: Means, call: ToolCall) -> Service:
+    async def recall(params: Mapping[str, Any]) -> Any:
+        limit = int(params.get("limit", 5))
+        hits = await means.memory.recall(str(params["question"]), means.scope, limit, run=call.run)
+        return [asdict(hit) for hit in hits]
+
+    return recall
+
+
+def _recorded(complete: Service, means: Means, recorder: Recorder, clean: Callable[[str], str]) -> Service:
+    """`model.complete` with its exchange told and kept. The model's name is not part of the request: which model a
+    user has connected is the run's business."""
+
+    holds_key = key_finder(means.secrets.values())
+
+    async def recorded(params: Mapping[str, Any]) -> Any:
+        sent = pack(dict(params))
+        async with recorder.exchange(
+            service="model.complete",
+            host=means.model.endpoint if means.model is not None else "",
+            method="",
+            request_sha256=digest({"service": "model.complete", "params": params}),
+            bytes_out=len(sent),
+        ) as exchange:
+            if holds_key(sent.decode()):
+                raise Denied("The prompt holds the value of a secret and was not sent.", hint="Leave it out.")
+            received = await exchange.recalled()
+            if received is None:
+                value = _cleaned(await complete(params), clean)
+                received = Received(value=value, bytes_in=len(pack(value)))
+            await exchange.keep(received)
+        return received.value
+
+    return recorded
+
+
+def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
+    """The JSON value with secrets taken out of every text in it."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, Mapping):
+        return {clean(str(key)): _cleaned(item, clean) for key, item in value.items()}
+    return [_cleaned(item, clean) for item in value] if isinstance(value, list) else value

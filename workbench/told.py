@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from workbench.core.errors import Cancelled, ToolFailed, WorkbenchError
+from workbench.core.errors import BudgetExceeded, Cancelled, Denied, ToolFailed, WorkbenchError
 from workbench.core.events import Stream
 from workbench.core.outcome import Outcome, fold
 from workbench.core.progress import State
@@ -32,14 +32,16 @@ def made(planned: Planned, number: int, notes: Sequence[str], last: bool) -> dic
 
 
 def failure(outcome: Outcome) -> WorkbenchError | None:
-    """The first failed step as an error, None when every step is done."""
+    """The first failed step as an error, None when every step is done. One that was not allowed is `Denied`, one that
+    went over a budget `BudgetExceeded`."""
     lost = [step for step in outcome.steps if step.state is not State.DONE]
     failed = next((step for step in lost if step.problem is not None), None)
     if failed is None or failed.problem is None:
         return ToolFailed(f"{lost[0].id} did not finish.") if lost else None
     done = len(outcome.steps) - len(lost)
     kept = f" ({done} of {len(outcome.steps)} steps finished and are kept)" if done else ""
-    return ToolFailed(
+    kind = {"Denied": Denied, "BudgetExceeded": BudgetExceeded}.get(failed.problem.kind, ToolFailed)
+    return kind(
         f"{failed.id} {failed.task}: {failed.problem.message}{kept}",
         hint=failed.problem.hint,
         step=failed.id,

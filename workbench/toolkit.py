@@ -1,7 +1,7 @@
 """All that a tool file may import from the workbench. Standard library only.
 
 A tool works without it: `run` may return text, numbers, lists, dicts and DataFrames as they are. The toolkit adds
-pictures, sources, progress, host functions and the two words for failure.
+pictures, sources, progress, host functions, doors for libraries, and the two words for failure.
 """
 
 from __future__ import annotations
@@ -19,7 +19,20 @@ else:
     Frame = Annotated[object, "x-frame"]
 """Annotation for a parameter that takes a table: the tool gets a pandas DataFrame."""
 
-__all__ = ["Failed", "Frame", "Image", "Table", "Try", "call", "context", "progress", "project", "source"]
+__all__ = [
+    "Failed",
+    "Frame",
+    "Image",
+    "Table",
+    "Try",
+    "call",
+    "complete",
+    "context",
+    "door",
+    "progress",
+    "project",
+    "source",
+]
 
 
 class Failed(Exception):
@@ -73,6 +86,29 @@ def call(service: str, **params: Any) -> Any:
     if _Host.call is None:
         raise RuntimeError("host functions exist only while the workbench runs the tool")
     return _Host.call(service, params)
+
+
+def door(host: str, auth: Mapping[str, str] | None = None) -> str:
+    """An address on 127.0.0.1 that stands for `https://<host>` while the call lives: for libraries that insist on a
+    client of their own. Needs the host in `PERMISSIONS["network"]` and "http" in USES.
+
+        client = Library(api_key="none", base_url=toolkit.door("api.example.com", {"bearer": "EXAMPLE_API_KEY"}))
+
+    The worker has no key: `auth` names a secret that the tool declares, and the host puts it in place of whatever the
+    library sends. Its `hint` says how to get one. Raises Failed when the secret is not set.
+    """
+    return str(call("http.door", host=host, auth=dict(auth) if auth else None)["url"])
+
+
+def complete(
+    prompt: str, *, system: str = "", schema: Mapping[str, Any] | None = None, max_tokens: int | None = None
+) -> Any:
+    """What the user's language model says to the prompt: text, or with a JSON Schema `schema` a value that fits it.
+
+    Needs "model" in USES. Raises Failed when no model is connected or it declines, Try when it may answer later.
+    """
+    answer = call("model.complete", prompt=prompt, system=system, schema=schema, max_tokens=max_tokens)
+    return answer["text"] if schema is None else answer["json"]
 
 
 def progress(text: str) -> None:

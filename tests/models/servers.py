@@ -45,7 +45,7 @@ class Server:
 
     @property
     def chats(self) -> list[Asked]:
-        return [asked for asked in self.asked if asked.path.endswith("/chat/completions")]
+        return [asked for asked in self.asked if "/chat/completions" in asked.path]
 
 
 def http(status: int, body: bytes | str, content_type: str = "application/json", **headers: str) -> bytes:
@@ -100,7 +100,7 @@ async def serving(*answers: Answer, models: bytes | None = None) -> AsyncIterato
             raw = await reader.readexactly(int(headers.get("content-length", "0")))
             asked = Asked(method=method, path=path, headers=headers, body=json.loads(raw) if raw else None)
             answer: Answer
-            if path.endswith("/models"):
+            if path.partition("?")[0].endswith("/models"):
                 answer = models or error(404)
             else:
                 answer = answers[min(len(server.chats), len(answers) - 1)]

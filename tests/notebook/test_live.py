@@ -19,7 +19,7 @@ from types import SimpleNamespace
 
 import workbench
 from workbench.core.errors import Cancelled, Refused
-from workbench.core.events import Kind, Stream
+from workbench.core.events import Draft, DraftStep, Kind, Stream
 from workbench.core.outcome import fold
 from workbench.run import Run
 
@@ -27,13 +27,18 @@ class Scripted:
     '''Runs a plan of two steps: the first is done at once, the second reports `lines` lines, 200 a second.'''
     settings = SimpleNamespace(headless=None)
 
-    async def ask(self, text, *, listeners, **rest):
+    async def ask(self, text, *, listeners, watchers, **rest):
         if text == "refuse":
             raise Refused("No word for that.")
         if text == "break":
             raise ZeroDivisionError("a bug of ours")
-        stream = Stream("r1", lambda event: None, listeners, now=lambda: "2026-01-01T00:00:00")
+        stream = Stream("r1", lambda event: None, listeners, now=lambda: "2026-01-01T00:00:00", watchers=watchers)
         stream.tell(Kind.RUN_STARTED, {"request": text})
+        if "write" in text:
+            for characters in (10, 2000):
+                step = DraftStep(id="s1", task="one", title="Drafted")
+                stream.draft(Draft(purpose="plan", characters=characters, steps=(step,) if characters > 10 else ()))
+                await asyncio.sleep(0.2)
         steps = [{"id": "s1", "task": "one", "title": "First"}, {"id": "s2", "task": "two", "needs": ["s1"]}]
         stream.tell(Kind.PLAN_MADE, {"plan": {"steps": steps}, "planner": "script"})
         stream.tell(Kind.STEP_INTENT, step="s1")
@@ -125,6 +130,22 @@ def test_a_panel_shows_the_run_and_one_plain_display_stays(front: Front) -> None
     assert kinds(heard, "execute_result", "stream", "error") == []
     (again,) = kinds(front.run("_"), "execute_result")
     assert again["content"]["data"] == frozen["content"]["data"]
+
+
+def test_a_plan_is_seen_while_it_is_written_and_leaves_no_trace(front: Front) -> None:
+    heard = front.run("%agent write it")
+    patches = [str(message["content"]["data"]) for message in kinds(heard, "comm_msg")]
+    assert any("Writing the plan … 10 characters" in patch for patch in patches)
+    assert any("Writing the plan … 2,000 characters" in patch and "Drafted" in patch for patch in patches)
+    (frozen,) = kinds(heard, "update_display_data")
+    assert "Drafted" not in str(frozen["content"]["data"])
+
+
+def test_without_a_front_end_nothing_of_a_draft_is_shown(front: Front) -> None:
+    heard = front.run("%agent write it", live=False)
+    (shown,) = kinds(heard, "display_data")
+    assert "Drafted" not in str(shown["content"]["data"])
+    assert kinds(heard, "comm_open", "comm_msg", "update_display_data") == []
 
 
 def test_a_click_reaches_a_busy_cell(front: Front) -> None:

@@ -239,3 +239,89 @@ def workshop() -> dict[str, pd.DataFrame]:
         }
     )
     return {"rides": rides, "machines": machines}
+
+
+def garage() -> dict[str, pd.DataFrame]:
+    """Cars with sizes and a price; people with an age, a sex, a salary and a day of hiring; a series of quarters."""
+    r = random.Random(3)
+    count = 240
+    cars = pd.DataFrame(
+        {
+            "model": [f"{r.choice(['Astra', 'Corsa', 'Golf', 'Polo'])} {n}" for n in range(count)],
+            "maker": [r.choice(["Opel", "VW", "Ford"]) for _ in range(count)],
+            "origin": [r.choice(["europe", "japan", "usa"]) for _ in range(count)],
+            "mpg": [round(r.uniform(10, 45), 1) for _ in range(count)],
+            "cylinders": [r.choice([4, 6, 8]) for _ in range(count)],
+            "weight": r.sample(range(1600, 5000), count),
+            "model_year": [r.randrange(1970, 1983) for _ in range(count)],
+            "price": r.sample(range(5000, 60000), count),
+            "discount": [r.choice([0.0, 0.05, 0.1, 0.2]) for _ in range(count)],
+            "electric": [r.random() < 0.3 for _ in range(count)],
+        }
+    )
+    hired = r.sample(range(4300), count)
+    employees = pd.DataFrame(
+        {
+            "employee_id": range(count),
+            "name": [f"{r.choice(['Ann', 'Bob', 'Carla'])} {r.choice(['Smith', 'Jones'])}{n}" for n in range(count)],
+            "department": [r.choice(["Sales", "Engineering", "Marketing"]) for _ in range(count)],
+            "gender": [r.choice(["female", "male"]) for _ in range(count)],
+            "hired_on": [(datetime.date(2015, 1, 1) + datetime.timedelta(days=n)).isoformat() for n in hired],
+            "salary": r.sample(range(30000, 120000), count),
+            "age": [r.randrange(20, 66) for _ in range(count)],
+            "office": [r.choice(["Berlin", "Paris", "Oslo"]) for _ in range(count)],
+            "remote": [r.choice(["yes", "no"]) for _ in range(count)],
+            "bonus": [r.choice([0, 500, 1000]) for _ in range(count)],
+            "revenue": [round(r.uniform(10, 900), 2) for _ in range(count)],
+        }
+    )
+    economy = pd.DataFrame(
+        {
+            "quarter_start": pd.date_range("2000-01-01", periods=96, freq="QS"),
+            "gdp": [round(9000 + n * 55 + r.uniform(-80, 80), 1) for n in range(96)],
+        }
+    )
+    return {"cars": cars, "employees": employees, "economy": economy}
+
+
+def season() -> dict[str, pd.DataFrame]:
+    """Matches with a day, a crowd and gaps; plants with a price, a size and a rate between 0 and 1."""
+    r = random.Random(99)
+    count = 420
+    matches = pd.DataFrame(
+        {
+            "match_id": range(1, count + 1),
+            "played_on": [
+                (datetime.date(2024, 8, 1) + datetime.timedelta(days=r.randrange(830))).isoformat()
+                for _ in range(count)
+            ],
+            "home_team": [r.choice(["Lions", "Hawks", "Sharks", "Bears"]) for _ in range(count)],
+            "away_team": [r.choice(["Wolves", "Eagles", "Tigers"]) for _ in range(count)],
+            "stadium": [r.choice(["North Park", "Old Oak", "Riverside"]) for _ in range(count)],
+            "goals": [r.randrange(0, 9) for _ in range(count)],
+            "attendance": r.sample(range(500, 60000), count),
+            "ticket_price": [r.choice([10.0, 15.0, 22.5, 30.0]) for _ in range(count)],
+            "duration_min": [r.randrange(88, 125) for _ in range(count)],
+            "referee": [r.choice(["Adams", "Brandt", "Costa", None]) for _ in range(count)],
+            "rainy": [r.random() < 0.3 for _ in range(count)],
+            "temperature_c": [round(r.gauss(14, 7), 1) for _ in range(count)],
+        }
+    )
+    start = datetime.datetime(2025, 1, 1)  # noqa: DTZ001 - days
+    names = [f"{r.choice(['Sweet', 'Wild', 'Dwarf'])} {r.choice(['Rose', 'Fern', 'Maple'])} {n}" for n in range(300)]
+    plants = pd.DataFrame(
+        {
+            "plant_id": range(300),
+            "common_name": names,
+            "family": [r.choice(["Rosaceae", "Lamiaceae", "Sapindaceae"]) for _ in range(300)],
+            "sunlight": [r.choice(["full", "partial", "shade"]) for _ in range(300)],
+            "height_cm": r.sample(range(5, 900), 300),
+            "price": [round(2 + n * 0.37, 2) for n in r.sample(range(300), 300)],
+            "stock": [r.randrange(0, 200) for _ in range(300)],
+            "edible": [r.choice(["yes", "no"]) for _ in range(300)],
+            "added": pd.to_datetime([start + datetime.timedelta(days=r.randrange(690)) for _ in range(300)]),
+            "germination_rate": [round(r.uniform(0.2, 0.99), 3) for _ in range(300)],
+            "supplier": [r.choice(["Greenco", "Florabel", "Ostara"]) for _ in range(300)],
+        }
+    )
+    return {"matches": matches, "plants": plants}

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from workbench.core.events import Event, Kind
+from workbench.core.events import Draft, Event, Kind
 from workbench.core.request import ColumnProfile, Request, Scope, Variable
 from workbench.core.tools import ToolSpec
 
@@ -65,3 +65,16 @@ class Told(list[tuple[Kind, Mapping[str, Any]]]):
     @property
     def purposes(self) -> list[str]:
         return [body["purpose"] for _, body in self]
+
+
+class Watching(Told):
+    """A `tell` that also sees what is not final yet, so that replies are streamed."""
+
+    watched = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drafts: list[Draft] = []
+
+    def draft(self, draft: Draft) -> None:
+        self.drafts.append(draft)

@@ -13,6 +13,7 @@ import pytest
 
 from tests.planners.offline import chart, database, offered, plan, run, same
 from workbench.core.errors import Refused
+from workbench.core.request import Variable
 
 FOLDER = Path(__file__).parents[1] / "corpus" / "offline"
 QUESTIONS: list[dict[str, Any]] = json.loads((FOLDER / "questions.json").read_text())["questions"]
@@ -47,10 +48,10 @@ def truth() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def score(question: dict[str, Any], tables: dict[str, pd.DataFrame]) -> str:
+def score(question: dict[str, Any], tables: dict[str, pd.DataFrame], offer: list[Variable]) -> str:
     """right, refused or wrong."""
     try:
-        planned = plan(question["q"], offered(tables))
+        planned = plan(question["q"], offer)
     except Refused:
         return "right" if question["kind"] == "refuse" else "refused"
     step, expected = planned.plan.steps[0], question["expected"]
@@ -71,5 +72,6 @@ def score(question: dict[str, Any], tables: dict[str, pd.DataFrame]) -> str:
 @pytest.mark.parametrize("stamps", [False, True], ids=["dates as text", "dates as timestamps"])
 def test_all_40_shared_questions_are_right_and_none_is_wrong(stamps: bool) -> None:
     tables = frames(stamps=stamps)
-    scores = {question["id"]: score(question, tables) for question in QUESTIONS}
+    offer = offered(tables)
+    scores = {question["id"]: score(question, tables, offer) for question in QUESTIONS}
     assert Counter(scores.values()) == {"right": 40}, {k: v for k, v in scores.items() if v != "right"}

@@ -46,8 +46,40 @@ def test_an_unknown_word_is_named_with_the_way_to_a_model() -> None:
     assert "OPENAI_BASE_URL" in caught.value.hint
 
 
-def test_a_misspelt_name_is_refused_with_the_name_that_is_near() -> None:
-    assert "Did you mean revenue?" in refused("total revenu by region")
+def test_a_misspelt_name_is_read_as_the_one_that_is_near_and_said() -> None:
+    planned = plan("total revenu by regoin", OFFER)
+    assert sql(planned) == sql(plan("total revenue by region", OFFER))
+    assert list(planned.notes[:2]) == ["“revenu” is read as revenue.", "“regoin” is read as region."]
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("total revenue of Nroth", "North"),  # a value: nobody knows whether there is another of almost that name
+        ("revenue by status and reagion", "region"),  # two letters put in would be one too many to be sure: one is
+        ("revenue by reigning", None),
+        ("revenue by revenge", None),  # a word of its own
+        ("revenue by note and stats", "status"),
+        ("total revenue by regions and xyzzy", None),
+    ],
+)
+def test_what_may_be_another_word_is_not_mended(text: str, near: str | None) -> None:
+    if near == "region":
+        assert "region" in sql(plan(text, OFFER))
+        return
+    message = refused(text)
+    assert "I do not know" in message
+    assert near is None or near in message
+
+
+def test_a_refusal_shows_the_columns_and_speaks_plainly() -> None:
+    with pytest.raises(Refused) as caught:
+        plan("total revenue by warehouse", OFFER)
+    assert "unit_price" in caught.value.hint
+    for text in ("second highest revenue", "revenue by region which", "the region the revenue", "open sesame"):
+        with pytest.raises(Refused) as caught:
+            plan(text, OFFER)
+        assert "role" not in caught.value.message + caught.value.hint
 
 
 def test_a_known_word_without_a_role_is_named() -> None:
@@ -163,3 +195,26 @@ def test_the_chart_names_columns_that_the_query_gives() -> None:
     assert chart.params["data"] == {"$ref": query.id}
     assert (chart.params["x"], chart.params["y"]) == ("region", ["average unit price", "total revenue"])
     assert chart.params["title"] == "Average unit price and total revenue by region"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "total revenue\nby region\n\nand for each of these the reasons",
+        "```sql\nselect sum(revenue) from sales\n```",
+        "| region | revenue |\n|---|---|\n| North | 10 |\n\nwhat is missing here?",
+        "region\trevenue\nNorth\t10",
+        "gesamter Umsatz nach Region",
+        "各地区的总收入",
+        "ingresos totales por región",
+        "total revenue by region 🙂 and a poem",
+        "Please look at the table. Then find what is odd about it. Write three paragraphs.",
+        "total revenue by region " + "very " * 100,
+    ],
+)
+def test_many_words_pasted_text_and_other_languages_are_refused_with_a_reason(text: str) -> None:
+    assert refused(text)
+
+
+def test_line_breaks_are_spaces() -> None:
+    assert sql(plan("total revenue\n   by region\n", OFFER)) == sql(plan("total revenue by region", OFFER))

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.planners.offline import chart, database, offered, plan, run, same, support, weather, workshop
+from tests.planners.offline import chart, database, garage, offered, plan, run, same, season, support, weather, workshop
 from workbench.core.errors import Refused
 
 QUESTIONS = json.loads((Path(__file__).parent / "questions.json").read_text())
-WORLDS = {"support": support(), "weather": weather(), "workshop": workshop()}
+WORLDS = {"support": support(), "weather": weather(), "workshop": workshop(), "garage": garage(), "season": season()}
 OFFERS = {name: offered(frames) for name, frames in WORLDS.items()}
 
 
@@ -57,6 +57,9 @@ def test_a_trap_is_refused_with_a_way_on(world: str, question: str) -> None:
         ("scatter plot of cost and resolution hours", "scatter"),
         ("plot cost against resolution hours", "scatter"),
         ("cost by agent", None),
+        ("plot tickets opened by month and channel", "line"),
+        ("bar chart of total cost by agent and channel", "bar"),
+        ("total cost by agent for each channel as bars", "bar"),
     ],
 )
 def test_a_chart_is_drawn_when_it_is_asked_for(question: str, kind: str | None) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,11 +15,12 @@ from llmock.scenarios import Match, Reply, StreamFault, ToolCall
 
 from tests.models.servers import Sleeps, connected, error, http, serving
 from tests.models.servers import chat as said
-from tests.planners.requests import GOOD, REQUEST, TEXT, TOOLS, Told
+from tests.planners.requests import GOOD, REQUEST, TEXT, TOOLS, Told, Watching
+from tests.test_workbench import bench
 from workbench.core import plan as plans
 from workbench.core.artifacts import PNG, Artifact
 from workbench.core.errors import PlanInvalid, Refused, TransientError, Unavailable, WorkbenchError
-from workbench.core.events import Event, Kind
+from workbench.core.events import AnyEvent, Event, Kind
 from workbench.core.outcome import Outcome, StepOutcome, fold
 from workbench.core.progress import State
 from workbench.models.base import Message, Model
@@ -26,6 +28,7 @@ from workbench.models.base import Reply as ModelReply
 from workbench.models.testing import TestModel
 from workbench.planners.base import Planned
 from workbench.planners.model import ModelPlanner
+from workbench.workbench import Workbench
 
 PLAN = plans.read(GOOD, TOOLS, ["sales"])
 BROKEN = json.dumps(GOOD | {"steps": [*GOOD["steps"], {"id": "x", "task": "nope", "params": {}}]})
@@ -226,6 +229,19 @@ async def test_of_200_broken_plans_every_one_is_repaired_or_rejected_within_thre
         assert (len(repaired.calls), len(hopeless.calls)) == (3, 3)
 
 
+async def test_nothing_is_called_before_a_plan_is_valid(tmp_path: Path):
+    texts = iter([_broken(random.Random(n)) for n in range(40)] * 3)
+    wb = Workbench(bench(tmp_path).settings, planner=ModelPlanner(TestModel(lambda messages: next(texts))))
+    for number in range(40):
+        events: list[AnyEvent] = []
+        with pytest.raises(PlanInvalid):
+            await wb.ask(f"number {number}", listeners=(events.append,))
+        kinds = [event.kind for event in events]
+        assert not {Kind.STEP_INTENT, Kind.STEP_STARTED, Kind.TOOL_CALLED, Kind.PLAN_MADE} & set(kinds)
+        assert kinds.count(Kind.MODEL_CALLED) == 3
+    await wb.close()
+
+
 # The plan suite against a server that misbehaves on request
 
 
@@ -234,6 +250,7 @@ def never(llmock: LLMock) -> None:
 
 
 Arrange = Callable[[LLMock], object]
+STREAMED_ERROR = "TransientError where the reply is streamed"
 
 
 @pytest.mark.parametrize(
@@ -262,7 +279,13 @@ Arrange = Callable[[LLMock], object]
         pytest.param(lambda m: m.truncate(), Planned, id="truncate-in-stream"),
         pytest.param(lambda m: m.corrupt(), Planned, id="malformed-in-stream"),
         pytest.param(lambda m: m.stall(), Planned, id="stall-in-stream"),
+        pytest.param(lambda m: m.disconnect(times=None), STREAMED_ERROR, id="disconnect-in-every-stream"),
+        pytest.param(lambda m: m.truncate(times=None), STREAMED_ERROR, id="truncate-in-every-stream"),
+        pytest.param(lambda m: m.truncate(after_chunks=3, times=None), STREAMED_ERROR, id="truncate-late"),
+        pytest.param(lambda m: m.corrupt(times=None), STREAMED_ERROR, id="malformed-in-every-stream"),
+        pytest.param(lambda m: m.stall(times=None), STREAMED_ERROR, id="stall-in-every-stream"),
         pytest.param(lambda m: m.slow_first_token(5.0), Planned, id="slow-first-token"),
+        pytest.param(lambda m: m.slow_first_token(5.0, times=None), STREAMED_ERROR, id="slow-first-tokens"),
         pytest.param(lambda m: _finish(m, "length"), Unavailable, id="finish-length"),
         pytest.param(lambda m: _finish(m, "content_filter"), Refused, id="finish-content-filter"),
         pytest.param(lambda m: m.add(Reply(text="")), Planned, id="empty-reply-once"),
@@ -280,12 +303,15 @@ Arrange = Callable[[LLMock], object]
         pytest.param(lambda m: _tool(m, "unknown_tool", 99), Planned, id="forced-tool-unknown"),
     ],
 )
+@pytest.mark.parametrize("told", [Told, Watching], ids=["whole", "streamed"])
 async def test_every_fault_of_llmock_ends_in_the_right_plan_or_a_typed_error(
-    llmock: LLMock, arrange: Arrange, wanted: type
+    llmock: LLMock, arrange: Arrange, wanted: Any, told: Any
 ):
     arrange(llmock)
     llmock.reply(TEXT, times=None)
-    sleep, told = Sleeps(), Told()
+    if wanted is STREAMED_ERROR:  # a fault of streams alone
+        wanted = TransientError if told is Watching else Planned
+    sleep, told = Sleeps(), told()
     async with connected(llmock.base_url(), sleep=sleep, timeout=1.0) as model:
         result = await planned(model, told)
     assert type(result) is wanted, result
@@ -330,15 +356,14 @@ def _tool(llmock: LLMock, fault: str | None, times: int = 1) -> None:
         llmock.break_tool_call(fault, times=times)
 
 
-def test_stream_faults_wait_for_streams(llmock: LLMock):
-    # We do not stream yet, so llmock keeps these to itself; the same damage over our own sockets is tested below.
-    llmock.add(StreamFault("truncate")).reply(TEXT, times=None)
-
-    async def go() -> bool:
-        async with connected(llmock.base_url()) as model:
-            return is_right(await planned(model))
-
-    assert asyncio.run(go())
+async def test_llmocks_stream_faults_bite_and_are_mended(llmock: LLMock):
+    llmock.add(StreamFault("truncate", after_chunks=2)).reply(TEXT, times=None)
+    told, sleep = Watching(), Sleeps()
+    async with connected(llmock.base_url(), sleep=sleep) as model:
+        assert is_right(await planned(model, told))
+    assert len(sleep) == 1  # one try was lost
+    assert told.drafts[-1].characters == len(TEXT)
+    assert [step.id for step in told.drafts[-1].steps] == ["total", "chart"]
 
 
 # What none of the others does

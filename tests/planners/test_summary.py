@@ -117,6 +117,25 @@ def test_rows_as_they_are_are_counted() -> None:
     assert said(step(table)) == "Rows of sales: 1,200 rows of 7 columns (a, b, c, d, e, …)."
 
 
+def test_the_rows_at_one_end_are_named_with_their_value() -> None:
+    names = ["model", "maker", "price", "weight", "year", "colour", "doors"]
+    sql = "SELECT *\nFROM cars\nWHERE price = (SELECT min(price) FROM cars)"
+    one, two = ("Polo", "VW", 5033, 900, 1970, "red", 3), ("Golf", "VW", 5033, 990, 1971, "red", 5)
+    assert said(step(frame("Lowest price in cars", names, [one]), sql=sql)) == (
+        "Lowest price in cars: model Polo (price 5,033)."
+    )
+    assert said(step(frame("Lowest price in cars", names, [one, two]), sql=sql)).endswith(
+        "model Polo and Golf (price 5,033)."
+    )
+
+
+def test_steps_of_a_number_are_groups_and_not_measured() -> None:
+    rows = [(20, 7), (30, 9)]
+    assert said(step(frame("Number by age", ["age from", "count"], rows))) == (
+        "30 has the highest count (9), 20 the lowest (7); 2 rows."
+    )
+
+
 def test_a_chart_needs_no_words() -> None:
     picture = Artifact(path="r/a.png", mime=PNG, bytes=1, sha256="0", alt="bars")
     table = frame("Total", ["total"], [(1,)])

@@ -7,6 +7,7 @@ import pytest
 
 from workbench.core.errors import Unavailable
 from workbench.registry.discover import Found, discover
+from workbench.registry.grants import asks_for, may
 from workbench.registry.spec import describe
 from workbench.registry.trust import Trust
 
@@ -222,3 +223,47 @@ def test_a_configuration_folder_that_cannot_be_made_is_one_line(tmp_path: Path):
     assert spec is not None
     with pytest.raises(Unavailable, match="Cannot write"):
         Trust(tmp_path / "config", tmp_path).trust(spec)
+
+
+GROWN = '"""Weather."""\nPERMISSIONS = {{"network": {}}}\nUSES = {}\nEFFECT = "{}"\ndef run(): return 1\n'
+
+
+def test_a_file_that_asks_for_more_is_not_trusted_and_what_is_new_is_named(house: House):
+    path = house.project / "tools" / "weather.py"
+    path.write_text(GROWN.format(["a.example"], ["http"], "read"))
+    trust = Trust(house.config, house.project)
+    first = house.find().untrusted["weather"]
+    assert trust.grown(first) == ()
+    assert "network a.example, calls http" in asks_for(first, trust)
+    trust.trust(first)
+    path.write_text(GROWN.format(["a.example", "b.example"], ["http", "memory"], "write"))
+    second = house.find().untrusted["weather"]
+    assert trust.grown(second) == ("network b.example", "calls memory", "effect write")
+    assert "New since you trusted it: network b.example, calls memory, effect write." in asks_for(second, trust)
+    trust.trust(second)
+    path.write_text(GROWN.format(["a.example"], [], "read"))
+    third = house.find().untrusted["weather"]
+    assert trust.grown(third) == (), "less is not more"
+    assert may(third) == "network a.example"
+
+
+def test_what_a_tool_may_do_is_shown_at_its_first_use_and_again_when_it_grows(house: House):
+    path = house.project / "tools" / "weather.py"
+    path.write_text(GROWN.format(["a.example"], ["http"], "read"))
+    trust = Trust(house.config, house.project)
+    spec = house.find().untrusted["weather"]
+    assert trust.first_use(spec) == ("network a.example", "calls http")
+    assert trust.first_use(spec) == ()
+    assert Trust(house.config, house.shipped).first_use(spec) == ("network a.example", "calls http"), "by project"
+    path.write_text(GROWN.format(["a.example", "b.example"], ["http"], "read"))
+    assert trust.first_use(house.find().untrusted["weather"]) == ("network b.example",)
+    assert list(house.find().untrusted) == ["weather"], "to have seen it is not to trust it"
+
+
+def test_where_nothing_can_be_kept_it_is_shown_each_time(tmp_path: Path):
+    (tmp_path / "file").write_text("no folder")
+    trust = Trust(tmp_path / "file", tmp_path)
+    house = House(tmp_path / "house")
+    put(house.shipped, "plot", "Ours.")
+    spec = house.find().tools["plot"]
+    assert trust.first_use(spec) == trust.first_use(spec) == spec.grants

@@ -151,6 +151,8 @@ def test_defaults_are_kept_where_they_are_json(annotation: str, default: str, wa
         (HEAD + "USES = ['memmory']\ndef run(): ...", "line 2: USES holds 'memmory'"),
         (HEAD + "EFFECT = 'destroy'\ndef run(): ...", "line 2: EFFECT must be"),
         (HEAD + "EFFECT = ['read']\ndef run(): ...", "line 2: EFFECT must be"),
+        ("PERMISSIONS = {'write': ['/tmp']}\ndef run(): ...", "no folder inside"),
+        (HEAD + "ISOLATION = 'none'\ndef run(): ...", "line 2: ISOLATION must be"),
         (HEAD + "TIMEOUT = 0\ndef run(): ...", "line 2: TIMEOUT must be"),
         (HEAD + "TIMEOUT = True\ndef run(): ...", "line 2: TIMEOUT must be"),
         (HEAD + "TIMEOUT = 1e999\ndef run(): ...", "line 2: TIMEOUT must be"),
@@ -192,6 +194,12 @@ def test_encodings_are_read_as_python_reads_them():
 
 def test_a_doubtful_escape_is_no_reason_to_refuse():
     assert described(HEAD + "PATTERN = '\\d'\ndef run(): ...").name == "weather"
+
+
+def test_a_tool_says_where_it_writes_and_which_isolation_it_needs():
+    spec = described("PERMISSIONS = {'write': ['out']}\nISOLATION = 'kernel'\ndef run(): ...")
+    assert (spec.permissions.write, spec.isolation) == (("out",), "kernel")
+    assert described(HEAD + "def run(): ...").isolation == ""
 
 
 def test_without_a_docstring_the_name_speaks():

@@ -72,5 +72,5 @@ SMALL = {"memory": 256 << 20, "file": 4 << 20, "disk": 16 << 20, "cpu": 1, "resu
 @pytest.fixture(params=["process", "kernel"])
 def small_desk(request: pytest.FixtureRequest, tmp_path: Path) -> Desk:
     """At each level in turn, with limits that a test reaches quickly."""
-    limits = SMALL | {"files": 4}
+    limits: dict[str, Any] = SMALL | {"files": 4}
     return confined_desk(tmp_path, **limits) if request.param == "kernel" else Desk(tmp_path, **limits)

@@ -15,8 +15,11 @@ from workbench.core import schema
 from workbench.core.artifacts import Artifact, find
 from workbench.core.tools import ToolCall, ToolResult, ToolSpec
 from workbench.offer import Offer
-from workbench.policy.egress import http_service
+from workbench.policy.outgoing import WayOut
+from workbench.policy.proxy import door_service
 from workbench.registry.spec import describe
+from workbench.sandbox.base import Sandbox
+from workbench.sandbox.doors import Doors
 from workbench.sandbox.frames import read_frame
 from workbench.sandbox.portable import SpawnedSandbox
 
@@ -34,14 +37,19 @@ class Desk:
     def __init__(self, folder: Path) -> None:
         self.artifacts = folder / "home" / "artifacts"
         self.project = folder / "project"
-        self.sandbox = SpawnedSandbox(folder / "home", self.project)
+        self.sandbox: Sandbox = SpawnedSandbox(folder / "home", self.project)
 
     async def run(
-        self, name: str, services: Mapping[str, Any] | None = None, seconds: float = 60.0, **params: Any
+        self,
+        name: str,
+        services: Mapping[str, Any] | None = None,
+        seconds: float = 60.0,
+        doors: Doors | None = None,
+        **params: Any,
     ) -> ToolResult:
         call = ToolCall(run="r1", step="s1", tool=tool(name), params=params, timeout=seconds)
         assert list(schema.check(params, call.tool.params, resolved=True)) == []
-        return await self.sandbox.run(call, services or {}, self.artifacts)
+        return await self.sandbox.run(call, services or {}, self.artifacts, doors=doors)
 
     async def offer(self, frame: pd.DataFrame) -> Artifact:
         inputs = await Offer({"sales": frame}, {"sales"}).snapshot(["sales"], self.artifacts, "r1")
@@ -126,15 +134,21 @@ async def test_memory_is_written_and_read_through_the_host(desk: Desk):
 async def test_the_web_is_searched_without_the_key_in_the_worker(desk: Desk):
     permissions = tool("web_search").permissions
     secrets = {"TAVILY_API_KEY": SecretStr("tvly-0123456789")}
+
+    async def search(base: str, secrets: Mapping[str, SecretStr]) -> ToolResult:
+        doors = Doors()
+        way = WayOut(permissions, secrets, {"api.tavily.com": base})
+        return await desk.run("web_search", {"http.door": door_service(way.send, way, doors)}, doors=doors, query="x")
+
     with serving() as server:
         server.replies = [
             Reply(body={"results": [{"title": "t", "url": "https://example.com", "content": "tvly-0123456789"}]}),
             Reply(429, {"detail": {"error": "slow down"}}, {"Retry-After": "3"}),
         ]
-        http = http_service(permissions, secrets, {"api.tavily.com": server.url})
-        found = await desk.run("web_search", {"http": http}, query="x")
-        busy = await desk.run("web_search", {"http": http}, query="x")
-        none = await desk.run("web_search", {"http": http_service(permissions, {}, {})}, query="x")
+        found = await search(server.url, secrets)
+        busy = await search(server.url, secrets)
+        none = await search(server.url, {})
+    assert found.status == "ok", found.error
     assert found.value["formatted"] == "1. t\n   https://example.com\n   [redacted]"
     assert found.sources == ({"title": "t", "url": "https://example.com"},)
     assert server.heard[0].headers["authorization"] == "Bearer tvly-0123456789"

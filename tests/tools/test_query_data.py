@@ -161,6 +161,7 @@ for number, sql in json.load(sys.stdin):
 """
 
 
+@pytest.mark.timeout(300)
 def test_of_the_hostile_statements_none_reads_a_file_or_changes_anything(tmp_path: Path):
     secret = tmp_path / "secret"
     for path in (secret, tmp_path / "secret.csv", tmp_path / "secret.json"):

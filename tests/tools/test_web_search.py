@@ -1,7 +1,6 @@
-import asyncio
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -9,10 +8,12 @@ from pydantic import SecretStr
 
 from tests.tools.conftest import Host, load
 from tests.web import Reply, Server, serving
-from workbench import toolkit
-from workbench.core.errors import TransientError, WorkbenchError
+from workbench import bridge, toolkit
+from workbench.core.errors import WorkbenchError
 from workbench.core.tools import Permissions
-from workbench.policy.egress import http_service
+from workbench.policy.outgoing import WayOut
+from workbench.policy.proxy import door_service
+from workbench.sandbox.doors import Doors
 
 web_search = load("web_search")
 KEY = "tvly-0123456789abcdef"
@@ -33,29 +34,36 @@ FOUND = {
 
 
 @pytest.fixture
-def tavily(host: Host):
+def doors() -> Iterator[Doors]:
+    doors = Doors()
+    doors.listening = True
+    yield doors
+    bridge.wait(doors.close())
+
+
+@pytest.fixture
+def tavily(host: Host, doors: Doors) -> Iterator[Server]:
     with serving() as server:
-        connect(host, server.url)
+        connect(host, doors, server.url)
         yield server
 
 
-def connect(host: Host, base: str, key: str | None = KEY, **options: Any) -> None:
+def connect(host: Host, doors: Doors, base: str, key: str | None = KEY, **options: Any) -> None:
     """The host function as a worker sees it: what it raises arrives as Failed or Try."""
     permissions = Permissions(
         network=tuple(web_search.PERMISSIONS["network"]), secrets=tuple(web_search.PERMISSIONS["secrets"])
     )
     secrets = {"TAVILY_API_KEY": SecretStr(key)} if key is not None else {}
-    service = http_service(permissions, secrets, {"api.tavily.com": base}, **options)
+    way = WayOut(permissions, secrets, {"api.tavily.com": base}, **options)
+    service = door_service(way.send, way, doors)
 
-    def http(params: Mapping[str, Any]) -> Any:
+    def door(params: Mapping[str, Any]) -> Any:
         try:
-            return asyncio.run(service(params))  # type: ignore[arg-type]  # ours is a coroutine function
-        except TransientError as error:
-            raise toolkit.Try(error.message, after=error.retry_after, hint=error.hint) from None
+            return bridge.wait(service(params))  # type: ignore[arg-type]  # ours is a coroutine function
         except WorkbenchError as error:
             raise toolkit.Failed(error.message, hint=error.hint) from None
 
-    host.services["http"] = http
+    host.services["http.door"] = door
 
 
 def test_results_have_title_address_date_score_and_excerpt_and_are_told_as_sources(tavily: Server, host: Host):
@@ -128,25 +136,25 @@ def test_a_cut_answer_asks_for_another_try(tavily: Server):
         web_search.run("x")
 
 
-def test_a_slow_answer_asks_for_another_try(tavily: Server, host: Host):
+def test_a_slow_answer_asks_for_another_try(tavily: Server, host: Host, doors: Doors):
     tavily.replies = [Reply(wait=3)]
-    connect(host, tavily.url, timeout=0.2)
+    connect(host, doors, tavily.url, timeout=0.2)
     started = time.monotonic()
     with pytest.raises(toolkit.Try):
         web_search.run("x")
     assert time.monotonic() - started < 2
 
 
-def test_a_dead_endpoint_asks_for_another_try(host: Host):
+def test_a_dead_endpoint_asks_for_another_try(host: Host, doors: Doors):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        connect(host, f"http://127.0.0.1:{closed.getsockname()[1]}")
+        connect(host, doors, f"http://127.0.0.1:{closed.getsockname()[1]}")
     with pytest.raises(toolkit.Try):
         web_search.run("x")
 
 
-def test_without_a_key_one_line_says_how_to_get_one(host: Host):
-    connect(host, "http://127.0.0.1:9", key=None)
+def test_without_a_key_one_line_says_how_to_get_one(host: Host, doors: Doors):
+    connect(host, doors, "http://127.0.0.1:9", key=None)
     with pytest.raises(toolkit.Failed) as caught:
         web_search.run("x")
     assert f"{caught.value} {caught.value.hint}" == (

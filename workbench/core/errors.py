@@ -19,6 +19,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from workbench.core.hidden import TERMINAL, escaped
+
 
 class WorkbenchError(Exception):
     """One line that says what happened, and `hint`, what to do about it.
@@ -38,12 +40,17 @@ class WorkbenchError(Exception):
 
     def lines(self) -> list[str]:
         """The error as a person reads it: one line, and a second with the next action when there is one."""
-        first = f"{type(self).__name__}: {self.message}"
-        return [first, f"→ {self.hint}"] if self.hint else [first]
+        first = _line(f"{type(self).__name__}: {self.message}")
+        return [first, _line(f"→ {self.hint}")] if self.hint else [first]
 
     def _render_traceback_(self) -> list[str]:
         # IPython asks this of an exception before it prints a traceback: our errors are messages, not crashes.
         return self.lines()
+
+
+def _line(text: str) -> str:
+    # What went wrong is often told in the words of a stranger: a server, a tool, a file.
+    return escaped(" ".join(TERMINAL.sub("", text).splitlines()))
 
 
 class Refused(WorkbenchError):

@@ -5,27 +5,37 @@ the event for good. Bodies only ever gain fields. What each kind carries:
 
     run.started     request, user, session, workspace, isolation, notebook, cell; variables: [{name, rows, columns}]
     plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps;
+                    sources: what the plan is made of, [{kind, label, step}] as in core.provenance;
                     isolation: the level that is in force (in run.started: the lowest that it can be)
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
                     finish, seconds, error
-    step.intent     tool, version, effect, params_sha256: written before the tool is called
+    step.intent     tool, version, effect, params_sha256, sources (what the call is made of): written before the tool is
+                    called
     step.started    try (1 for the first)
     step.progress   text
     step.retried    try, error, wait: seconds until the next try
-    step.done       value (see core.artifacts), text (what the tool printed), seconds, sources: [{title, url}]
-    step.failed     error {kind, message, hint}, seconds
+    step.done       value (see core.artifacts), text (what the tool printed), seconds, sources: [{title, url}],
+                    provenance: all that the result is made of, [{kind, label, step}]
+    step.failed     error {kind, message, hint}, seconds, provenance
     step.blocked    by: the ids of the steps that failed
     step.uncertain  reason
     step.cancelled  reason
     tool.called     audit of one try: tool, version, status, request_sha256, response_sha256, seconds, isolation
+    service.called  one exchange that a tool sent out: service (http, model.complete, sql.open), host, method, status
+                    (of HTTP | None), bytes_out, bytes_in, seconds, request_sha256 (without keys, ports, tokens),
+                    occurrence (how often the run had made the same request before), replayed, response_sha256 with
+                    response (JSON) or kept (a file below artifacts/), error {kind, message, hint, retry_after} | None
     artifact.made   the artifact's fields
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source, by (user, tool), pinned,
                     closes: the ids of the memories whose place it takes
     memory.folded   id of the memory that says the same already; text, source, by; why (folded, recalled)
     memory.forgotten id
-    approval        decision (allow, deny), by, reason; round: of which steps it was asked
+    approval        decision (allow, deny), by, reason; of a round of steps: round, difference (lines); of one call:
+                    tool, version, params_sha256, question (in words), where, arguments [{path, value (cut), sources}]
     cancelled       reason
-    budget          what, limit, used
+    budget          reservation, use {calls, tokens, images, seconds, usd}, settled: before a call what is set aside for
+    it,
+                    after it what it took; refused: also what, period, limit, used, resets
     run.done        status, error {kind, message, hint} | None, answer {text, planner}, seconds
 """
 
@@ -56,6 +66,7 @@ class Kind(StrEnum):
     STEP_UNCERTAIN = "step.uncertain"
     STEP_CANCELLED = "step.cancelled"
     TOOL_CALLED = "tool.called"
+    SERVICE_CALLED = "service.called"
     ARTIFACT_MADE = "artifact.made"
     MEMORY_WRITTEN = "memory.written"
     MEMORY_FOLDED = "memory.folded"
@@ -146,6 +157,29 @@ def loads(line: bytes | str) -> AnyEvent:
         return UnknownEvent(kind=kind, **envelope)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DraftStep:
+    """A step that a model has written down, not checked yet."""
+
+    id: str
+    task: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """What a model has said so far, for those who watch. It is no event: it is kept nowhere, and the whole reply takes
+    its place. `purpose` as in model.called; `steps` of a plan that are complete; `text` of an answer."""
+
+    purpose: str
+    characters: int
+    steps: tuple[DraftStep, ...] = ()
+    text: str = ""
+
+
+Watcher = Callable[[Draft], None]
+"""Sees every draft, on the event loop's thread. Must not block; what it raises is only logged."""
+
 Listener = Callable[[AnyEvent], None]
 """Hears every event of a run, in order, on the event loop's thread. Must not block; what it raises is only logged."""
 
@@ -153,8 +187,9 @@ Listener = Callable[[AnyEvent], None]
 class Stream:
     """The events of one run as they happen: numbers them, stamps them, tells every listener, in that order.
 
-    `now` gives the time as UTC ISO text. When the journal raises, the event did not happen and the error goes to the
-    caller. What a listener raises goes to `on_error` and no further.
+    `now` gives the time as UTC ISO text. `redact` takes secrets out of a body, before anyone has it. When the journal
+    raises, the event did not happen and the error goes to the caller. What a listener raises goes to `on_error` and no
+    further.
     """
 
     def __init__(
@@ -165,7 +200,9 @@ class Stream:
         *,
         now: Callable[[], str],
         on_error: Callable[[Exception], None] = lambda error: None,
+        redact: Callable[[Any], Any] = lambda body: body,
         attempt: int = 1,
+        watchers: tuple[Watcher, ...] = (),
     ) -> None:
         self.run = run
         self.attempt = attempt
@@ -174,6 +211,21 @@ class Stream:
         self._listeners = listeners
         self._now = now
         self._on_error = on_error
+        self._redact = redact
+        self._watchers = watchers
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody looks at drafts."""
+        return bool(self._watchers)
+
+    def draft(self, draft: Draft) -> None:
+        """Show what a model has said so far."""
+        for watcher in self._watchers:
+            try:
+                watcher(draft)
+            except Exception as error:  # noqa: BLE001 - as of listeners
+                self._on_error(error)
 
     def tell(self, kind: Kind, body: Mapping[str, Any] | None = None, *, step: str | None = None) -> Event:
         """The event, after the journal has taken it and everyone has heard it."""
@@ -184,7 +236,7 @@ class Stream:
             kind=kind,
             step=step,
             attempt=self.attempt,
-            body=body or {},
+            body=self._redact(body or {}),
         )
         self._journal(event)
         self.events.append(event)
@@ -194,3 +246,5 @@ class Stream:
             except Exception as error:  # noqa: BLE001 - a broken listener must not cost the run
                 self._on_error(error)
         return event
+
+    __call__ = tell

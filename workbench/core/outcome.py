@@ -12,6 +12,8 @@ from workbench.core.artifacts import Artifact
 from workbench.core.events import AnyEvent, Event, Kind
 from workbench.core.plan import Plan, load
 from workbench.core.progress import State
+from workbench.core.provenance import NONE, Sources
+from workbench.core.provenance import from_json as sources_from
 
 RunStatus = Literal["planned", "running", "done", "failed", "cancelled"]
 """planned: shown, not run. failed: a step, the planner or the answer failed; finished steps are kept."""
@@ -28,7 +30,8 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
-    """A step and what became of it. `value` is JSON with artifacts as leaves; `tries` counts from 1 once started."""
+    """A step and what became of it. `value` is JSON with artifacts as leaves; `tries` counts from 1 once started.
+    `sources` are the works that its result cites; `provenance` is all that it is made of."""
 
     id: str
     task: str
@@ -43,6 +46,7 @@ class StepOutcome:
     seconds: float = 0.0
     tries: int = 0
     progress: str = ""
+    provenance: Sources = NONE
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -69,7 +73,8 @@ class Cost:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """A run as a reader sees it. `planner` and `model` name who planned; `notes` say how the request was read;
-    `answered_by` who wrote the answer; `isolation` the level that the workers ran under."""
+    `answered_by` who wrote the answer; `isolation` the level that the workers ran under; `plan_sources` what the plan
+    is made of, all rounds together."""
 
     run: str
     request: str = ""
@@ -88,6 +93,7 @@ class Outcome:
     seconds: float = 0.0
     user: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    plan_sources: Sources = NONE
 
     @property
     def images(self) -> tuple[Artifact, ...]:
@@ -165,6 +171,7 @@ def _planned(outcome: Outcome, body: Mapping[str, Any]) -> Outcome:
         isolation=body.get("isolation") or outcome.isolation,
         notes=(*(outcome.notes if earlier else ()), *body.get("notes", ())),
         steps=(*earlier, *new),
+        plan_sources=(outcome.plan_sources if earlier else NONE) | sources_from(body.get("sources", ())),
     )
 
 
@@ -172,7 +179,7 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
     body = event.body
     match event.kind:
         case Kind.STEP_INTENT:
-            return replace(step, state=State.RUNNING)
+            return replace(step, state=State.RUNNING, provenance=sources_from(body.get("sources", ())))
         case Kind.STEP_STARTED:
             return replace(step, tries=int(body.get("try", 1)))
         case Kind.STEP_PROGRESS:
@@ -185,6 +192,7 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
                 text=body.get("text", ""),
                 seconds=float(body.get("seconds", 0.0)),
                 sources=tuple(body.get("sources", ())),
+                provenance=_provenance(step, body),
             )
         case Kind.STEP_FAILED:
             return replace(
@@ -193,6 +201,7 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
                 problem=_problem(body.get("error")),
                 text=body.get("text", ""),
                 seconds=float(body.get("seconds", 0.0)),
+                provenance=_provenance(step, body),
             )
         case Kind.STEP_BLOCKED:
             return replace(step, state=State.BLOCKED, blocked_by=tuple(body.get("by", ())))
@@ -202,6 +211,11 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
             return replace(step, state=State.CANCELLED)
         case _:
             return step
+
+
+def _provenance(step: StepOutcome, body: Mapping[str, Any]) -> Sources:
+    # Sources only add up: an end without any, as older records have it, takes none away.
+    return step.provenance | sources_from(body.get("provenance", ()))
 
 
 def _problem(error: Mapping[str, Any] | None) -> Problem | None:

@@ -2,15 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+
+from workbench.core.connections import Connection
+
+POLICY_SUBJECTS = ("tool", "host", "path", "effect", "argument")
+
+
+def _rule(text: str) -> str:
+    for part in text.split() or [text]:
+        subject, _, pattern = part.partition(":")
+        if subject not in POLICY_SUBJECTS or not pattern:
+            raise ValueError(f"{text!r} is no rule: write {', '.join(f'{name}:…' for name in POLICY_SUBJECTS)}")
+    return " ".join(text.split())
+
+
+Rule = Annotated[str, AfterValidator(_rule)]
+
+
+class Policy(BaseModel):
+    """Rules about tool calls; `policy.rules` says how they are read. Deny goes before ask, and ask before allow."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    allow: tuple[Rule, ...] = ()
+    ask: tuple[Rule, ...] = ()
+    deny: tuple[Rule, ...] = ()
+
+    def narrowed(self, other: Policy) -> Policy:
+        """These rules and what another file forbids or asks besides; what it would allow is left out."""
+        return Policy(allow=self.allow, ask=(*self.ask, *other.ask), deny=(*self.deny, *other.deny))
 
 
 class Settings(BaseModel):
     """One frozen object. Each field is also an environment variable, WORKBENCH_ and the name in capitals, and a key of
-    workbench.toml, except where the field's text names another variable."""
+    workbench.toml, except where the field's text says otherwise."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -34,6 +64,18 @@ class Settings(BaseModel):
     rounds: Annotated[int, Field(ge=1, le=20)] = Field(3, description="Rounds of steps that one request may take.")
     requests_per_minute: Annotated[int, Field(ge=1)] = Field(60, description="Requests a user may start in a minute.")
     calls_per_minute: Annotated[int, Field(ge=1)] = Field(600, description="Tool calls a user may start in a minute.")
+    policy: Policy = Field(Policy(), description="The table [policy] of config.toml: rules that allow, ask and deny.")
+    calls_per_day: Annotated[int | None, Field(ge=0)] = Field(None, description="Calls of tools and models in a day.")
+    calls_per_month: Annotated[int | None, Field(ge=0)] = Field(None, description="The same in a month.")
+    tokens_per_day: Annotated[int | None, Field(ge=0)] = Field(None, description="Tokens in and out in a day.")
+    tokens_per_month: Annotated[int | None, Field(ge=0)] = Field(None, description="The same in a month.")
+    images_per_day: Annotated[int | None, Field(ge=0)] = Field(None, description="Pictures that tools make in a day.")
+    images_per_month: Annotated[int | None, Field(ge=0)] = Field(None, description="The same in a month.")
+    seconds_per_day: Annotated[float | None, Field(ge=0)] = Field(None, description="Seconds of all calls in a day.")
+    seconds_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
+    usd_per_day: Annotated[float | None, Field(ge=0)] = Field(None, description="US dollars of priced calls in a day.")
+    usd_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
+    connections: Mapping[str, Connection] = Field({}, description="Databases by name; in config.toml only.")
     isolation: Literal["", "process", "kernel"] = Field(
         "",
         description="Least isolation of tools. kernel: refuse to run below it. process: also accept it for tools that "

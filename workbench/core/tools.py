@@ -5,16 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from workbench.core.artifacts import Artifact, to_json
+from workbench.core.provenance import NONE, Argument, Sources
 
 Effect = Literal["read", "idempotent", "write"]
 """read: changes nothing. idempotent: doing it twice is doing it once. write: never repeated silently."""
 
-Status = Literal["ok", "failed", "transient", "timeout", "killed", "output_limit", "cancelled", "denied"]
-"""How a call ended, said by the supervisor. Only `transient` is worth another try."""
+Status = Literal["ok", "failed", "transient", "timeout", "killed", "output_limit", "cancelled", "denied", "exceeded"]
+"""How a call ended, said by the supervisor. Only `transient` is worth another try. denied: by a person or a policy.
+exceeded: a budget or a rate is used up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,18 @@ class ToolSpec:
     path: str = ""
     isolation: Literal["", "process", "kernel"] = ""
 
+    @property
+    def grants(self) -> tuple[str, ...]:
+        """What the tool asks to be allowed, a line each: "network api.tavily.com", "calls http", "effect write"."""
+        named = [f"{kind} {item}" for kind, items in asdict(self.permissions).items() for item in items]
+        called = [f"calls {service}" for service in self.uses]
+        return (*named, *called, *([f"effect {self.effect}"] if self.effect != "read" else []))
+
+    @property
+    def reads_context(self) -> bool:
+        """Whether the tool may ask for the results of earlier steps; one that does not is not handed them."""
+        return b"context" in self.source
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
@@ -60,6 +74,8 @@ class ToolCall:
 
     `context`: earlier results as `(step, task, value)`, for plans that run in list order. `reads`: absolute paths of
     files that the worker may open beyond what its tool declares, such as a database that the user's settings name.
+    `arguments`: the parts of the parameters with their sources; `sources`: all that the call is made of, its plan and
+    context included. Both stay on the host.
     """
 
     run: str
@@ -70,6 +86,8 @@ class ToolCall:
     attempt: int = 1
     context: tuple[tuple[str, str, Any], ...] = ()
     reads: tuple[str, ...] = ()
+    arguments: tuple[Argument, ...] = ()
+    sources: Sources = NONE
 
     def request_sha256(self) -> str:
         """What was asked, as a hash: tool, version, parameters; frames by their content."""
@@ -81,7 +99,8 @@ class ToolResult:
     """How a call ended and what it gave.
 
     `value` is JSON with artifacts as leaves; `text` what the tool printed, capped; `error` and `hint` are set for every
-    status but ok. `isolation` is the level the worker really ran under.
+    status but ok. `isolation` is the level the worker really ran under. `reached`: where else the tool got something
+    from, beyond its parameters.
     """
 
     status: Status
@@ -94,6 +113,7 @@ class ToolResult:
     sources: tuple[Mapping[str, str], ...] = ()
     seconds: float = 0.0
     isolation: str = "process"
+    reached: Sources = NONE
 
     def response_sha256(self) -> str:
         return digest({"status": self.status, "value": _by_content(self.value), "error": self.error})

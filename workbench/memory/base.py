@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from workbench.core.events import AnyEvent
 from workbench.core.request import Scope
+from workbench.core.usage import Use
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,11 @@ class Memory(Protocol):
 
     async def memories(self, scope: Scope) -> Sequence[Hit]:
         """All that is remembered in this scope and not forgotten, newest first; also what was closed by a later one."""
+        ...
+
+    async def spent(self, user: str, since: datetime, reservation: str | None = None) -> Use:
+        """What a user has used since then, over all processes, with what is set aside for calls under way. With the id
+        of a reservation: as far as it came before that one, and that one itself."""
         ...
 
     async def snapshot(self, path: Path) -> None:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakSet
@@ -20,8 +21,9 @@ from weakref import WeakSet
 from workbench.core.errors import Refused, Unavailable
 from workbench.core.events import AnyEvent
 from workbench.core.request import Scope
+from workbench.core.usage import Use
 from workbench.memory import folder as folders
-from workbench.memory import tables
+from workbench.memory import tables, usage
 from workbench.memory.base import Hit
 from workbench.memory.blobs import Blobs
 from workbench.memory.embed import Embedder
@@ -118,6 +120,9 @@ class DuckDBMemory:
     def vectors(self) -> Vectors | None:
         """What compares meanings, None when nothing does."""
         return self._recall.vectors
+
+    async def spent(self, user: str, since: datetime, reservation: str | None = None) -> Use:
+        return await asyncio.to_thread(self._read, lambda store: usage.spent(store, user, since, reservation))
 
     async def snapshot(self, path: Path) -> None:
         await self.barrier()

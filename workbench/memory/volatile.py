@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Refused, Unavailable
 from workbench.core.events import AnyEvent, dumps, loads
 from workbench.core.request import Scope
-from workbench.memory import tables
+from workbench.core.usage import Use
+from workbench.memory import tables, usage
 from workbench.memory.base import Hit
 from workbench.memory.embed import Embedder
 from workbench.memory.locks import PRIVATE_FILE
@@ -76,6 +78,15 @@ class InMemoryMemory:
     async def memories(self, scope: Scope) -> Sequence[Hit]:
         self._check()
         return self.kept.recall.all(scope)
+
+    async def spent(self, user: str, since: datetime, reservation: str | None = None) -> Use:
+        self._check()
+
+        def read() -> Use:
+            with self._tables() as connection:
+                return usage.spent(connection, user, since, reservation)
+
+        return await asyncio.to_thread(read)
 
     async def snapshot(self, path: Path) -> None:
         self._check()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -39,6 +39,10 @@ class Reply:
     request_sha256: str = ""
 
 
+Heard = Callable[[str], None]
+"""Hears a reply while it comes: each time all of its text so far. After a retry that text begins anew."""
+
+
 class Model(Protocol):
     """A language model. `name` is what the user sees; `endpoint` the host it runs on, "" when on no network."""
 
@@ -46,10 +50,16 @@ class Model(Protocol):
     endpoint: str
 
     async def complete(
-        self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, max_tokens: int | None = None
+        self,
+        messages: Sequence[Message],
+        *,
+        schema: Mapping[str, Any] | None = None,
+        max_tokens: int | None = None,
+        heard: Heard | None = None,
     ) -> Reply:
         """The reply to a chat; with `schema` (a JSON Schema object) the text is meant to be JSON of that shape, which
-        the caller checks: no server is trusted to have obeyed.
+        the caller checks: no server is trusted to have obeyed. With `heard` the reply is streamed where the server can;
+        what was heard counts for nothing until the whole reply is returned.
 
         Raises TransientError when another try may help (after the model's own retries are used up), Unavailable when it
         will not (no such model, bad key, not a model server), Refused when the model or a filter declines.

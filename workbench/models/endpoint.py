@@ -22,6 +22,10 @@ import httpx2
 import openai
 
 from workbench.core.errors import Refused, TransientError, Unavailable, WorkbenchError
+from workbench.models.azure import client as azure_client
+from workbench.models.azure import is_azure
+from workbench.models.base import Heard
+from workbench.models.stream import Assembly
 
 MAX_BYTES = 16 * 2**20
 """A reply that is larger is not a chat completion."""
@@ -39,20 +43,22 @@ class Endpoint:
         self._now = now
         self.where = _netloc(base_url)
         limits = httpx2.Timeout(timeout, connect=min(timeout, 10.0))
-        self._client = openai.AsyncOpenAI(
-            # The SDK wants a key even for servers that have none.
-            api_key=api_key or "none",
-            base_url=base_url,
-            max_retries=0,
-            timeout=limits,
-            default_headers={"Accept-Encoding": "identity"},
-            http_client=openai.DefaultAsyncHttpxClient(
-                base_url=base_url,
+        options: dict[str, Any] = {
+            "max_retries": 0,
+            "timeout": limits,
+            "default_headers": {"Accept-Encoding": "identity"},
+            "http_client": openai.DefaultAsyncHttpxClient(
+                base_url=base_url.partition("?")[0],
                 timeout=limits,
                 follow_redirects=False,  # a prompt goes where the user sent it and nowhere else
                 event_hooks={"response": [self._prepare]},
             ),
-        )
+        }
+        if is_azure(base_url):
+            self._client = azure_client(base_url, api_key, **options)
+        else:
+            # The SDK wants a key even for servers that have none.
+            self._client = openai.AsyncOpenAI(api_key=api_key or "none", base_url=base_url, **options)
 
     async def chat(self, body: dict[str, Any]) -> Any:
         """The JSON that the server answers to a chat completion request."""
@@ -61,6 +67,31 @@ class Endpoint:
     async def embeddings(self, body: dict[str, Any]) -> Any:
         """The JSON that the server answers to a request for embeddings."""
         return await self._exchange(self._client.post("/embeddings", cast_to=object, body=body))
+
+    async def stream(self, body: dict[str, Any], heard: Heard) -> Any:
+        """As `chat`, heard while it comes. A server that does not stream answers in one piece, and that will do.
+
+        Raises TransientError when the stream ends without a finish reason: half a reply looks like a whole one.
+        """
+        return await self._exchange(self._streamed(body, heard))
+
+    async def _streamed(self, body: dict[str, Any], heard: Heard) -> Any:
+        stream = await self._client.post(
+            "/chat/completions", cast_to=object, body=body, stream=True, stream_cls=openai.AsyncStream[object]
+        )
+        try:
+            if "event-stream" not in stream.response.headers.get("content-type", "").lower():
+                await stream.response.aread()
+                return stream.response.text
+            reply = Assembly()
+            async for chunk in stream:
+                if reply.add(chunk):
+                    heard(reply.text)
+        finally:
+            await stream.close()
+        if not reply.ended:
+            raise TransientError(f"{self.where} broke off in the middle of its reply.", hint="Try again.")
+        return reply.whole()
 
     async def models(self) -> list[str]:
         """The names of the models that the server offers."""
@@ -116,6 +147,8 @@ class Endpoint:
                 return self._not_a_model_server("is not an http address")
             case openai.APIConnectionError(), _:
                 return TransientError(f"{self.where} broke off the connection.", hint="Try again.")
+            case openai.APIError(), _:  # told in the middle of a stream
+                return self._broken_off(error.body)
             case UnicodeEncodeError(), _:
                 return Refused("The text holds half of a character (a lone surrogate), which cannot be sent.")
             case (ValueError() | RecursionError(), _):
@@ -153,6 +186,16 @@ class Endpoint:
             )
         hint = "Offer fewer or smaller tables, or use a model with more room." if "context" in f"{code} {said}" else ""
         return Unavailable(f"{self.where} refused the request ({status}){words}", hint=hint, **facts)
+
+    def _broken_off(self, body: object) -> WorkbenchError:
+        """A failure that the server told in the middle of its reply, in the place of a chunk."""
+        said, code = self._said(body)
+        words = f": {said}" if said else "."
+        if code == "content_filter":
+            return Refused(f"The content filter of {self.where} declined the reply.", code=code, said=said)
+        if re.fullmatch("4[0-9][0-9]", code) and int(code) not in _TRANSIENT:
+            return Unavailable(f"{self.where} gave up in the middle of its reply ({code}){words}", said=said)
+        return TransientError(f"{self.where} failed in the middle of its reply{words}", hint="Try again.", said=said)
 
     def _said(self, body: object) -> tuple[str, str]:
         """The server's own words and its code for the error, from the shapes that servers really send."""

@@ -20,7 +20,8 @@ from pydantic import SecretStr
 
 from workbench.core.errors import TransientError, Unavailable, WorkbenchError
 from workbench.core.tools import digest
-from workbench.models.base import Message, Reply, Usage
+from workbench.models.azure import is_azure
+from workbench.models.base import Heard, Message, Reply, Usage
 from workbench.models.prices import OPENAI, price
 from workbench.models.served import is_about_the_model, only_model, unknown_model
 from workbench.models.wire import LADDER, Rung, Said, read, request
@@ -33,6 +34,9 @@ T = TypeVar("T")
 AT_ONCE = 16
 MAX_RETRY_AFTER = 120.0
 """Seconds. A server that asks for more is not waited for: the error says how long it asked for."""
+
+STREAMED: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+"""Only where somebody watches: a reply in a thousand chunks costs more than one in one piece."""
 
 _slots: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Semaphore]] = WeakKeyDictionary()
 
@@ -67,17 +71,23 @@ class OpenAIModel:
         self._now = now
         self._rung: Rung = LADDER[0]
         self._proven = False
+        self._streams = True
         self._endpoints: WeakKeyDictionary[asyncio.AbstractEventLoop, Endpoint] = WeakKeyDictionary()
 
     async def complete(
-        self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, max_tokens: int | None = None
+        self,
+        messages: Sequence[Message],
+        *,
+        schema: Mapping[str, Any] | None = None,
+        max_tokens: int | None = None,
+        heard: Heard | None = None,
     ) -> Reply:
         started = time.monotonic()
         endpoint = self._connected()
         if not self.name:
             self.name = await self._only_model(endpoint)
         try:
-            said, sha256, usage = await self._ask(endpoint, messages, schema, self._limit(max_tokens))
+            said, sha256, usage = await self._ask(endpoint, messages, schema, self._limit(max_tokens), heard)
         except WorkbenchError as error:
             if "tokens_in" in error.data:  # a reply that cannot be used was paid for all the same
                 spent = Usage(tokens_in=error.data["tokens_in"], tokens_out=error.data["tokens_out"])
@@ -139,6 +149,7 @@ class OpenAIModel:
         messages: Sequence[Message],
         schema: Mapping[str, Any] | None,
         limit: Mapping[str, int],
+        heard: Heard | None,
     ) -> tuple[Said, str, Usage]:
         """The answer, the hash of the request that got it, and the tokens of all answers on the way to it."""
         rungs = LADDER[LADDER.index(self._rung) :] if schema is not None else LADDER[-1:]
@@ -147,7 +158,7 @@ class OpenAIModel:
         for rung in rungs:
             body = request(self.name, messages, schema, rung, limit)
             try:
-                said = await self._tries(partial(self._chat, endpoint, body), 0 if first else self._retries)
+                said = await self._tries(partial(self._chat, endpoint, body, heard), 0 if first else self._retries)
             except (Unavailable, TransientError) as error:
                 if self._proven or schema is None or not _may_be_the_form(error):
                     raise
@@ -163,9 +174,18 @@ class OpenAIModel:
                 return said, digest(body), used
         raise first or Unavailable(f"{self.endpoint} gave no reply.")
 
-    async def _chat(self, endpoint: Endpoint, body: dict[str, Any]) -> Said:
+    async def _chat(self, endpoint: Endpoint, body: dict[str, Any], heard: Heard | None = None) -> Said:
         slots = _slots.setdefault(asyncio.get_running_loop(), {})
         async with slots.setdefault(self.base_url, asyncio.Semaphore(AT_ONCE)):
+            if heard is not None and self._streams:
+                try:
+                    raw = await endpoint.stream(body | STREAMED, heard)
+                except Unavailable as error:
+                    if error.data.get("status") not in (400, 415, 422) or "stream" not in error.data.get("said", ""):
+                        raise
+                    self._streams = False  # a server that knows no streams, or not how to count their tokens
+                else:
+                    return read(raw, endpoint.where, endpoint.clean)
             return read(await endpoint.chat(body), endpoint.where, endpoint.clean)
 
     async def _tries(self, call: Callable[[], Awaitable[T]], retries: int) -> T:
@@ -221,7 +241,8 @@ class OpenAIModel:
         if max_tokens is None:
             return {}
         # OpenAI's newer models refuse the older name; most other servers know no other.
-        return {"max_completion_tokens" if self.base_url == OPENAI else "max_tokens": max_tokens}
+        newer = self.base_url == OPENAI or is_azure(self.base_url)
+        return {"max_completion_tokens" if newer else "max_tokens": max_tokens}
 
 
 def _may_be_the_form(error: WorkbenchError) -> bool:

@@ -9,10 +9,13 @@ from typing import Any
 
 from workbench.core.errors import Unavailable
 from workbench.core.tools import digest
-from workbench.models.base import Message, Reply
+from workbench.models.base import Heard, Message, Reply
 
 Scripted = str | Mapping[str, Any] | Sequence[Any] | Exception
 """A reply as text, as data that is sent as JSON, or an error that is raised."""
+
+PIECE = 8
+"""Characters that a listener hears at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +47,21 @@ class TestModel:
         self._replies = replies
 
     async def complete(
-        self, messages: Sequence[Message], *, schema: Mapping[str, Any] | None = None, max_tokens: int | None = None
+        self,
+        messages: Sequence[Message],
+        *,
+        schema: Mapping[str, Any] | None = None,
+        max_tokens: int | None = None,
+        heard: Heard | None = None,
     ) -> Reply:
         self.calls.append(AskedFor(messages=tuple(messages), schema=schema, max_tokens=max_tokens))
         scripted = self._next(messages)
         if isinstance(scripted, Exception):
             raise scripted
         text = scripted if isinstance(scripted, str) else json.dumps(scripted, ensure_ascii=False)
+        if heard is not None:
+            for end in range(PIECE, len(text) + PIECE, PIECE):
+                heard(text[:end])
         asked = {"model": self.name, "messages": [[m.role, m.content] for m in messages], "schema": schema}
         return Reply(text=text, model=self.name, usd="0", request_sha256=digest(asked))
 

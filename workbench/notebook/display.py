@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from workbench.core.events import AnyEvent, Event
+from workbench.core.events import AnyEvent, Draft, Event
 from workbench.core.outcome import Outcome, advance
 from workbench.core.progress import OPEN, State
 from workbench.notebook import kernel
@@ -38,6 +38,7 @@ class Display:
         self._cancelling = False
         self._panel: Any = None
         self._handle: Any = None
+        self._draft: Draft | None = None
         self._drawn = 0.0
         self._pending: asyncio.TimerHandle | None = None
         if self._front == "live":
@@ -53,6 +54,11 @@ class Display:
     def asks(self) -> bool:
         """Whether somebody is there to answer a question."""
         return self._front != "headless"
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a panel is there to show what happens."""
+        return self._panel is not None
 
     def _show_panel(self) -> None:
         from IPython.display import display
@@ -91,6 +97,15 @@ class Display:
         if not isinstance(event, Event):
             return
         self._outcome = advance(self._outcome, event)
+        self._draft = None
+        self._draw_soon()
+
+    def watch(self, draft: Draft) -> None:
+        """See what a model has said so far; events, which are final, take its place."""
+        self._draft = draft
+        self._draw_soon()
+
+    def _draw_soon(self) -> None:
         if self._panel is not None and self._pending is None:
             wait = max(0.0, self._drawn + SECONDS_BETWEEN - time.monotonic())
             self._pending = asyncio.get_running_loop().call_later(wait, self._draw)
@@ -100,7 +115,7 @@ class Display:
 
         self._pending, self._drawn = None, time.monotonic()
         if self._panel is not None:
-            self._panel.state = picture(self._outcome, cancelling=self._cancelling)
+            self._panel.state = picture(self._outcome, self._draft, cancelling=self._cancelling)
 
     def finish(self, run: Run | None) -> None:
         """Put the result in the panel's place, or show it for the first time. None when the run gave no last word: then

@@ -17,7 +17,9 @@ from typing import Any
 OPTIONS: Mapping[str, str] = {
     "plan": "show the plan and run nothing",
     "ask": "show the steps and ask before they run",
-    "yes": "approve without asking, where --ask has nobody to ask",
+    "yes": "approve without asking: the steps of --ask, and calls that policy asks about",
+    "deny": "answer no without asking, to the same",
+    "timeout": "SECONDS: how long a question waits for its answer, which is no after that",
     "model": "the model that plans and answers this request",
     "help": "show this help",
 }
@@ -31,7 +33,11 @@ VERBS: Mapping[str, str] = {
     "forget": "ID: hide a memory",
     "memory": "all that is remembered; memory audit looks for what is wrong with it",
     "doctor": "check this installation",
+    "audit": "check that the audit trail is whole",
 }
+VALUED = frozenset({"model", "timeout"})
+"""Options that take a value."""
+_EXAMPLES = {"model": "--model needs a name: --model gpt-4o", "timeout": "--timeout needs seconds: --timeout 60"}
 _WORD = re.compile(r"\s*(--?[A-Za-z][\w-]*)(?:=(\S*))?(?:\s|$)")
 _CAPTURE = re.compile(r"\s*([^\W\d]\w*)\s*<<(?:\s|$)")
 _NAME = re.compile(r"(?<![\w.@/])@([^\W\d]\w*)")
@@ -53,6 +59,8 @@ class Line:
     plan: bool = False
     ask: bool = False
     yes: bool = False
+    deny: bool = False
+    timeout: float | None = None
     model: str | None = None
     help: bool = False
     capture: str = ""
@@ -66,21 +74,29 @@ def read(line: str, body: str | None = None) -> Line:
         name, value, rest = found[1][2:], found[2], rest[found.end() :]
         if name not in OPTIONS:
             raise BadLine(f"There is no option --{name}{_near(name, OPTIONS, '--')}")
-        if name == "model":
+        if name in VALUED:
             if value is None:
                 value, _, rest = rest.strip().partition(" ")
             if not value:
-                raise BadLine("--model needs a name: --model gpt-4o")
-            options["model"] = value
+                raise BadLine(_EXAMPLES[name])
+            options[name] = _seconds(value) if name == "timeout" else value
         elif value is not None:
             raise BadLine(f"--{name} takes no value")
         else:
             options[name] = True
+    if options.get("yes") and options.get("deny"):
+        raise BadLine("--yes and --deny exclude each other")
     if (kept := _CAPTURE.match(rest)) is not None and not keyword.iskeyword(kept[1]):
         options["capture"], rest = kept[1], rest[kept.end() :]
     rest = rest.strip(" \t") if body is None else rest.strip()
     text = rest if body is None else f"{rest}\n{body}" if rest else body
     return Line(text=text, **options)
+
+
+def _seconds(value: str) -> float:
+    if not re.fullmatch(r"\d{1,6}(\.\d{1,3})?", value) or not float(value):
+        raise BadLine(_EXAMPLES["timeout"])
+    return float(value)
 
 
 def expand(text: str, evaluate: Callable[[str], Any]) -> str:

@@ -23,7 +23,7 @@ def _documented(magic: Any) -> Any:
     """
     option: Any = magic_arguments.argument  # IPython leaves these untyped
     for name, text in lines.OPTIONS.items():
-        magic = option(f"--{name}", help=text, **({} if name == "model" else {"action": "store_true"}))(magic)
+        magic = option(f"--{name}", help=text, **({} if name in lines.VALUED else {"action": "store_true"}))(magic)
     magic = option("request", nargs="*", help="what you want, in words")(magic)
     documented: Any = magic_arguments.magic_arguments
     return documented()(magic)
@@ -55,19 +55,25 @@ class AgentMagics(Magics):
                 return None
             if not asked.text.strip():
                 raise lines.BadLine("The request is empty: write what you want, in words.")
-            text = lines.expand(asked.text, lambda code: eval(code, scope))  # noqa: S307 - the user's own expression
+            values: list[str] = []
+
+            def evaluate(code: str) -> str:
+                values.append(str(eval(code, scope)))  # noqa: S307 - the user's own expression
+                return values[-1]
+
+            text = lines.expand(asked.text, evaluate)
             tables = _tables(scope)
             names = lines.named(text, tables, scope)
         except lines.BadLine as wrong:
             raise UsageError(str(wrong)) from None
         frames = {name: tables[name] for name in names} if names else tables
-        run = self._ask(text, frames, names, asked)
+        run = self._ask(text, frames, names, asked, values)
         if asked.capture:
             self._namespace()[asked.capture] = run
             return None
         return run
 
-    def _ask(self, text: str, frames: dict[str, Any], names: list[str], asked: lines.Line) -> Run:
+    def _ask(self, text: str, frames: dict[str, Any], names: list[str], asked: lines.Line, values: list[str]) -> Run:
         from workbench.bridge import Errands, wait
         from workbench.core.errors import Cancelled, WorkbenchError
         from workbench.notebook.display import Display
@@ -87,8 +93,11 @@ class AgentMagics(Magics):
             named=names,
             plan_only=asked.plan,
             model=asked.model,
-            approver=chosen(ask=asked.ask, yes=asked.yes, line=line, show=plan_text),
+            approver=chosen(yes=asked.yes, deny=asked.deny, timeout=asked.timeout, line=line, show=plan_text),
+            rounds=asked.ask,
+            inserted=values,
             listeners=(display.listen,),
+            watchers=(display.watch,) if display.is_live else (),
         )
         try:
             run = wait(display.cancellable(work), errands=errands)
@@ -119,6 +128,7 @@ class AgentMagics(Magics):
         %workbench forget ID            hide a memory, at once
         %workbench memory [audit]       all that is remembered, or what is wrong with it
         %workbench doctor       check this installation
+        %workbench audit        check that the audit trail is whole
         """
         from workbench.notebook import verbs
 

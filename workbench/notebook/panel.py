@@ -7,10 +7,20 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from workbench.core.events import Draft
 from workbench.core.outcome import Outcome
 from workbench.core.progress import OPEN
 from workbench.render import clean_text
 from workbench.render.run import MARKS
+
+MAX_SAID = 500
+"""Characters of an answer that is being written: its end."""
+_WRITING = {
+    "plan": "Writing the plan",
+    "look": "Looking at the results",
+    "repair": "Mending the plan",
+    "answer": "Writing the answer",
+}
 
 
 @cache
@@ -37,8 +47,9 @@ def make(outcome: Outcome, on_cancel: Callable[[], None]) -> Any:
     return panel
 
 
-def picture(outcome: Outcome, *, cancelling: bool = False) -> dict[str, Any]:
-    """What the panel draws, as JSON: a line that says where the run stands, and a row for each step."""
+def picture(outcome: Outcome, draft: Draft | None = None, *, cancelling: bool = False) -> dict[str, Any]:
+    """What the panel draws, as JSON: a line that says where the run stands, a row for each step (also those of a plan
+    that is still being written), and the words of an answer so far."""
     steps = [
         {
             "id": step.id,
@@ -56,6 +67,19 @@ def picture(outcome: Outcome, *, cancelling: bool = False) -> dict[str, Any]:
         }
         for step in outcome.steps
     ]
+    known = {step["id"] for step in steps}
+    steps += [
+        {
+            "id": step.id,
+            "mark": "…",
+            "state": "draft",
+            "tool": clean_text(step.task)[:80],
+            "title": clean_text(step.title)[:200],
+            "note": "",
+        }
+        for step in (draft.steps if draft else ())
+        if step.id not in known
+    ]
     open_steps = sum(step.state in OPEN for step in outcome.steps)
     if cancelling:
         line = "Stopping …"
@@ -65,4 +89,7 @@ def picture(outcome: Outcome, *, cancelling: bool = False) -> dict[str, Any]:
         line = f"Running: {len(outcome.steps) - open_steps} of {len(outcome.steps)} steps finished"
     else:
         line = "Writing the answer …"
-    return {"line": line, "steps": steps}
+    if draft is not None and not cancelling:
+        line = f"{_WRITING.get(draft.purpose, 'The model writes')} … {draft.characters:,} characters"
+    said = clean_text(draft.text)[-MAX_SAID:] if draft else ""
+    return {"line": line, "steps": steps, "said": said}

@@ -18,6 +18,7 @@ class Table:
         return "\n".join([table_text(self.columns, self.rows), *map(clean_text, self.notes)])
 
     def _repr_html_(self) -> str:
-        from workbench.render import escape, table_html
+        from workbench.render import escape, framed, table_html
 
-        return table_html(self.columns, self.rows) + "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return framed(table_html(self.columns, self.rows) + notes)

@@ -16,24 +16,30 @@ if TYPE_CHECKING:
     from workbench.run import Run
     from workbench.workbench import Workbench
 
-__all__ = ["doctor", "forget", "memory", "recall", "remember", "runs", "show", "sql", "status", "tools"]
+__all__ = ["audit", "doctor", "forget", "memory", "recall", "remember", "runs", "show", "sql", "status", "tools"]
 
 
 def status(workbench: Workbench) -> Table:
     """What is in force."""
     with suppress(WorkbenchError):  # then what it says is why
         wait(workbench.sandbox.prepare())
-    return Table(("what", "in force"), list(workbench.status().items()))
+    left = wait(workbench.budgets.left())
+    budget = [("budget", "; ".join(map(str, left)))] if left else []
+    return Table(("what", "in force"), [*workbench.status().items(), *budget])
 
 
 def tools(workbench: Workbench, rest: str = "") -> Table:
     """The tools that may be used, and why others may not."""
+    from workbench.registry.grants import asks_for, may
+    from workbench.registry.trust import Trust
+
     found = workbench.found()
-    rows = [(name, spec.origin, spec.effect, spec.summary) for name, spec in sorted(found.tools.items())]
+    rows = [(name, spec.origin, spec.effect, may(spec), spec.summary) for name, spec in sorted(found.tools.items())]
     notes = [*found.problems, *found.shadowed]
+    trust = Trust(workbench.settings.config, workbench.settings.project)
     for name, spec in sorted(found.untrusted.items()):
-        notes.append(f"{name} is not trusted yet. Read it, then: workbench trust {spec.path}")
-    return Table(("tool", "from", "effect", "what it does"), rows, notes)
+        notes.append(f"{name} is not trusted yet. {asks_for(spec, trust)} Read it, then: workbench trust {spec.path}")
+    return Table(("tool", "from", "effect", "may", "what it does"), rows, notes)
 
 
 def runs(workbench: Workbench, rest: str = "") -> Table:
@@ -59,3 +65,11 @@ def doctor(workbench: Workbench, rest: str = "") -> Table:
 
     checks = wait(examine(workbench))
     return Table(("check", "ok", "detail"), [(c.name, "yes" if c.ok else "NO", c.detail) for c in checks])
+
+
+def audit(workbench: Workbench, rest: str = "") -> Table:
+    """Whether the audit trail is whole."""
+    from workbench.telemetry.verify import verify
+
+    verdict = verify(workbench.trail)
+    return Table(("audit", "found"), [("whole", "yes" if verdict.ok else "NO")], [str(verdict)])

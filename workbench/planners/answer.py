@@ -21,6 +21,8 @@ MAX_TEXT = 4000
 """Characters of a tool's text that are shown."""
 
 _LISTED = 5
+_EXTREME = re.compile(r"\"?(\w+)\"? = \(SELECT (?:max|min)\(\"?\1\"?\) FROM")
+"""How the grammar asks for the rows at one end of a column."""
 _YES_OR_NO = frozenset({"yes", "no", "true", "false", "y", "n", "0", "1"})
 _ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]00:00:00(?:\.0+)?)?")
 
@@ -94,6 +96,8 @@ def table(frame: Artifact, step: StepOutcome) -> str:
     rows, count = frame.preview, frame.rows if frame.rows is not None else len(frame.preview)
     if not count:
         return f"{title}: no rows."
+    if (extreme := _EXTREME.search(str(step.params.get("sql", "")))) and extreme[1] in names and count == len(rows):
+        return _at_the_end(title, names, rows, names.index(extreme[1]))
     if count == 1 and len(rows) == 1:
         return _one_row(title, names, rows[0])
     groups = [at for at, column in enumerate(frame.columns) if not _measures(column.type, column.name, at)]
@@ -112,9 +116,18 @@ def table(frame: Artifact, step: StepOutcome) -> str:
 
 
 def _measures(kind: str, name: str, at: int) -> bool:
-    return kind in ("integer", "number") and not (
-        at == 0 and name.casefold() in ("year", "month", "quarter", "week", "day")
-    )
+    places = ("year", "month", "quarter", "week", "day")
+    return kind in ("integer", "number") and not (at == 0 and (name.casefold() in places or name.endswith(" from")))
+
+
+def _at_the_end(title: str, names: Sequence[str], rows: Sequence[Sequence[Any]], at: int) -> str:
+    """The rows that share the highest or lowest value, each by its first other column."""
+    value = f"{names[at]} {_with(rows[0], at, names)}"
+    if len(names) == 1:
+        return f"{title}: {value}."
+    first = 0 if at else 1
+    listed = _listed_names([row[first:] for row in rows], names[first:])
+    return f"{title}: {names[first]} {listed} ({value})."
 
 
 def _one_row(title: str, names: Sequence[str], row: Sequence[Any]) -> str:

@@ -2,29 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from workbench.core.events import Event, Kind
+from workbench.core.events import Draft, Event, Kind
 from workbench.core.outcome import Outcome
 from workbench.core.plan import Plan
+from workbench.core.provenance import NONE, Sources
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
 
-Tell = Callable[[Kind, Mapping[str, Any]], Event]
-"""How a planner reports what it did: `tell(Kind.MODEL_CALLED, {...})`."""
+
+class Tell(Protocol):
+    """How a planner reports what it did: `tell(Kind.MODEL_CALLED, {...})`."""
+
+    def __call__(self, kind: Kind, body: Mapping[str, Any], /) -> Event: ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """A `Tell` that may also be shown what is not final yet: only worth the effort while `watched`."""
+
+    @property
+    def watched(self) -> bool: ...
+
+    def draft(self, draft: Draft) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """A checked plan and where it comes from. `notes` are lines for the user: how the request was read, what was
-    assumed, corrected or left out. `model` is "" when no language model was asked."""
+    assumed, corrected or left out. `model` is "" when no language model was asked. `sources`: what the planner saw
+    beyond the request, its tables, the tools and the outcome, such as recalled memories."""
 
     plan: Plan
     planner: str
     model: str = ""
     notes: Sequence[str] = ()
+    sources: Sources = NONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

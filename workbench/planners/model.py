@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from workbench.core import plan as plans
-from workbench.core.errors import PlanInvalid, Refused, Unavailable, WorkbenchError
-from workbench.core.events import Kind
+from workbench.core.errors import PlanInvalid, Refused, Unavailable
 from workbench.core.outcome import Outcome
 from workbench.core.plan import Plan
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
-from workbench.models.base import Message, Model, Reply
+from workbench.models.base import Heard, Message, Model, Reply
+from workbench.models.metered import metered
 from workbench.planners import prompt
-from workbench.planners.base import Answer, Planned, Tell
+from workbench.planners.base import Answer, Planned, Tell, Watched
 from workbench.planners.checked import checked
+from workbench.planners.draft import Drafting
 from workbench.planners.parts import messages as chat
 from workbench.planners.parts import one_line
 from workbench.planners.reply import read_json, without_thoughts
@@ -121,66 +119,15 @@ class ModelPlanner:
         self, messages: Sequence[Message], purpose: str, tell: Tell, schema: Mapping[str, Any] | None = None
     ) -> Reply:
         """The model's whole reply, told with its cost. A failed call is told too, and raised."""
-        started = time.monotonic()
-        told: dict[str, Any] = {"purpose": purpose, "model": self.model.name, "endpoint": self.model.endpoint}
-        try:
-            reply = await self.model.complete(messages, schema=schema)
-        except (WorkbenchError, asyncio.CancelledError) as error:
-            tell(Kind.MODEL_CALLED, told | _failed(error) | {"seconds": round(time.monotonic() - started, 6)})
-            raise
-        problem = _incomplete(reply)
-        tell(
-            Kind.MODEL_CALLED,
-            told
-            | {
-                "model": reply.model,
-                "request_sha256": reply.request_sha256,
-                "response_sha256": hashlib.sha256(reply.text.encode(errors="surrogatepass")).hexdigest(),
-                "tokens_in": reply.usage.tokens_in,
-                "tokens_out": reply.usage.tokens_out,
-                "usd": reply.usd,
-                "finish": reply.finish,
-                "seconds": round(reply.seconds, 6),
-                "error": _error(problem) if problem else None,
-            },
-        )
-        if problem is not None:
-            raise problem
+        heard: Heard | None = None
+        if isinstance(tell, Watched) and tell.watched:
+            watched, drafting = tell, Drafting(purpose)
+
+            def heard(text: str) -> None:
+                watched.draft(drafting.after(without_lone_surrogates(text)))
+
+        reply = await metered(self.model, messages, purpose, tell, schema, heard=heard)
         return replace(reply, text=without_lone_surrogates(reply.text))
-
-
-def _incomplete(reply: Reply) -> WorkbenchError | None:
-    """Why a reply cannot be used, whatever model it came from."""
-    if reply.finish in ("refusal", "content_filter"):
-        return Refused(f"{reply.model} declined the request.", hint="Ask in other words.")
-    if reply.finish == "length":
-        hint = "Ask for less at once, or use a model with a larger limit."
-        return Unavailable(f"The reply of {reply.model} was cut at the token limit.", hint=hint)
-    if not reply.text.strip():
-        return Unavailable(f"{reply.model} answered nothing.", hint="Try again, or use another model.")
-    return None
-
-
-def _failed(error: BaseException) -> dict[str, Any]:
-    """The body of a call that gave no reply. A call that may have been paid for has an unknown price, not none."""
-    data = error.data if isinstance(error, WorkbenchError) else {}
-    # An error with a status is the server's own: it turned the request away, and nobody bills for that.
-    free = "status" in data or data.get("again")
-    return {
-        "request_sha256": "",
-        "response_sha256": "",
-        "tokens_in": data.get("tokens_in", 0),
-        "tokens_out": data.get("tokens_out", 0),
-        "usd": data.get("usd", "0" if free else None),
-        "finish": data.get("finish", ""),
-        "error": _error(error),
-    }
-
-
-def _error(error: BaseException) -> dict[str, str]:
-    if isinstance(error, WorkbenchError):
-        return {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
-    return {"kind": "Cancelled", "message": "stopped before the model had answered", "hint": ""}
 
 
 def _without_nulls(data: Any) -> Any:

@@ -7,13 +7,16 @@ parts render to the same bytes: no ids, clock or paths go in, and the user's wor
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from workbench.models.base import Message
+from workbench.policy.sanitize import defused
 
 _ORDER = ("instructions", "persona", "tool", "today", "table", "rows", "result", "sources", "request")
+_ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _SYSTEM = frozenset({"instructions", "persona", "tool"})
 
 
@@ -47,14 +50,22 @@ def messages(parts: Sequence[Part]) -> list[Message]:
 
 
 def _render(part: Part) -> str:
+    if part.kind == "request":
+        return f"# {part.name}\n{part.text}"
+    # Names of columns and tools are data too: what a person does not see in them the model is shown as an escape.
+    lines = defused(part.text.replace("\r\n", "\n")).split("\n")
     # Every line of a text that others wrote is marked, so that none of them can pass for a heading of ours.
-    text = part.text if part.trusted else "| " + part.text.replace("\n", "\n| ")
-    return f"# {part.name}\n{text}"
+    text = "\n".join(lines if part.trusted else [f"| {line}" for line in lines])
+    return f"# {defused(part.name)}\n{text}"
 
 
 def as_json(value: Any) -> str:
     """JSON on one line, with letters of all languages as they are."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    if type(value) is int:  # most of what tables hold; the encoder takes much longer
+        return str(value)
+    if type(value) is float and math.isfinite(value):
+        return repr(value)
+    return _ENCODER.encode(value)
 
 
 def short(value: Any) -> str:

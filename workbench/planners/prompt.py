@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from workbench.core.outcome import Outcome
@@ -141,16 +142,17 @@ def _column(column: ColumnProfile, named: bool) -> str:
 
 
 def _rows(variable: Variable, room: int) -> str:
-    texts = [
+    # Made one by one: of a wide table most would not fit.
+    texts = (
         f"{as_json(column.name)} values: {', '.join(short(value) for value in column.values[:20])}"
         for column in variable.columns
         if column.values
-    ]
-    rows = ["[" + ", ".join(map(short, row)) + "]" for row in variable.head]
-    return "\n".join(_fitting([*texts, *rows], room - 200))
+    )
+    rows = ("[" + ", ".join(map(short, row)) + "]" for row in variable.head)
+    return "\n".join(_fitting(chain(texts, rows), room - 200))
 
 
-def _fitting(lines: Iterator[str] | Sequence[str], room: int) -> Iterator[str]:
+def _fitting(lines: Iterator[str], room: int) -> Iterator[str]:
     """The first lines that fit into `room` bytes."""
     for line in lines:
         room -= len(line.encode(errors="replace")) + 1

@@ -1,33 +1,72 @@
-"""Who says yes before steps run: a person, or nobody, in which case the answer is no.
+"""Who says yes: a person, or nobody, in which case the answer is no.
 
-An approver is any async function from `Asked` to `Decision`. It is asked once for each round of a plan, with that
-round's steps and before any of them runs.
+An approver is any async function from `Asked` to `Decision`. It is asked before the steps of a round run, where the
+user wants to see those, and before a call whose arguments are not the user's own, whether they want it or not. One
+question at a time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from workbench.core.artifacts import Artifact
 from workbench.core.plan import Plan
+from workbench.core.provenance import Argument, said
+from workbench.policy.words import visible
 
 Answer = Literal["allow", "deny"]
+
+MAX_SHOWN = 2000
+"""Characters of a value that a question shows; it says how many more there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskedCall:
+    """One call, bound by the tool's version and the hash of its parameters: another version or another value is
+    another question. `arguments` are those in doubt, `where` says where they go, `why` why it is asked."""
+
+    step: str
+    tool: str
+    version: str
+    params_sha256: str
+    effect: str
+    why: str
+    where: Sequence[str]
+    arguments: Sequence[Argument]
+
+    def lines(self) -> list[str]:
+        """The question as a person reads it: every value whole, with where it comes from and where it goes."""
+        head = f"{self.step} {self.tool}: {self.why}."
+        goes = [f"  goes to: {visible(', '.join(self.where))}"] if self.where else []
+        return [
+            head,
+            *goes,
+            *(f"  {_named(part)} = {shown(part.value)}\n    from {_origin(part)}" for part in self.arguments),
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is to be approved: the steps of round `round` (1 for the first) of a run."""
+    """What is to be approved: the steps of round `round` (1 for the first) of a run, or one `call` of them.
+
+    `difference`: for a later round, what is new and what it derives from, a line each.
+    """
 
     run: str
     request: str
     plan: Plan
     round: int
+    difference: Sequence[str] = ()
+    call: AskedCall | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was decided, by whom ("user", "option", "headless"), and why."""
+    """What was decided, by whom ("user", "option", "headless", "timeout"), and why."""
 
     answer: Answer
     by: str
@@ -48,31 +87,88 @@ async def everything(asked: Asked) -> Decision:
     return Decision(answer="allow", by="option", reason="--yes")
 
 
+async def nothing(asked: Asked) -> Decision:
+    """Denies: the user said no beforehand."""
+    return Decision(answer="deny", by="option", reason="--deny")
+
+
 def chosen(
-    *, ask: bool, yes: bool, line: Callable[[str], Awaitable[str]] | None, show: Callable[[Plan], str]
-) -> Approver | None:
-    """Who approves: nobody is needed without `ask`; with it `yes` decides, else the person whom `line` asks.
+    *,
+    yes: bool,
+    deny: bool = False,
+    timeout: float | None = None,
+    line: Callable[[str], Awaitable[str]] | None,
+    show: Callable[[Plan], str],
+) -> Approver:
+    """Who approves: `deny` and `yes` decide without asking, else the person whom `line` asks, for at most `timeout`
+    seconds a question.
 
     `line` is None where there is nobody to ask; `show` makes the text of a plan.
     """
-    if not ask:
-        return None
+    if deny:
+        return nothing
     if yes:
         return everything
-    return nobody if line is None else prompted(line, show)
+    if line is None:
+        return nobody
+    asked = prompted(line, show)
+    return asked if timeout is None else within(asked, timeout)
+
+
+def within(approver: Approver, seconds: float) -> Approver:
+    """The approver, and a no when it has not answered after so many seconds."""
+
+    async def patient(asked: Asked) -> Decision:
+        try:
+            async with asyncio.timeout(seconds):
+                return await approver(asked)
+        except TimeoutError:
+            return Decision(answer="deny", by="timeout", reason=f"No answer within {seconds:g} seconds.")
+
+    return patient
 
 
 def prompted(ask: Callable[[str], Awaitable[str]], show: Callable[[Plan], str]) -> Approver:
-    """An approver that shows the steps as text and takes `y` or `yes` for yes; anything else, an empty line too, is no.
+    """An approver that shows the question as text and takes `y` or `yes` for yes; anything else, an empty line too, is
+    no.
 
     `ask` shows a question and gives the line that the person typed; `show` makes the text of a plan.
     """
 
     async def approver(asked: Asked) -> Decision:
-        what = "Run these steps?" if asked.round == 1 else f"Round {asked.round}: run these further steps?"
-        typed = (await ask(f"{show(asked.plan)}\n{what} [y/N] ")).strip()
+        typed = (await ask(f"{question(asked, show)} [y/N] ")).strip()
         if typed.casefold() in ("y", "yes"):
             return Decision(answer="allow", by="user")
         return Decision(answer="deny", by="user", reason=f"answered {typed[:100]!r}" if typed else "no answer")
 
     return approver
+
+
+def question(asked: Asked, show: Callable[[Plan], str]) -> str:
+    """What is asked, in words."""
+    new = [f"New in round {asked.round}:", *(f"  {line}" for line in asked.difference)] if asked.difference else []
+    if asked.call is not None:
+        return "\n".join([*asked.call.lines(), *new, "Allow this call?"])
+    what = "Run these steps?" if asked.round == 1 else f"Round {asked.round}: run these further steps?"
+    return "\n".join([show(asked.plan), *new, what])
+
+
+def shown(value: Any) -> str:
+    """A value as a question shows it: nothing in it is hidden, and what is left out is counted."""
+    if isinstance(value, Artifact):
+        columns = ", ".join(column.name for column in value.columns)
+        return visible(
+            f"table of {value.rows} rows: {columns}" if value.is_frame else f"file {value.mime} {value.title}"
+        )
+    text = visible(json.dumps(value, ensure_ascii=False, default=shown))
+    more = f" … and {len(text) - MAX_SHOWN:,} more characters" if len(text) > MAX_SHOWN else ""
+    return text[:MAX_SHOWN] + more
+
+
+def _named(argument: Argument) -> str:
+    return visible(argument.path.removeprefix("/")) or "step"
+
+
+def _origin(argument: Argument) -> str:
+    by = f" by {', '.join(argument.refs)}" if argument.refs else ""
+    return visible(f"{said(argument.sources)}{by}")

@@ -1,6 +1,8 @@
 """What the user has read and trusted: pins of project, tool, hash and permissions in their own configuration folder.
 
-A project's folder never holds its own trust. A file that changes by one byte is another file and asks again.
+A project's folder never holds its own trust. A file that changes by one byte is another file and asks again; what it
+asks for beyond the version that was trusted is named. What a tool may do is also shown when it is first done:
+`grants.json` remembers for which tools that was.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ class Trust:
 
     def __init__(self, config: Path, project: Path) -> None:
         self._path = config / "trust.json"
+        self._shown = config / "grants.json"
         self._project = os.path.realpath(project)
 
     def is_trusted(self, spec: ToolSpec) -> bool:
@@ -33,15 +36,46 @@ class Trust:
 
     def trust(self, spec: ToolSpec) -> None:
         """Pin the tool as it is now, in place of what was pinned under its name. Raises Unavailable."""
+        self._replace(self._path, self._pin(spec))
+
+    def grown(self, spec: ToolSpec) -> tuple[str, ...]:
+        """What the tool asks for that the version trusted under its name did not; empty when none was trusted.
+
+        Raises Unavailable on a damaged file.
+        """
         pin = self._pin(spec)
+        old = next((old for old in self._read() if _same_place(old, pin)), None)
+        if old is None:
+            return ()
+        had = _grants(old.get("permissions"))
+        return tuple(grant for grant in spec.grants if grant not in had)
+
+    def first_use(self, spec: ToolSpec) -> tuple[str, ...]:
+        """What the tool may do and has not been shown to do in this project before; from now on it has.
+
+        A folder that cannot be written or read shows it again each time.
+        """
+        seen = {"project": self._project, "tool": spec.name, "grants": list(spec.grants)}
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with _locked(self._path.with_suffix(".lock")):
-                kept = [old for old in self._read() if not _same_place(old, pin)]
-                _write(self._path, {"version": _VERSION, "pins": [*kept, pin]})
+            old = next((old for old in self._read(self._shown) if _same_place(old, seen)), {})
+            had = old.get("grants")
+            new = tuple(grant for grant in spec.grants if not isinstance(had, list) or grant not in had)
+            if new:
+                self._replace(self._shown, seen)
+        except Unavailable:
+            return spec.grants
+        return new
+
+    def _replace(self, path: Path, entry: Mapping[str, Any]) -> None:
+        """Put an entry in place of that of its project and tool. Raises Unavailable."""
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            with _locked(path.with_suffix(".lock")):
+                kept = [old for old in self._read(path) if not _same_place(old, entry)]
+                _write(path, {"version": _VERSION, "pins": [*kept, entry]})
         except OSError as error:
             raise Unavailable(
-                f"Cannot write {self._path}: {error.strerror or error}.",
+                f"Cannot write {path}: {error.strerror or error}.",
                 hint="Set WORKBENCH_CONFIG to a folder that you can write to.",
             ) from error
 
@@ -54,18 +88,30 @@ class Trust:
             "permissions": permissions | {"uses": list(spec.uses), "effect": spec.effect},
         }
 
-    def _read(self) -> list[Mapping[str, Any]]:
+    def _read(self, path: Path | None = None) -> list[Mapping[str, Any]]:
+        path = path or self._path
         try:
-            found = json.loads(self._path.read_bytes())
+            found = json.loads(path.read_bytes())
             return [pin for pin in found["pins"] if isinstance(pin, dict)]
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise Unavailable(f"Cannot read {self._path}: {error.strerror or error}.") from error
+            raise Unavailable(f"Cannot read {path}: {error.strerror or error}.") from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise Unavailable(
-                f"{self._path} is damaged, so no tool of a project is trusted.", hint="Remove it and trust them again."
+                f"{path} is damaged, so no tool of a project is trusted.", hint="Remove it and trust them again."
             ) from error
+
+
+def _grants(permissions: Any) -> set[str]:
+    """What a pin allows, in the words of `ToolSpec.grants`."""
+    if not isinstance(permissions, dict):
+        return set()
+    lists = {kind: items for kind, items in permissions.items() if isinstance(items, list)}
+    words = {"calls" if kind == "uses" else kind: items for kind, items in lists.items()}
+    return {f"{word} {item}" for word, items in words.items() for item in items} | {
+        f"effect {permissions.get('effect')}"
+    }
 
 
 def _same_place(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

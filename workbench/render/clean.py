@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import html
-import re
-import unicodedata
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
+from workbench.core import hidden
+
 MAX_TEXT = 20_000
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
 _TAGS = {
     *("p", "br", "hr", "em", "strong", "del", "code", "pre", "blockquote", "ul", "ol", "li", "a"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "table", "thead", "tbody", "tr", "th", "td"),
 }
-
-
-_JOINERS = "\u200c\u200d"
-"""Invisible, but needed inside emoji and in the scripts of Iran and India."""
-_STYLES = "\ufe0e\ufe0f"
-"""Ask for the character before as text or as emoji."""
-_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
-"""Letters and marks that show nothing: whole messages were hidden in them."""
 
 
 def clean_text(text: str, *, keep_lines: bool = False) -> str:
@@ -29,15 +20,13 @@ def clean_text(text: str, *, keep_lines: bool = False) -> str:
 
     Line ends become spaces unless `keep_lines`. At most `MAX_TEXT` characters.
     """
-    text = _ANSI.sub("", text)
+    text = hidden.TERMINAL.sub("", text)
     if len(text) > MAX_TEXT:
         text = f"{text[:MAX_TEXT]}… {len(text) - MAX_TEXT:,} more characters"
     text = text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", "    ")
     if not keep_lines:
         text = " ".join(text.split("\n"))
-    if text.isascii() and text.replace("\n", "").isprintable():
-        return text
-    return "".join(c if c == "\n" or _is_shown(text, at) else f"\\u{{{ord(c):x}}}" for at, c in enumerate(text))
+    return hidden.escaped(text)
 
 
 def escape(text: str, *, keep_lines: bool = False) -> str:
@@ -57,7 +46,10 @@ def safe_html(source: str, hosts: Collection[str] = ()) -> str:
         tags=_TAGS,
         clean_content_tags={"script", "style", "iframe", "object", "embed", "svg", "math", "template", "noscript"},
         attributes={"a": {"href"}},
-        attribute_filter=lambda tag, name, value: value if name != "href" or host_of(value) in hosts else None,
+        # The cleaner lets titles and languages through on its own account: a title is text that nobody sees.
+        attribute_filter=lambda tag, name, value: (
+            value if name == "rel" or (name == "href" and host_of(value) in hosts) else None
+        ),
         url_schemes={"http", "https"},
         link_rel="noopener noreferrer nofollow",
         strip_comments=True,
@@ -84,24 +76,3 @@ def host_of(url: str) -> str:
         return (parts.hostname or "") if parts.scheme in ("http", "https") and "@" not in parts.netloc else ""
     except ValueError:
         return ""
-
-
-def _is_shown(text: str, at: int) -> bool:
-    character = text[at]
-    if character in _JOINERS:
-        return _joins(text, at - 1) and _joins(text, at + 1)
-    if character in _STYLES:
-        return at > 0 and (text[at - 1] in "#*0123456789" or _joins(text, at - 1)) and text[at - 1] not in _STYLES
-    return _is_plain(character)
-
-
-def _joins(text: str, at: int) -> bool:
-    """Whether a visible character that can be part of a joined one stands there."""
-    return 0 <= at < len(text) and not text[at].isascii() and (text[at] in _STYLES or _is_plain(text[at]))
-
-
-def _is_plain(character: str) -> bool:
-    return (
-        unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp")
-        and _BLANK.match(character) is None
-    )

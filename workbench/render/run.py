@@ -107,7 +107,12 @@ def as_html(outcome: Outcome, load: Load) -> str:
         said = f"{outcome.problem.kind}: {outcome.problem.message} {outcome.problem.hint}"
         parts.append(f"<p>{escape(said)}</p>")
     parts.append(f'<p class="small">{escape(_footer(outcome))}</p>')
-    return f'{STYLE}<div class="workbench tex2jax_ignore mathjax_ignore">{"".join(parts)}</div>'
+    return STYLE + framed("".join(parts))
+
+
+def framed(source: str) -> str:
+    """Our HTML in a frame in which no front end typesets formulas: in them are commands that link and load."""
+    return f'<div class="workbench tex2jax_ignore mathjax_ignore">{source}</div>'
 
 
 def plan_text(plan: Plan, steps: Sequence[StepOutcome] = ()) -> str:

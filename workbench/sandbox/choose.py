@@ -45,11 +45,12 @@ def in_words(sandbox: Sandbox) -> str:
     return "; ".join([f"{sandbox.level}: {_WORDS[sandbox.level]}", *(f"not {reason}" for reason in reasons)])
 
 
-def beside(work: Coroutine[Any, Any, Any]) -> None:
-    """Begin work that nobody waits for here. Who needs it later hears of what went wrong."""
+async def beside(work: Coroutine[Any, Any, Any]) -> None:
+    """Begin work that nobody waits for here; return when it has begun. Who needs it later hears of what went wrong."""
     task = asyncio.create_task(work)
     _beside.add(task)
     task.add_done_callback(_done)
+    await asyncio.sleep(0)
 
 
 def _done(task: asyncio.Task[Any]) -> None:
@@ -137,6 +138,8 @@ class ChosenSandbox:
             confined = ConfinedSandbox(self._home, self._project, self._guarded, self._limits)
             kept = False
             try:
+                await confined.prepare()
+                await asyncio.sleep(0)  # the server is on its way: whoever plans meanwhile goes first
                 self.probed = await selftest(confined, self._home)
                 failed = [probe for probe in self.probed if not probe.held]
                 kept = not failed

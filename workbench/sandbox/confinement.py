@@ -2,8 +2,8 @@
 
 In this order: no new privileges, no capabilities (also for root), Landlock (every file and folder is closed but those
 of the call), seccomp (`sandbox.filter`). Network, other processes and the rest of the machine are closed by both where
-both can: Landlock knows paths and signals, seccomp knows calls. What a worker may still see: names, sizes and dates of
-files, which Landlock leaves open.
+both can: Landlock knows paths and signals, seccomp knows calls. What Landlock leaves open: that a file is there, its
+size and dates, and where a link leads.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ CHANGE |= linux.MAKE_REG | linux.MAKE_DIR | linux.REMOVE_FILE | linux.REMOVE_DIR
 OWN = CHANGE | linux.MAKE_SYM
 """In the call's own scratch a tool may also make links."""
 
+_ITSELF = """cgroup cmdline comm environ exe fd fdinfo io limits maps mem mountinfo mounts oom_score personality smaps
+smaps_rollup stat statm status"""
 _SYSTEM = (
     *("/lib", "/lib32", "/lib64", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/lib", "/usr/share"),
     *("/usr/local/share/fonts", "/var/cache/fontconfig", "/etc/fonts", "/etc/alternatives", "/etc/ld.so.cache"),
@@ -32,7 +34,9 @@ _SYSTEM = (
     # DuckDB 2.0 ends the process when a cgroup file exists and cannot be opened.
     *("/sys/fs/cgroup", "/sys/devices/system/cpu", "/sys/devices/system/node", "/sys/kernel/mm/transparent_hugepage"),
     *("/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/proc/loadavg", "/proc/version", "/proc/filesystems"),
-    *("/proc/sys/vm/overcommit_memory", "/proc/sys/kernel/osrelease", "/proc/self"),
+    *("/proc/sys/vm/overcommit_memory", "/proc/sys/kernel/osrelease"),
+    # Of the worker itself: without `net`, and `task`, which holds it too. They list whom every program talks to.
+    *(f"/proc/self/{name}" for name in _ITSELF.split()),
     *("/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"),
 )
 
@@ -43,7 +47,6 @@ def confine(grants: Mapping[str, Sequence[str]], scratch: str, abi: int) -> int:
     `grants`: `reads`, `lists` and `writes`, absolute paths as `sandbox.grants` gives them. `abi`: the newest interface
     of Landlock to use.
     """
-    linux.set_dumpable(True)  # the supervisor reads the port of a connection from this process's memory
     linux.no_new_privileges()
     rules = Ruleset(abi)
     for paths, rights in (

@@ -42,23 +42,21 @@ _PASSED_ON = ("TZ", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What is made for one call: its folder, and in it where the tool works and what it takes for its home."""
+    """What is made for one call: a folder, in which the tool works and which it takes for its home. Only one, because
+    each that goes costs milliseconds on some disks."""
 
     folder: Path
 
     @property
-    def work(self) -> Path:
-        return self.folder / "work"
-
-    @property
-    def home(self) -> Path:
-        return self.folder / "home"
+    def fonts(self) -> Path:
+        """Where matplotlib keeps its list; made for tools that draw."""
+        return self.folder / ".matplotlib"
 
     def told(self) -> Mapping[str, Any]:
         """The room as the worker hears of it."""
-        home = str(self.home)
-        env = {"HOME": home, "TMPDIR": home, "MPLCONFIGDIR": home, "MPLBACKEND": "Agg"}
-        return {"cwd": str(self.work), "env": env}
+        place = str(self.folder)
+        env = {"HOME": place, "TMPDIR": place, "MPLCONFIGDIR": str(self.fonts), "MPLBACKEND": "Agg"}
+        return {"cwd": place, "env": env}
 
 
 class Worker(Protocol):
@@ -123,9 +121,10 @@ class Course:
             scratch(self._home) as folder,
             Outputs(artifacts, call.run, call.step, self._limits) as outputs,
         ):
-            room = self._room(folder)
+            room = Room(folder)
             if draws:
-                self._fonts.copy_to(room.home)
+                self._shelve(room)
+                self._fonts.copy_to(room.fonts)
             try:
                 result = await self._call(call, services, inputs, outputs, room, progress, start)
             except ToolFailed as error:
@@ -147,18 +146,16 @@ class Course:
 
     async def _make_fonts(self, keep: Callable[[Path], None], start: Start) -> None:
         with scratch(self._home) as folder, Outputs(folder, "fonts", "fonts") as outputs:
-            room = self._room(folder)
+            room = Room(folder)
+            self._shelve(room)
             await self._call(MAKE_LIST, {}, Inputs(folder), outputs, room, lambda text: None, start)
-            keep(room.home)
+            keep(room.fonts)
 
-    def _room(self, folder: Path) -> Room:
-        room = Room(folder)
+    def _shelve(self, room: Room) -> None:
         try:
-            room.work.mkdir()
-            room.home.mkdir()
+            room.fonts.mkdir()
         except OSError as error:
             raise unwritable(self._home, error) from error
-        return room
 
     async def _call(
         self,

@@ -1,9 +1,9 @@
 """Ports of one call: a tool connects to 127.0.0.1, and the host serves what is behind, for as long as the call lives.
 
 Libraries that insist on a socket of their own (tavily-python, psycopg) are pointed at such a port. A sandbox that lets
-its workers connect by themselves asks for real ports (`listening`). One that holds the network closed hands in each
-connection itself (`enter`): then the number means something to this call only, and no other process of the machine can
-come in.
+its workers connect by themselves asks for real ports (`listening`), which on Linux no other user may enter. One that
+holds the network closed hands in each connection itself (`enter`): then the number means something to this call only,
+and no other process of the machine can come in.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from workbench.core.errors import ToolFailed
+from workbench.sandbox.peers import is_ours
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 """Serves one connection of the worker. What it raises ends that connection and nothing else."""
@@ -36,6 +37,7 @@ class Doors:
         self._numbers = itertools.count(_FIRST)
         self._servers: list[asyncio.Server] = []
         self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._over = False
 
     async def open(self, serve: Serve) -> int:
         """A new port on 127.0.0.1 with `serve` behind it. Raises ToolFailed when the call has too many."""
@@ -45,7 +47,7 @@ class Doors:
             port = next(self._numbers)
             self._doors[port] = serve
             return port
-        server = await asyncio.start_server(lambda r, w: self._begin(serve, r, w), "127.0.0.1", 0)
+        server = await asyncio.start_server(lambda r, w: self._admit(serve, r, w), "127.0.0.1", 0)
         self._servers.append(server)
         port = int(server.sockets[0].getsockname()[1])
         self._doors[port] = serve
@@ -68,6 +70,7 @@ class Doors:
 
     async def close(self) -> None:
         """End every connection and every port. Idempotent."""
+        self._over = True
         self._doors.clear()
         for server in self._servers:
             server.close()
@@ -81,8 +84,15 @@ class Doors:
             with suppress(Exception):
                 await writer.wait_closed()
 
+    def _admit(self, serve: Serve, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if is_ours(writer.get_extra_info("socket")):
+            self._begin(serve, reader, writer)
+        else:
+            writer.transport.abort()
+
     def _begin(self, serve: Serve, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if len(self._serving) >= MAX_CONNECTIONS:
+        # Who knocked just before the call was over may come in only now.
+        if self._over or len(self._serving) >= MAX_CONNECTIONS:
             writer.close()
             return
         task = asyncio.create_task(_served(serve, reader, writer))

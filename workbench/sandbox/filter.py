@@ -63,7 +63,9 @@ _LOAD, _JUMP_EQUAL, _JUMP_AT_LEAST, _JUMP_BITS, _AND, _RETURN = 0x20, 0x15, 0x35
 _CLONE_THREAD, _CLONE_NEW = 0x00010000, 0x7E020080
 """The flag of a thread, and those of every kind of namespace."""
 _MSG_FASTOPEN = 0x20000000
-_OWNERS = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: signals for others by way of a descriptor
+_OWNERS = (8, 10, 15, 1024, 1026)
+"""F_SETOWN, F_SETSIG, F_SETOWN_EX: signals for others by way of a descriptor. F_SETLEASE, F_NOTIFY: a hold on files
+that may only be read, and word of what others do with them."""
 _FAST_OPEN = (19, 23, 30, 31)  # TCP_REPAIR, TCP_FASTOPEN, TCP_FASTOPEN_CONNECT, TCP_ULP
 _IOCTLS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS TIOCGWINSZ FIONREAD FIONBIO FIONCLEX FIOCLEX
 # Name, dumpable?, capability bounding set?, seccomp?, timer slack, no new privileges, huge pages, names of mappings

@@ -14,6 +14,7 @@ import sysconfig
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from importlib import machinery
 from pathlib import Path
 
 import workbench
@@ -147,7 +148,7 @@ def _hidden(name: str) -> bool:
 @lru_cache(maxsize=8)
 def _installed(imports: tuple[str, ...], closed: tuple[Path, ...]) -> tuple[str, ...]:
     """What Python and its packages need. A place on the path that is a folder of the user's, and not one of packages,
-    gives its visible packages; one that holds the user's home, the project or our own data gives nothing."""
+    gives its visible modules; one that holds the user's home, the project or our own data gives nothing."""
     ours = Path(workbench.__file__).absolute().parent
     prefixes = dict.fromkeys((sys.prefix, sys.base_prefix, sys.exec_prefix))
     kept = [f"{prefix}/{name}" for prefix in prefixes for name in ("lib", "lib64", "share", "pyvenv.cfg")]
@@ -156,7 +157,28 @@ def _installed(imports: tuple[str, ...], closed: tuple[Path, ...]) -> tuple[str,
         if place.name in ("site-packages", "dist-packages") or any(place.is_relative_to(whole) for whole in kept):
             kept.append(str(place))
         elif place != ours.parent and not any(folder.is_relative_to(place.resolve()) for folder in closed):
-            found = _Found(closed)
-            found.look(place.resolve())
-            kept += found.reads
+            kept += _modules(place.resolve(), closed)
     return tuple(dict.fromkeys(kept))
+
+
+def _modules(place: Path, closed: Sequence[Path]) -> list[str]:
+    """What can be imported from a folder, and nothing else that lies there: a script's folder is on the path too, and
+    may be full of the user's documents. The folder itself when it holds nothing else.
+
+    The names in it are then closed as well; the fork server has read them before, so that imports find their files.
+    """
+    found, whole = _Found(closed), True
+    for entry in _entries(place):
+        if _hidden(entry.name) or not _importable(entry):
+            whole = False
+        elif entry.is_dir(follow_symlinks=False):
+            whole = found.look(Path(entry.path)) and whole
+        else:
+            found.reads.append(entry.path)
+    return [str(place)] if whole else found.reads
+
+
+def _importable(entry: os.DirEntry[str]) -> bool:
+    if entry.is_dir(follow_symlinks=False):
+        return entry.name == "__pycache__" or Path(entry.path, "__init__.py").is_file()
+    return entry.is_file(follow_symlinks=False) and entry.name.endswith(tuple(machinery.all_suffixes()))

@@ -28,7 +28,7 @@ OF_FILES = EXECUTE | WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV
 _BIND_TCP, _CONNECT_TCP = 1, 2
 _SCOPE_ABSTRACT, SCOPE_SIGNAL = 1, 2
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 28, 38
+_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_NO_NEW_PRIVS = 1, 24, 28, 38
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
 _SECURE_NOROOT = 0b11  # SECBIT_NOROOT and its lock: being root gives nothing back
 _SECCOMP_SET_MODE_FILTER, _NEW_LISTENER, _WAIT_KILLABLE = 1, 1 << 3, 1 << 5
@@ -98,11 +98,6 @@ def die_with_parent(signal: int) -> None:
 
 def no_new_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-
-
-def set_dumpable(value: bool) -> None:
-    """Whether other processes of the user may look into this one."""
-    _prctl(_PR_SET_DUMPABLE, int(value))
 
 
 def drop_capabilities() -> None:

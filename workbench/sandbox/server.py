@@ -24,7 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from workbench.sandbox import keeper, linux
+from workbench.sandbox import keeper
 
 BOOT = (
     "import sys; sys.path[:] = sys.argv[3:]; from workbench.sandbox.server import main; main(*map(int, sys.argv[1:3]))"
@@ -51,8 +51,8 @@ def main(fd: int, patience: int) -> NoReturn:
         with suppress(ImportError):
             importlib.import_module(name)
     if (threads := len([*Path("/proc/self/task").iterdir()])) != 1:
-        sys.exit(f"the fork server has {threads} threads, so it may not fork")
-    linux.set_dumpable(False)
+        os.write(2, f"the fork server has {threads} threads, so it may not fork".encode())
+        os._exit(1)  # without waiting for them
     _freeze()
     _serve(socket.socket(fileno=fd), handle, patience)
     os._exit(0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from functools import lru_cache
 
 _TABLE = """
 read 0 63, write 1 64, open 2 -, close 3 57, stat 4 -, fstat 5 80, lstat 6 -, poll 7 -, lseek 8 62, mmap 9 222,
@@ -60,6 +61,7 @@ futex_waitv 449 449, fchmodat2 452 452, futex_wake 454 454, futex_wait 455 455, 
 """
 
 
+@lru_cache(maxsize=4)
 def numbers(machine: str = "") -> Mapping[str, int]:
     """The number of each call by name on this processor (or on `machine`); empty for one that is not known."""
     column = {"x86_64": 1, "amd64": 1, "aarch64": 2, "arm64": 2}.get((machine or platform.machine()).lower(), 0)

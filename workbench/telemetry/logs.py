@@ -58,12 +58,13 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
         "seconds",
         "isolation",
     ),
+    Kind.SERVICE_CALLED: ("service", "host", "method", "status", "bytes_out", "bytes_in", "seconds", "error"),
     Kind.ARTIFACT_MADE: ("path", "mime", "bytes", "sha256", "rows"),
     Kind.MEMORY_WRITTEN: ("id", "memory_kind"),
     Kind.MEMORY_FORGOTTEN: ("id",),
     Kind.APPROVAL: ("decision", "by", "reason"),
     Kind.CANCELLED: ("reason",),
-    Kind.BUDGET: ("what", "limit", "used"),
+    Kind.BUDGET: ("what", "period", "limit", "used", "use", "settled"),
     Kind.RUN_DONE: ("status", "error", "seconds"),
 }
 _LEVELS: Mapping[str, str] = {
@@ -131,6 +132,8 @@ def _private_logger(write: Callable[[Message], None]) -> Logger:
 
 
 def _level(event: AnyEvent) -> str:
+    if event.kind == Kind.BUDGET and "limit" not in event.body:
+        return "DEBUG"
     if event.kind == Kind.RUN_DONE and event.body.get("status") == "failed":
         return "ERROR"
     return _LEVELS.get(event.kind, "INFO")

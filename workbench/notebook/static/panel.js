@@ -50,7 +50,10 @@ export default {
     const stop = document.createElement("span");
     stop.className = "hint";
     stop.textContent = "Kernel > Interrupt stops it";
-    el.append(head, table, cancel, stop);
+    // The end of an answer that is being written; not read aloud piece by piece.
+    const said = document.createElement("p");
+    said.className = "hint said";
+    el.append(head, table, said, cancel, stop);
 
     const rows = new Map();
     function draw() {
@@ -68,6 +71,16 @@ export default {
         const texts = { ...step, state: `${step.mark} ${step.state}` };
         for (const [name, td] of row.parts) setText(td, texts[name] || "");
       }
+      // Steps of a plan that was written anew are gone from it.
+      const ids = new Set((state.steps || []).map((step) => step.id));
+      for (const [id, row] of rows) {
+        if (!ids.has(id)) {
+          row.tr.remove();
+          rows.delete(id);
+        }
+      }
+      setText(said, state.said || "");
+      said.hidden = !state.said;
       table.hidden = rows.size === 0;
       const can = model.get("can_cancel");
       cancel.hidden = !can;

@@ -26,9 +26,9 @@ def assemble(row: Row) -> Query | None:
     handlers = _HANDLERS.get(row.kinds) or ((grouped,) if is_grouping(row) else ())
     query = next((found for handler in handlers if (found := handler(row)) is not None), None)
     chart = None if query is None else _chart(row, query)
-    if query is None or chart is None:
+    if query is None or chart is None or (row.has("rank") and query.order is None):
         return None
-    query = replace(query, chart=chart)
+    query = replace(query, chart=chart, series=_series(query) if chart else None)
     return query if _conditions_hold(row, query) and _reaches_rows(row, query) and _join_holds(row, query) else None
 
 
@@ -48,6 +48,20 @@ _HANDLERS: dict[tuple[str, ...], tuple[Handler, ...]] = {
     ("noun", "super"): (questions.superlative,),
     ("unit", "super"): (questions.superlative,),
     ("n", "noun", "super"): (questions.superlative,),
+    ("extreme",): (questions.extreme,),
+    ("top", "extreme"): (questions.extreme,),
+    ("which", "noun", "most"): (questions.most_rows,),
+    ("which", "unit", "most"): (questions.most_rows,),
+    ("n", "extreme"): (questions.extreme,),
+    ("extreme", "n"): (questions.extreme,),
+    ("which", "extreme"): (questions.extreme,),
+    ("which", "n", "extreme"): (questions.extreme,),
+    ("who", "extreme"): (questions.extreme,),
+    ("super",): (questions.row_with_most,),
+    ("which", "super"): (questions.row_with_most,),
+    ("who",): (questions.who,),
+    ("who", "super"): (questions.row_with_most,),
+    ("sorted",): (questions.sorted_rows,),
     ("which", "noun"): (questions.distinct,),
     ("noun",): (questions.distinct,),
     ("distinct", "noun"): (questions.distinct,),
@@ -160,6 +174,21 @@ def _join_holds(row: Row, query: Query) -> bool:
     )
 
 
+MOST_SERIES = 8
+"""Colours that can be told apart."""
+
+
+def _series(query: Query) -> int | None:
+    """Which of two groups is drawn in colours: a text of few values, the second where both are."""
+    for at in (1, 0) if len(query.dims) == 2 else ():
+        dim, other = query.dims[at], query.dims[1 - at]
+        few = 0 < (dim.field.profile.distinct or 0) <= MOST_SERIES or dim.field.flag
+        if dim.unit is None and dim.width is None and few and dim.field.profile.type == "text":
+            # Of two texts the first is below, as it was said first.
+            return at if at == 1 or other.unit or other.width or other.field.numeric else None
+    return None
+
+
 def _chart(row: Row, query: Query) -> str | None:
     """The kind of chart that is asked for, "" for none, None when it cannot be drawn from this query."""
     said = [part.value for part in row.all("chart")] + ([query.chart] if query.chart else [])
@@ -171,13 +200,18 @@ def _chart(row: Row, query: Query) -> str | None:
     kind = kinds.pop() if kinds else "auto"
     if query.shape == "raw":
         return kind if kind == query.chart else None
-    if query.shape in ("rows", "describe", "distinct") or len(query.dims) != 1 or kind in ("hist", "scatter"):
-        row.no("A chart needs one group: ask for it by one column, or by a unit of time.")
+    if query.shape in ("rows", "describe", "distinct") or not query.dims or kind in ("hist", "scatter"):
+        row.no("A chart needs a group: ask for it by a column, or by a unit of time.")
         return None
-    timed = query.dims[0].unit is not None or query.dims[0].field.is_year
+    series = _series(query)
+    if len(query.dims) == 2 and (series is None or len(query.measures) != 1 or query.order is not None):
+        row.no(f"A chart by two groups needs one with at most {MOST_SERIES} values; ask for it by one of them.")
+        return None
+    first = query.dims[1 if series == 0 else 0]
+    timed = first.unit not in (None, "weekday") or first.field.is_year or (first.field.is_date and not first.unit)
     if kind == "auto":
         return "line" if timed else "bar"
     if kind == "line" and not timed:
-        row.no(f"A line needs time or numbers below it; {query.dims[0].field.name} is neither. Ask for a bar chart.")
+        row.no(f"A line needs time or numbers below it; {first.field.name} is neither. Ask for a bar chart.")
         return None
     return kind

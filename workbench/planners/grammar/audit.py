@@ -29,8 +29,8 @@ _EVIDENCE: Mapping[tuple[str, Any], str] = {
     ("how", "lowest"): r"\bmin\(|\bASC\b",
     ("how", "latest"): r"\bmax\(",
     ("how", "earliest"): r"\bmin\(",
-    ("order", True): r"ORDER BY .* DESC\b",
-    ("order", False): r"ORDER BY .* ASC\b",
+    ("order", True): r"ORDER BY .* DESC\b|= \(SELECT max\(",
+    ("order", False): r"ORDER BY .* ASC\b|= \(SELECT min\(",
     ("joint", "or"): r"\bIN \(|\bOR\b",
     ("joint", "vs"): r"\bIN \(|\bOR\b",
     ("not", "not"): r"\bNOT\b|<>",
@@ -45,6 +45,7 @@ _EVIDENCE: Mapping[tuple[str, Any], str] = {
     ("by", "each"): r"GROUP BY|ORDER BY",
     ("by", "per"): r"GROUP BY|ORDER BY",
     ("by", None): r"\bavg\(",
+    ("rank", None): r"ORDER BY .* (?:DESC|ASC)\b",
     ("distinct", None): r"\bDISTINCT\b",
     ("missing", None): r"IS NULL",
     ("present", None): r"IS NOT NULL",
@@ -52,7 +53,13 @@ _EVIDENCE: Mapping[tuple[str, Any], str] = {
     ("corr", None): r"\bcorr\(",
     ("share", None): r"100\.0 \*",
     ("describe", None): r"SUMMARIZE",
-    ("trend", None): r"date_trunc|\byear\b",
+    ("trend", None): r"date_trunc|\byear\b|ORDER BY 1\b",
+    ("extreme", True): r"\bmax\(|\bDESC\b",
+    ("extreme", False): r"\bmin\(|\bASC\b",
+    ("sorted", True): r"ORDER BY .* DESC\b",
+    ("sorted", False): r"ORDER BY .* ASC\b",
+    ("bins", None): r"\bfloor\(",
+    ("like_word", None): r"\bILIKE\b",
     ("spread", None): r"GROUP BY|\Z",
     ("compared", None): r"GROUP BY|\bIN \(",
 }
@@ -79,6 +86,10 @@ def _shown(tag: Tag, words: Sequence[Word], sql: str, chart: Mapping[str, Any] |
             return _names(named, field.name)
         case "table", str(name):
             return _names(named, name)
+        case "like", str(text):
+            return re.sub(r"([\\%_])", r"\\\1", text).replace("'", "''") in sql
+        case "weekday", day:
+            return re.search(rf"isodow\(.*\) (NOT )?IN \([0-9, ]*\b{day}\b", sql) is not None
         case "value", text:
             return literal(text) in sql
         case "number", number:
@@ -88,6 +99,8 @@ def _shown(tag: Tag, words: Sequence[Word], sql: str, chart: Mapping[str, Any] |
         case "period", Yearless():
             return "DATE '" in sql
         case "unit", unit:
+            if unit == "weekday":
+                return "dayname(" in sql
             if unit == "year":
                 return re.search(r"(?i)year", named) is not None
             return f"date_trunc('{unit}'" in sql or (unit == "day" and "AS DATE" in sql)

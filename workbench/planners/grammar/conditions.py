@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from workbench.planners.grammar.adjectives import comparatives, measured
 from workbench.planners.grammar.fields import Field
 from workbench.planners.grammar.lexicon import fits_preposition
 from workbench.planners.grammar.query import Op, Where
-from workbench.planners.grammar.rules import Hit, Rule, alt, choice, listed, made, may, mute, opt, phrase, seq
+from workbench.planners.grammar.rules import (
+    VOCABULARY,
+    Hit,
+    Rule,
+    Tag,
+    alt,
+    choice,
+    listed,
+    made,
+    may,
+    mute,
+    opt,
+    phrase,
+    seq,
+)
 from workbench.planners.grammar.scope import Scope, column, count_of, quoted, sign, unit_word, value, value_of
 from workbench.planners.grammar.small import BE, JOINT, THE, WITH
-from workbench.planners.grammar.times import timed, years_of
+from workbench.planners.grammar.times import timed, weekdays, years_of
 
 NOT = choice(
     "not",
@@ -96,6 +111,15 @@ COLUMN_IS_VALUE = made(
     seq(may(mute(WITH)), THE, column(lambda f: f.profile.type == "text"), _HOW, THE, _EITHER, _listed_values(value_of)),
     _is_in,
 )
+COLUMN_AT_VALUE = made(
+    seq(
+        column(lambda f: f.profile.type == "text" and f.name.casefold().endswith("ed")),
+        mute(phrase("at|in|on|from")),
+        _listed_values(value_of),
+    ),
+    lambda field, found: _in("", found) if found[0] is field else None,
+)
+"""`embarked at S`"""
 COLUMN_IS_QUOTED = made(
     seq(may(mute(WITH)), THE, column(lambda f: f.profile.type == "text" and f.profile.values is None), _HOW, quoted),
     lambda field, how, text: Where(field, "in", (text,), negated=how in ("not", "!=")),
@@ -122,9 +146,32 @@ def compared(scope: Scope, at: int) -> Iterator[Hit]:
         op, number = head.value
         for tail in column(lambda f: f.measurable)(scope, head.end):
             yield Hit(tail.end, Where(tail.value, op, (number,)), head.tags + tail.tags)
+    for head in seq(mute(WITH), _BETWEEN)(scope, at):
+        low, high = head.value[0]
+        for tail in column(lambda f: f.measurable)(scope, head.end) if low <= high else ():
+            yield Hit(tail.end, Where(tail.value, "between", (low, high)), head.tags + tail.tags)
+    yield from _implied(scope, at)
 
 
-_BETWEEN = seq(mute(phrase("between|from", role="range")), count_of, mute(phrase("and|to")), count_of)
+def _implied(scope: Scope, at: int) -> Iterator[Hit]:
+    """`older than 50`, `that cost less than 20`, `weighing between 2 and 3 kg`: the word says what is compared."""
+    for start in may(alt(mute(_RELATIVE), mute(BE)))(scope, at):
+        for head in comparatives(scope, start.end):
+            op, field = head.value
+            for hit in count_of(scope, head.end):
+                for end in unit_word(scope, hit.end, field):
+                    tags = (*start.tags, *head.tags, *hit.tags, *end.tags)
+                    yield Hit(end.end, Where(field, op, (hit.value,)), tags)
+        for head in measured(scope, start.end):
+            for rest in _ranges(scope, head.end, head.value):
+                yield Hit(rest.end, rest.value, (*start.tags, *head.tags, *rest.tags))
+
+
+_BETWEEN = made(
+    seq(mute(phrase("between|from", role="range")), count_of, mute(phrase("and|to")), count_of),
+    lambda low, high: (low, high),
+)
+_RELATIVE = phrase("that|which|who|that are|which are|who are|that is|which is|who is")
 
 
 def _bounds(scope: Scope, at: int, field: Field, introduced: bool) -> Iterator[Hit]:
@@ -140,8 +187,11 @@ def _bounds(scope: Scope, at: int, field: Field, introduced: bool) -> Iterator[H
 
 
 def _ranges(scope: Scope, at: int, field: Field) -> Iterator[Hit]:
-    """`over 5000`, `above 10 and below 20`, `between 2 and 5`: of what is measured, not of keys."""
-    for hit in seq(COMPARE, count_of)(scope, at):
+    """`over 5000`, `of more than 10%`, `above 10 and below 20`, `between 2 and 5`: of what is measured, not of keys."""
+    for of in phrase("of")(scope, at):
+        for hit in seq(COMPARE, _amount(field))(scope, of.end):
+            yield Hit(hit.end, Where(field, hit.value[0], hit.value[1:]), of.tags + hit.tags)
+    for hit in seq(COMPARE, _amount(field))(scope, at):
         op, number = hit.value
         for end in unit_word(scope, hit.end, field):
             yield Hit(end.end, Where(field, op, (number,)), hit.tags + end.tags)
@@ -154,6 +204,40 @@ def _ranges(scope: Scope, at: int, field: Field) -> Iterator[Hit]:
         if low <= high:
             for end in unit_word(scope, hit.end, field):
                 yield Hit(end.end, Where(field, "between", (low, high)), hit.tags + end.tags)
+
+
+def _amount(field: Field) -> Rule:
+    """A number; with a percent sign as the column counts it: 10% of a discount between 0 and 1 is 0.1."""
+
+    def rule(scope: Scope, at: int) -> Iterator[Hit]:
+        for hit in count_of(scope, at):
+            yield hit
+            if scope.lows[hit.end : hit.end + 1] in (("%",), ("percent",)):
+                value = _percent(field, hit.value)
+                if value is None:
+                    scope.problems.append(
+                        f"Is {field.name} counted in percent, or as a part of 1? Give the number itself."
+                    )
+                else:
+                    tags = (Tag(at, at + 1, "number", value), Tag(hit.end, hit.end + 1, "glue"))
+                    yield Hit(hit.end + 1, value, tags)
+
+    return rule
+
+
+VOCABULARY.add("%")
+_PARTS_OF = frozenset(
+    {"discount", "rate", "share", "margin", "percent", "pct", "percentage", "tax", "growth", "humidity"}
+)
+
+
+def _percent(field: Field, number: float) -> float | None:
+    low, high = field.profile.minimum, field.profile.maximum
+    if not isinstance(low, int | float) or not isinstance(high, int | float) or not _PARTS_OF & set(field.parts):
+        return None
+    if low >= 0 and 0 < high <= 1:
+        return None if {"percent", "pct", "percentage"} & set(field.parts) else round(number / 100, 12)
+    return number if low >= -100 and 2 < high <= 100 else None
 
 
 def _looks_like_year(number: float, scope: Scope) -> bool:
@@ -205,5 +289,47 @@ MISSING = alt(
     ),
 )
 
-CONDITION: Rule = alt(VALUE, NOT_VALUE, COLUMN_IS_VALUE, COLUMN_IS_QUOTED, compared, FLAG, NOT_FLAG, MISSING, timed)
+_CONTAINS = choice(
+    "like",
+    {
+        "": "contains|containing|contain|includes|including|with the word|contains the word|containing the word",
+        "start": "starts with|starting with|begins with|beginning with|start with|that start with",
+        "end": "ends with|ending with|end with",
+    },
+)
+
+
+CONTAINS = frozenset({"contains", "containing", "contain", "includes", "including", "word"})
+BEGINS = frozenset({"starts", "starting", "start", "begins", "beginning", "ends", "ending", "end"})
+"""Words before a text that is looked for, alone or before "with"."""
+
+
+def contained(scope: Scope, at: int) -> Iterator[Hit]:
+    """`title contains Garden`, `name starting with "Al"`: a text in quotes, or the one word that stands there."""
+    text_column = column(lambda f: f.profile.type == "text" and not f.is_date)
+    for head in seq(may(mute(WITH)), THE, text_column, may(phrase("that|which")), _CONTAINS)(scope, at):
+        field, place = head.value
+        if head.end < len(scope.words):
+            word = scope.words[head.end]
+            text = word.text[1:-1] if word.kind == "quoted" else word.text
+            if (word.kind in ("quoted", "word") and text.strip()) or word.kind == "number":
+                tags = tuple(Tag(t.start, t.end, "like_word") if t.role == "like" else t for t in head.tags)
+                tag = Tag(head.end, head.end + 1, "like", text)
+                yield Hit(head.end + 1, Where(field, "contains", (text, place)), (*tags, tag))
+
+
+CONDITION: Rule = alt(
+    VALUE,
+    NOT_VALUE,
+    COLUMN_IS_VALUE,
+    COLUMN_AT_VALUE,
+    COLUMN_IS_QUOTED,
+    compared,
+    FLAG,
+    NOT_FLAG,
+    MISSING,
+    contained,
+    timed,
+    weekdays,
+)
 """Any one condition, as a `Where`."""

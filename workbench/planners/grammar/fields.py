@@ -45,7 +45,7 @@ _ADDITIVE = _stems(
     "revenue sales amount units quantity qty count cost costs profit spend spending expense expenses turnover total"
     " items pieces payment payments visits clicks views impressions downloads donations rainfall precipitation sold"
     " deaths births cases passengers earnings production consumption emissions output defects errors incidents"
-    " accidents calls bookings signups sessions goals replies"
+    " accidents calls bookings signups sessions goals replies charges fees taxes bonus copies shipments deliveries"
 )
 _LEVELS = _stems(
     "price rate rating score discount percent pct percentage ratio avg average mean median temp temperature age id code"
@@ -64,6 +64,7 @@ _LIFETIME = (
     "hire", "hiring", "birth", "born", "dob", "join", "sign", "regist", "found", "built", "expir", "due", "deadline",
     "end", "close", "last", "updat", "modif", "member", "enrol", "graduat", "death", "died", "retire", "leave", "left",
 )  # fmt: skip
+_YEARS = (("year",), ("yr",), ("vintage",), ("season",))
 _FLAG_STARTS = _stems("is has was did")
 
 
@@ -94,7 +95,7 @@ class Field:
     @property
     def is_year(self) -> bool:
         """A numeric column of calendar years."""
-        return self.numeric and self.parts[-1:] == ("year",) and _calendar(self.profile)
+        return self.numeric and self.parts[-1:] in _YEARS and _calendar(self.profile)
 
     @property
     def lifetime(self) -> bool:

@@ -14,6 +14,7 @@ from workbench.planners.grammar.row import Row, conditions
 _JOINED = ("and", "vs", "pair")
 _CORES: tuple[tuple[str, ...], ...] = (
     (), ("measures",), ("count",), ("corr",), ("share",), ("share", "measures"), ("measures", "perrow"),
+    ("share", "within"),
 )  # fmt: skip
 _SPREADING = ("mean", "median", "min", "max", "std")
 
@@ -28,6 +29,8 @@ def grouped(row: Row) -> Query | None:
     dims = _dims(row)
     if dims is None:
         return None
+    if row.has("within"):
+        return _part_of(row, dims)
     if row.has("share"):
         return percent(row, dims) or _share(row, dims)
     dims = _compared(row, dims)
@@ -53,11 +56,18 @@ def _dims(row: Row) -> list[Dim] | None:
             dims.append(part.value)
     if row.has("trend") and not any(d.unit or d.field.is_year for d in dims):
         fields = row.scope.view.table.fields.values()
-        days = [Dim(f, "month") for f in row.scope.dates if not f.lifetime] or [Dim(f) for f in fields if f.is_year]
+        days = [_pace(row, f) for f in row.scope.dates if not f.lifetime] or [Dim(f) for f in fields if f.is_year]
         if len(days) != 1:
             return None
         dims.insert(0, days[0])
     return dims if len(dims) <= 2 and len({d.field for d in dims}) == len(dims) else None
+
+
+def _pace(row: Row, day: Field) -> Dim:
+    """The date by month; as it is where each row has its own and the numbers do not add up, as in a list of prices."""
+    said = [one for one in row.value("measures") or () if one.field is not None]
+    levels = bool(said) and all(one.assumed and not one.field.additive for one in said)
+    return Dim(day) if levels and day.unique else Dim(day, "month")
 
 
 def _people_of_a_flag(row: Row, part: Part) -> Field | None:
@@ -79,6 +89,8 @@ def _compared(row: Row, dims: list[Dim]) -> list[Dim] | None:
     lists = [w for w in row.wheres if w.joined in _JOINED and not w.negated]
     if not row.has("compare") and not any(w.joined == "vs" for w in lists):
         return dims
+    if row.has("compare") and any(w.op == "period" and not w.joined and "to" in str(w.values[0]) for w in row.wheres):
+        return None
     if not dims and len(lists) == 1:
         return [_dim_of(lists[0])]
     if not dims or (lists and lists[0].field not in {d.field for d in dims}):
@@ -146,6 +158,14 @@ def _clear(row: Row, measures: Sequence[Measure], dims: Sequence[Dim]) -> bool:
     per = "per" in said
     timed = any(d.unit or d.field.is_year for d in dims)
     keyed = any(d.field.is_key for d in dims)
+    # Per night and per passenger divide; per class or per vintage tell apart.
+    counted = [
+        d.field for d in dims if d.field.measurable and d.width is None and d.field.name.casefold().endswith("s")
+    ]
+    numbered = counted[0].name if counted else ""
+    if per and numbered and any(one.field is not None for one in measures):
+        row.no(f"Divided by {numbered}, or for each value of it? Say “by {numbered}” for the second.")
+        return False
     for one in measures:
         if one.field is None or one.field.level:
             continue
@@ -171,6 +191,21 @@ def _share(row: Row, dims: Sequence[Dim]) -> Query | None:
         row.no("A share of what? Say “what percentage of … are …”, and the group with “by”.")
         return None
     return Query("share", measures, tuple(dims), row.wheres)
+
+
+def _part_of(row: Row, dims: Sequence[Dim]) -> Query | None:
+    """`share of Electronics in revenue`: what is named first is the part; a time behind is one of the whole."""
+    at = next(number for number, part in enumerate(row.parts) if part.kind == "within")
+    share = next(number for number, part in enumerate(row.parts) if part.kind == "share")
+    part, rest = conditions(row.parts[share:at]), conditions(row.parts[at:])
+    one = settle(row, row.value("within"), ())
+    if share > at or one is None or one.how not in ("sum", "count") or conditions(row.parts[:share]) or row.names_rows:
+        return None
+    if len(part) != 1 or part[0].op not in ("in", "true") or part[0].negated or any(w.op != "period" for w in rest):
+        return None
+    if part[0].joined in _JOINED or part[0].field in {dim.field for dim in dims}:
+        return None
+    return Query("percent", (one,), tuple(dims), rest, part=part)
 
 
 def percent(row: Row, dims: Sequence[Dim] = ()) -> Query | None:
@@ -200,7 +235,12 @@ def _verb(row: Row) -> tuple[int, int] | None:
     verbs = [at for at, part in enumerate(row.parts) if part.kind == "verb"]
     if len(verbs) == 1:
         return verbs[0], verbs[0] + 1
-    for at, part in enumerate(row.parts):
-        if not verbs and part.kind == "filter" and row.scope.lows[part.start] in ("with", "where", "having", "whose"):
+    filters = [at for at, part in enumerate(row.parts) if part.kind == "filter"]
+    for at in filters if not verbs else ():
+        part = row.parts[at]
+        own_verb = (
+            "compare" in {tag.role for tag in part.tags if tag.start <= part.start} or part.tags[0].role == "column"
+        )
+        if row.scope.lows[part.start] in ("with", "where", "having", "whose") or (own_verb and filters == [at]):
             return at, at
     return None

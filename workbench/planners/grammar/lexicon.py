@@ -98,6 +98,8 @@ def _table(
                 for at, end in stems[form]:
                     found.setdefault(at, []).append(Sense(end, kind, rank, variable.name, field(column)))
         if is_date:
+            for at, end in _events(words, column.name):
+                found.setdefault(at, []).append(Sense(end, "event", 0, variable.name, field(column)))
             for at, end in _verbs(words, column.name):
                 found.setdefault(at, []).append(Sense(end, "verb", 0, variable.name, field(column)))
         elif column.values:
@@ -127,7 +129,15 @@ def _values(values: tuple[str, ...]) -> dict[str, list[str]]:
     for value in values:
         index.setdefault(plain(value), []).append(value)
     index.pop("", None)
+    if set(index) in ({"female", "male"}, {"f", "m"}):  # only where a column tells exactly these two apart
+        for of in tuple(index):
+            for word in _SEXES[of]:
+                index.setdefault(word, []).extend(index[of])
     return index
+
+
+_WOMEN, _MEN = ("woman", "women", "female", "females"), ("man", "men", "male", "males")
+_SEXES = {"female": _WOMEN[:2], "male": _MEN[:2], "f": _WOMEN, "m": _MEN}
 
 
 def _spellings(gram: Sequence[Word]) -> set[str]:
@@ -156,6 +166,20 @@ def _verbs(words: Sequence[Word], column: str) -> Iterator[tuple[int, int]]:
             yield at, at + 2
         elif _same_root(word.low, base, name):
             yield at, at + 1
+
+
+def _events(words: Sequence[Word], column: str) -> Iterator[tuple[int, int]]:
+    """Where the request has the noun of what happens on this column's day: `publication` for published_on."""
+    name = (name_parts(column) or (column,))[0]
+    for at, word in enumerate(words):
+        if (
+            word.kind == "word"
+            and word.low.endswith(("tion", "sion", "ment", "ing", "al", "ure"))
+            and name != word.stem
+        ):
+            common = next((n for n, (a, b) in enumerate(zip(word.low, name, strict=False)) if a != b), len(name))
+            if common >= 4 or word.low.removesuffix("ing") == name.removesuffix("ed").removesuffix("e"):
+                yield at, at + 1
 
 
 def _same_root(word: str, base: str, name: str) -> bool:

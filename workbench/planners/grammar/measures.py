@@ -31,6 +31,9 @@ COUNT = phrase(
     value="count",
 )
 DISTINCT = phrase("distinct|unique|different", role="distinct")
+_HOW_MUCH = phrase("how much|how much of", role="how", value="sum")
+_DID = "did we make|did we have|did we get|did we earn|do we make|do we have"
+_HAPPENED = may(phrase(_DID, "was made|was there|was generated|was earned"))
 ROW_WORDS = phrase("rows|row|records|record|entries|entry|observations|observation|data points|lines")
 _MONEY = frozenset(
     {"sale", "expense", "payment", "donation", "spending", "cost", "fee", "deposit", "purchase", "income"}
@@ -42,6 +45,9 @@ ROWS_NOUN = alt(
     made(seq(mute(ROW_WORDS)), lambda: ""),
     made(seq(mute(ROW_WORDS), phrase("of|in|from"), THE, alt(named, own_rows)), lambda name: name),
 )
+
+own_rows_noun = made(seq(ROWS_NOUN), lambda name: name or None)
+"""The noun of the rows by the table's name, not by a word for any row."""
 
 
 def rows_are_rows(scope: Scope, start: int, end: int) -> bool:
@@ -90,13 +96,24 @@ _COUNT_UNITS = seq(mute(COUNT), THE, column(lambda f: f.additive))
 
 
 def calculated(scope: Scope, at: int) -> Iterator[Hit]:
-    """`average and maximum unit price`, `total revenue`: one column, one or more ways."""
-    for hit in _HOW_OF_COLUMN(scope, at):
+    """`average and maximum unit price`, `total revenue`, `average number of pages`: one column, one or more ways."""
+    for hit in _MUCH(scope, at):
+        yield Hit(hit.end, (Measure("sum", hit.value[0]),), hit.tags)
+    for hit in alt(_HOW_OF_COLUMN, _MEAN_NUMBER)(scope, at):
         (hows, _), field = hit.value
         found = [_measure(how, field) for how in hows]
         if all(found):
             for end in unit_word(scope, hit.end, field, "in"):
                 yield Hit(end.end, tuple(found), hit.tags + end.tags)
+
+
+_MUCH = seq(mute(_HOW_MUCH), THE, column(lambda f: f.additive), _HAPPENED)
+_MEAN_NUMBER = seq(
+    listed(alt(SUM, HOW), mute(JOINT), 5),
+    mute(phrase("number of|count of", role="glue")),
+    THE,
+    column(lambda f: f.numeric and not f.is_key),
+)
 
 
 def _countable(field: Field) -> bool:
@@ -162,6 +179,9 @@ _PEAK = choice(
         False: "lowest|smallest|the lowest|the smallest",
     },
 )
+_BEST = choice("order", {True: "best|the best", False: "worst|the worst"})
+_GOOD = frozenset({"rating", "score", "satisfaction", "accuracy"})
+"""What is better the higher it is."""
 _GETS = mute(
     phrase(
         "has|have|had|with|having|got|gets|sold|generated|generates|made|makes|received|recorded|saw|shows|showed"
@@ -169,8 +189,13 @@ _GETS = mute(
     )
 )
 _PEAK_OF = seq(_GETS, _PEAK, ONE)
+_BEST_OF = seq(_GETS, _BEST, ONE)
 _MOST_ROWS = seq(_GETS, _MOST, ROWS_NOUN)
 _MOST_OF = seq(_GETS, _MOST, column())
+
+
+MOST = seq(_GETS, _MOST)
+"""`has the most`, before a noun with a condition: `the most online orders`."""
 
 
 def superlative(scope: Scope, at: int) -> Iterator[Hit]:
@@ -178,6 +203,15 @@ def superlative(scope: Scope, at: int) -> Iterator[Hit]:
     for hit in _PEAK_OF(scope, at):
         down, found = hit.value
         if len(found) == 1 and not found[0].extreme:
+            yield Hit(hit.end, (down, found[0]), hit.tags)
+    for hit in _BEST_OF(scope, at):
+        down, found = hit.value
+        if (
+            len(found) == 1
+            and found[0].field is not None
+            and _GOOD & set(found[0].field.parts)
+            and found[0].how == "mean"
+        ):
             yield Hit(hit.end, (down, found[0]), hit.tags)
     for hit in _MOST_ROWS(scope, at):
         if rows_are_plain(scope, at, hit.end):

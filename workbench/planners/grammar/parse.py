@@ -11,9 +11,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from workbench.planners.grammar import measures, phrases
+from workbench.planners.grammar.adjectives import are_people, superlatives
 from workbench.planners.grammar.conditions import CONDITION
-from workbench.planners.grammar.query import Dim
-from workbench.planners.grammar.rules import NOTHING, VOCABULARY, Hit, Rule, Tag, alt, made, may, mute, opt, phrase, seq
+from workbench.planners.grammar.phrases import SORTED
+from workbench.planners.grammar.query import Dim, Measure
+from workbench.planners.grammar.rules import (
+    NOTHING,
+    VOCABULARY,
+    Hit,
+    Rule,
+    Tag,
+    alt,
+    first_words,
+    made,
+    may,
+    mute,
+    opt,
+    phrase,
+    seq,
+)
 from workbench.planners.grammar.scope import Scope, column, named, other_rows, own_rows, whole
 from workbench.planners.grammar.small import BE, THE
 from workbench.planners.grammar.words import name_parts
@@ -63,8 +79,18 @@ _GLUE = phrase(
     "|the values of|thanks|thank you|, thanks|, please|in all|their|its|i have"
 )
 _ASK = phrase("what|what is|what are|what was|what were|what s|what is the|calculate|compute|find|get")
-_LIST = phrase("rank|show|show me|list|give me|display|print|give|find|get|return|fetch")
-_WHICH = phrase("which|what|in which|which are|what are|which is|for which")
+_RANK = phrase("rank", role="rank")
+_LIST = phrase("show|show me|list|give me|display|print|give|find|get|return|fetch")
+_WHICH = phrase("which|what|in which|which are|what are|which is|for which|on which")
+
+
+def _who(scope: Scope, at: int) -> Iterator[Hit]:
+    """`who has …` where the rows are people."""
+    if are_people(scope):
+        yield from _WHO(scope, at)
+
+
+_WHO = phrase("who|who is|who are")
 _TREND = phrase("trend|trends|trend of|trend in|trends in|trend for|trend line of|over time", role="trend")
 _COMPARE = phrase("compare|comparison of|comparing|compare the|comparison between", role="compared")
 _SHARE = phrase(
@@ -91,11 +117,20 @@ def _relative(scope: Scope, at: int) -> Iterator[Hit]:
     return _THAT_ARE(scope, at) if at else iter(())
 
 
-_VERB = alt(BE, phrase("have|has|had|come|comes|came|do|does|did"), _relative)
+_VERB = alt(BE, phrase("have|has|had|come|comes|came|do|does|did|work|works|live|lives"), _relative)
 _HEAD = seq(measures.ROWS_NOUN, may(phrase("table|data|dataset|data frame|dataframe|frame")))
 _OF_ROWS = seq(phrase("of|for|in|from|among|across|on|within|about|using"), THE, _HEAD)
 _OF_NAMED = seq(opt(phrase("of|for|in|from|on|using|with|among|across|the|in the|of the")), named)
 _OTHER_ROWS = made(seq(opt(phrase("of|for|in|from|by")), THE, other_rows), lambda name: name)
+_WITHIN = made(
+    seq(
+        mute(phrase("in|of|within|among", role="share")),
+        THE,
+        alt(measures.ONE, made(seq(measures.own_rows_noun), lambda name: (Measure("count"),))),
+    ),
+    lambda found: found[0] if len(found) == 1 else None,
+)
+"""`in revenue`, after `share of Electronics`: what the whole is."""
 _FIRST = alt(seq(phrase("first|head|the first"), opt(whole, 1), measures.ROW_WORDS), seq(whole, measures.ROW_WORDS))
 
 RULES: tuple[tuple[str, Rule], ...] = (
@@ -103,6 +138,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("happened", _happened),
     ("ask", _ASK),
     ("list", _LIST),
+    ("rank", _RANK),
     ("which", _WHICH),
     ("verb", _VERB),
     ("link", phrase("and|but|,|;|and only|but only|and also|, and")),
@@ -123,6 +159,10 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("top", seq(phrases.TOP, opt(whole, None))),
     ("n", whole),
     ("super", measures.superlative),
+    ("most", made(measures.MOST, lambda down: (down,))),
+    ("extreme", superlatives),
+    ("who", _who),
+    ("sorted", SORTED),
     ("order", made(seq(mute(phrases.RANK_BY), measures.ONE), lambda one: one)),
     ("chart", phrases.CHART),
     ("corr", phrases.CORRELATION),
@@ -132,10 +172,14 @@ RULES: tuple[tuple[str, Rule], ...] = (
     ("trend", _TREND),
     ("compare", _COMPARE),
     ("share", _SHARE),
+    ("within", _WITHIN),
     ("describe", _DESCRIBE),
     ("first", made(_FIRST, lambda number: number)),
 )
 """What a part may be. `rows` is (table, after a preposition); `others` the noun of the joined table."""
+
+
+_BEGUN = [(kind, rule, first_words(rule)) for kind, rule in RULES]
 
 
 def cuts(scope: Scope) -> tuple[list[tuple[Part, ...]], int]:
@@ -170,8 +214,9 @@ def cuts(scope: Scope) -> tuple[list[tuple[Part, ...]], int]:
 def _parts(scope: Scope, position: int) -> list[Part]:
     """The parts that start at a position, equal ones once."""
     seen: dict[tuple[str, int, Any], Part] = {}
-    for kind, rule in RULES:
-        for hit in rule(scope, position):
+    low = scope.lows[position]
+    for kind, rule, words in _BEGUN:
+        for hit in rule(scope, position) if words is None or low in words else ():
             value = None if hit.value is NOTHING else hit.value
             if hit.end > position:
                 seen.setdefault((kind, hit.end, value), Part(kind, value, position, hit.end, hit.tags))

@@ -48,11 +48,12 @@ _PATTERNS = [
         r"(?P<back>today|yesterday)",
         r"(?:the )?(?P<back>last|previous|this|current) (?P<unit>week|month|quarter|year)",
         r"(?P<back>year to date|ytd)",
+        r"(?:the )?(?:last|past|previous) (?P<many>\d{1,4}) (?P<days>days|weeks)",
     )
 ]
 VOCABULARY.update(_MONTHS, _ORDINALS, {"q1", "q2", "q3", "q4", "quarter", "year", "month", "week", "ytd", "to", "date"})
 VOCABULARY.update(f"{day}{end}" for day in range(1, 32) for end in ("st", "nd", "rd", "th"))
-VOCABULARY.update({"today", "yesterday", "last", "previous", "this", "current"})
+VOCABULARY.update({"days", "weeks", "past", "today", "yesterday", "last", "previous", "this", "current"})
 _MONTHS_IN: dict[str, int] = {"month": 1, "quarter": 3, "year": 12}
 
 
@@ -77,11 +78,14 @@ def _made(said: dict[str, str | None], today: date) -> Period | Yearless | None:
                 if len(iso) == 10
                 else _of_year(Yearless("month", day.month, _NAMES[day.month - 1]), day.year)
             )
+        if said.get("many"):
+            days = int(str(said["many"])) * (7 if said["days"] == "weeks" else 1)
+            return Period(today - timedelta(days=days), next_day(today), f"the last {said['many']} {said['days']}")
         if said.get("back"):
             return _relative(str(said["back"]), said.get("unit") or "", today)
         if said.get("day"):
             return _one_day(date(year or 0, _MONTHS[str(said["month"])], int(str(said["day"]))))
-    except ValueError:  # the 30th of February
+    except (ValueError, OverflowError):  # the 30th of February
         return None
     if said.get("month"):
         month = _MONTHS[str(said["month"])]

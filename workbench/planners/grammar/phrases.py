@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from workbench.planners.grammar.fields import Field
 from workbench.planners.grammar.query import Dim, Measure
 from workbench.planners.grammar.rules import Hit, Rule, alt, choice, listed, made, may, mute, opt, phrase, seq
-from workbench.planners.grammar.scope import Scope, column
+from workbench.planners.grammar.scope import Scope, column, unit_word, whole
 from workbench.planners.grammar.small import THE
 
 # -- groups ------------------------------------------------------------------------------------------------------------
@@ -20,6 +20,7 @@ UNIT = choice(
         "month": "month|months|calendar month",
         "quarter": "quarter|quarters",
         "year": "year|years|calendar year",
+        "weekday": "weekday|weekdays|day of the week|days of the week|day of week|week day",
     },
 )
 EVERY = choice(
@@ -28,6 +29,9 @@ EVERY = choice(
 )
 _NAMED_DAY = alt(column(kind="date"), column(lambda f: f.is_date), column(kind="verb"))
 _DAY_UNIT = made(seq(_NAMED_DAY, UNIT), Dim)
+_OF_EVENT = seq(UNIT, phrase("of"), THE, alt(column(kind="event"), column(kind="date")))
+_UNIT_OF_EVENT = made(seq(alt(_OF_EVENT)), lambda pair: Dim(pair[1], pair[0]))
+_EVENT_UNIT = made(seq(column(kind="event"), UNIT), Dim)
 _UNIT_OF_DAY = made(seq(UNIT, phrase("of"), THE, column(lambda f: f.is_date)), lambda unit, day: Dim(day, unit))
 
 
@@ -46,6 +50,8 @@ def unit_dim(scope: Scope, at: int) -> Iterator[Hit]:
             yield Hit(hit.end, Dim(field, hit.value), hit.tags)
     yield from _DAY_UNIT(scope, at)
     yield from _UNIT_OF_DAY(scope, at)
+    yield from _UNIT_OF_EVENT(scope, at)
+    yield from _EVENT_UNIT(scope, at)
 
 
 def every_dim(scope: Scope, at: int) -> Iterator[Hit]:
@@ -58,8 +64,24 @@ def every_dim(scope: Scope, at: int) -> Iterator[Hit]:
                 yield Hit(hit.end, Dim(field), hit.tags)
 
 
+_STEPS = phrase(
+    *(f"in {steps} of|{steps} of" for steps in ("groups", "bins", "bands", "steps", "intervals", "buckets", "classes")),
+    role="bins",
+)
+
+
+def binned(scope: Scope, at: int) -> Iterator[Hit]:
+    """`age in groups of 10`: a number by steps of the same width, from 0 on."""
+    for hit in seq(THE, column(lambda f: f.measurable and not f.flag), mute(_STEPS), whole)(scope, at):
+        field, width = hit.value
+        for end in unit_word(scope, hit.end, field):
+            yield Hit(end.end, Dim(field, None, width), hit.tags + end.tags)
+
+
+_COLUMN_DIM: Rule = made(seq(THE, column(lambda f: f.groupable)), Dim)
 _DIM: Rule = alt(
-    made(seq(THE, column(lambda f: f.groupable)), Dim),
+    binned,
+    _COLUMN_DIM,
     made(seq(THE, column(lambda f: f.is_date)), lambda f: Dim(f, "day")),
     unit_dim,
 )
@@ -77,13 +99,41 @@ DIMS = made(
 )
 """`by region and channel`: (by, each or per; dims)."""
 
-OPENED_BY = made(seq(column(kind="verb"), BY, UNIT), lambda day, said, unit: (said, (Dim(day, unit),)))
-"""`opened per month`"""
+_AND = mute(phrase("and|and by"))
+OPENED_BY = alt(
+    made(seq(column(kind="verb"), BY, UNIT), lambda day, said, unit: (said, (Dim(day, unit),))),
+    made(
+        seq(column(kind="verb"), BY, UNIT, _AND, _COLUMN_DIM),
+        lambda day, said, unit, other: (said, (Dim(day, unit), other)),
+    ),
+    made(
+        seq(column(kind="verb"), BY, _COLUMN_DIM, _AND, UNIT),
+        lambda day, said, other, unit: (said, (other, Dim(day, unit))),
+    ),
+)
+"""`opened per month`, `opened by month and channel`"""
 
 # -- rankings ----------------------------------------------------------------------------------------------------------
 
 TOP = choice("order", {True: "top|the top", False: "bottom|the bottom"})
-RANK_BY = phrase("by|based on|in terms of|according to|ranked by|with respect to|by their|by the")
+RANK_BY = phrase("by|based on|in terms of|according to|ranked by|sorted by|ordered by|with respect to|by their|by the")
+
+_WAY = alt(
+    phrase(
+        "descending|in descending order|largest first|highest first|from high to low|desc", role="sorted", value=True
+    ),
+    phrase("ascending|in ascending order|smallest first|lowest first|from low to high|asc", role="sorted", value=False),
+)
+SORTED = made(
+    seq(
+        mute(phrase("sorted by|ordered by|sort by|order by|sort them by|in order of")),
+        THE,
+        column(lambda f: f.measurable or f.is_date or f.profile.type == "text"),
+        opt(_WAY, None),
+    ),
+    lambda field, down: (field, down),
+)
+"""`sorted by price descending`: the column, and whether the largest come first (None: not said)."""
 
 # -- charts ------------------------------------------------------------------------------------------------------------
 

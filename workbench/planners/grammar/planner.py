@@ -19,7 +19,7 @@ from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planned, Tell
 from workbench.planners.grammar import audit, examples, reading
 from workbench.planners.grammar.examples import Match
-from workbench.planners.grammar.reader import CONNECT, MAX_CHARACTERS, Reading, quote, read, refusal
+from workbench.planners.grammar.reader import CONNECT, MAX_CHARACTERS, REPHRASE, Reading, quote, read
 from workbench.planners.grammar.sql import label
 
 _Step = dict[str, Any]
@@ -68,7 +68,7 @@ class GrammarPlanner:
         chart = steps[1]["params"] if len(steps) > 1 else None
         lost = audit.unproved(found.words, found.tags, found.written.sql, chart)
         if lost:
-            raise refusal(f"I found no role for {quote(lost)}.")
+            raise Refused(f"I cannot tell what {quote(lost)} should change in the answer.", hint=REPHRASE)
         return Planned(plan=_checked(steps, request, tools), planner=self.name, notes=_notes(found))
 
 
@@ -85,7 +85,7 @@ def _checked(steps: list[_Step], request: Request, tools: Mapping[str, ToolSpec]
 
 
 def _notes(found: Reading) -> tuple[str, ...]:
-    notes = [f"Read as: {reading.what(found.query, found.view)}."]
+    notes = [*found.notes, f"Read as: {reading.what(found.query, found.view)}."]
     assumed = [one for one in found.query.measures if one.assumed and one.how == "sum"]
     notes += [f"{one.field.name} is summed, as nothing else was said." for one in assumed if one.field is not None]
     if found.view.other is not None:
@@ -112,7 +112,7 @@ def _plot(found: Reading, title: str) -> dict[str, Any]:
         others = [field for field in query.columns if field is not query.across]
         x, y, y_label = query.across.name, [field.name for field in others], label(others[0])
     else:
-        x, y = written.groups[0], list(written.measures)
+        x, y = written.groups[0 if query.series != 0 else 1], list(written.measures)
         y_label = y[0].replace("_", " ") if len(y) == 1 else ""
     return {
         "data": {"$ref": "s1"},

@@ -12,7 +12,7 @@ How = Literal["count", "distinct", "sum", "mean", "median", "min", "max", "std",
 """How a measure is taken. corr: of two columns. value: of a column with one row for each group, as it is. "": the
 request did not say."""
 
-Unit = Literal["day", "week", "month", "quarter", "year"]
+Unit = Literal["day", "week", "month", "quarter", "year", "weekday"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +28,11 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Dim:
-    """What rows are grouped by: a column, or a date column by a unit of time."""
+    """What rows are grouped by: a column, a date column by a unit of time, or a number in steps of `width`."""
 
     field: Field
     unit: Unit | None = None
+    width: int | float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +59,15 @@ class Yearless:
         return Period(start, add_months(start, months), f"{self.said} {year}", self.unit)
 
 
-Op = Literal["in", "=", "!=", "<", "<=", ">", ">=", "between", "range", "period", "null", "true"]
+Op = Literal["in", "=", "!=", "<", "<=", ">", ">=", "between", "range", "period", "null", "true", "contains", "weekday"]
 
 
 @dataclass(frozen=True, slots=True)
 class Where:
     """A condition on a column. `joined`: how several values were joined in the request ("or", "and", "vs", "").
 
-    `values` are texts for `in`, numbers for comparisons, periods for `period`. `negated` turns the condition round.
+    `values` are texts for `in`, numbers for comparisons, periods for `period`, a text and where it stands ("", "start",
+    "end") for `contains`, days counted from Monday as 1 for `weekday`. `negated` turns the condition round.
     `excluding`: the negation was said as "except", which leaves open how far it reaches.
     """
 
@@ -79,11 +81,15 @@ class Where:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The first `limit` groups or rows (None: all) when ordered by the measure, largest first if `down`."""
+    """The first `limit` groups or rows (None: all) when ordered by the measure, largest first if `down`.
+
+    `ties`: all rows that share the extreme value, however many they are.
+    """
 
     by: Measure
     limit: int | None
     down: bool
+    ties: bool = False
 
 
 Shape = Literal["groups", "share", "percent", "rows", "raw", "distinct", "describe"]
@@ -95,7 +101,8 @@ values that occur. describe: statistics of every column."""
 @dataclass(frozen=True, slots=True)
 class Query:
     """A question over one view, complete. `part` is the condition of a percentage; `chart` what was asked for: "",
-    "auto", "bar", "line", "scatter" or "hist", and `across` the column of its horizontal axis."""
+    "auto", "bar", "line", "scatter" or "hist", `across` the column of its horizontal axis, and `series` which of two
+    groups is told apart by colour."""
 
     shape: Shape
     measures: tuple[Measure, ...] = ()
@@ -107,6 +114,7 @@ class Query:
     across: Field | None = None
     limit: int | None = None
     chart: str = ""
+    series: int | None = None
 
 
 def add_months(day: date, months: int) -> date:

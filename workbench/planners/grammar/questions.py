@@ -108,6 +108,18 @@ def superlative(row: Row) -> Query | None:
     return _ranked(row, noun.value, measure, limit, down)
 
 
+def most_rows(row: Row) -> Query | None:
+    """`which island has the most Adelie penguins`: the condition stands right before the noun of the rows."""
+    noun, most = row.core[1], row.core[2]
+    behind = [part for part in row.parts if part.start >= most.end and part.kind != "glue"]
+    if [part.kind for part in behind[:2]] != ["filter", "rows"] or len(row.heads) != 1 or not row.plain:
+        return None
+    dim: Dim = noun.value
+    if row.plural(noun) or any(w.op not in _SIMPLE or w.field is dim.field for w in row.wheres):
+        return None
+    return _ranked(row, dim, Measure("count"), 1, most.value[0])
+
+
 def distinct(row: Row) -> Query | None:
     """`which regions are there`, `list the distinct products`."""
     noun: Dim = row.core[-1].value
@@ -162,3 +174,73 @@ def scatter(row: Row) -> Query | None:
     one, other, swapped = row.core[0].value
     across = other if swapped else one
     return Query("raw", where=row.wheres, columns=(one, other), across=across, chart="scatter")
+
+
+# -- rows at an end ----------------------------------------------------------------------------------------------------
+
+
+def _noun_is_rows(row: Row) -> bool:
+    """Whether what is asked for is one of the rows, which stand there by their noun."""
+    heads = row.heads
+    if row.has("who"):
+        return not heads or len(heads) == 1
+    if len(heads) != 1 or not row.rows_meant:
+        return False
+    return not any(
+        sense.field is not None and sense.field.groupable for sense in row.scope.at(heads[0].start, "column")
+    )
+
+
+def _at_the_end(row: Row, field: Field, down: bool, limit: int | None) -> Query | None:
+    if any(w.field is field for w in row.wheres):
+        return None
+    by = Measure("value", field)
+    if limit is None or limit == 1:
+        return Query("rows", where=row.wheres, order=Order(by, None, down, ties=True))
+    return Query("rows", where=row.wheres, order=Order(by, limit, down))
+
+
+def extreme(row: Row) -> Query | None:
+    """`heaviest penguin`, `the 3 cheapest cars`, `which book is the newest`: the rows at one end of a column."""
+    if not _noun_is_rows(row):
+        return None
+    (down, field), limit = row.value("extreme"), row.value("n")
+    if row.has("top"):  # the top 10 heaviest are the 10 heaviest
+        first, limit = row.value("top")
+        if not first or limit is None:
+            return None
+    plural = any(row.plural(part) for part in row.heads)
+    if plural and limit is None:
+        row.no("Say how many, as in “the 5 …”.")
+        return None
+    if limit is not None and limit > 1 and not plural:
+        return None
+    return _at_the_end(row, field, down, limit)
+
+
+def row_with_most(row: Row) -> Query | None:
+    """`which order has the highest revenue`, `book with the lowest price`: a single row, not a group."""
+    down, measure = row.value("super")
+    if not _noun_is_rows(row) or measure.field is None or not measure.assumed or row.has("n"):
+        return None
+    if any(row.plural(part) for part in row.heads):
+        row.no("Say how many, as in “top 5 … by …”.")
+        return None
+    if measure.field.additive and not row.plain:
+        return None
+    return _at_the_end(row, measure.field, down, None)
+
+
+def sorted_rows(row: Row) -> Query | None:
+    """`orders sorted by revenue`: all rows in that order; numbers and dates from the largest when nothing is said."""
+    field, down = row.value("sorted")
+    if row.has("ask") or not row.heads or not row.rows_meant or not row.plain:
+        return None
+    if down is None:
+        down = field.profile.type != "text" or field.is_date
+    return Query("rows", where=row.wheres, order=Order(Measure("value", field), None, down))
+
+
+def who(row: Row) -> Query | None:
+    """`who earns more than 100000`: the rows, which are people."""
+    return Query("rows", where=row.wheres) if row.wheres and not row.heads else None

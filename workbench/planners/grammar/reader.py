@@ -9,8 +9,9 @@ from datetime import date
 
 from workbench.core.errors import Refused
 from workbench.core.request import Request, Variable
-from workbench.planners.grammar import lexicon, reading
+from workbench.planners.grammar import lexicon, reading, typos
 from workbench.planners.grammar.assemble import assemble
+from workbench.planners.grammar.conditions import BEGINS, CONTAINS
 from workbench.planners.grammar.parse import cuts
 from workbench.planners.grammar.query import Query
 from workbench.planners.grammar.row import Row
@@ -21,6 +22,10 @@ from workbench.planners.grammar.views import Table, View
 from workbench.planners.grammar.words import Word, name_parts, split
 
 CONNECT = "To ask in any words, connect a model: set OPENAI_API_KEY or OPENAI_BASE_URL."
+REPHRASE = (
+    "Ask for one thing in plain words, such as “average price by region in 2025” or “top 5 products by revenue”. "
+    + CONNECT
+)
 MAX_CHARACTERS = 20_000
 _MOST_WORDS = 80
 _MOST_VIEWS = 6
@@ -28,13 +33,15 @@ _MOST_VIEWS = 6
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """One complete way to read the request: the query, where it looks, its SQL, and what each word is for."""
+    """One complete way to read the request: the query, where it looks, its SQL, what each word is for, and what was
+    mended in the words."""
 
     words: Sequence[Word]
     query: Query
     view: View
     written: Written
     tags: tuple[Tag, ...]
+    notes: tuple[str, ...] = ()
 
 
 def refusal(message: str) -> Refused:
@@ -48,6 +55,7 @@ def quote(words: Sequence[str]) -> str:
 def read(request: Request) -> Reading:
     """The one reading of the request. Raises Refused."""
     words = split(request.text[:MAX_CHARACTERS])
+    notes: list[str] = []
     if not words:
         raise refusal("The request is empty.")
     if len(words) > _MOST_WORDS or len(request.text) > MAX_CHARACTERS:
@@ -56,7 +64,15 @@ def read(request: Request) -> Reading:
         raise refusal("No table is offered, and the request is not one of the tools' examples.")
     found = lexicon.tables(words, _offered(words, request))
     known = [_is_known(words, at) for at in range(len(words))]
-    _know_all(words, known, found)
+    unknown = _unknown(words, known, found)
+    mended = typos.mended(words, unknown, (n for t in found for n in (t.name, *t.fields))) if unknown else None
+    if mended is not None:
+        words, notes = mended
+        found = lexicon.tables(words, _offered(words, request))
+        known = [_is_known(words, at) for at in range(len(words))]
+        unknown = _unknown(words, known, found)
+    if unknown:
+        raise _not_known(words, unknown, found)
     problems: list[str] = []
     furthest = 0
     for views in _tiers(words, known, found):
@@ -70,18 +86,22 @@ def read(request: Request) -> Reading:
                 if query is not None:
                     written = Writer(view).write(query)
                     tags = tuple(tag for part in row for tag in part.tags)
-                    readings.setdefault((written.sql, query.chart), Reading(words, query, view, written, tags))
+                    key = (written.sql, query.chart)
+                    readings.setdefault(key, Reading(words, query, view, written, tags, tuple(notes)))
             problems += scope.problems
         if len(readings) > 1:
             ways = " — or — ".join(reading.what(r.query, r.view) for r in list(readings.values())[:3])
-            raise refusal(f"This can be read in more than one way: {ways}.")
+            hint = f"Name the column, or write @ and the table's name. {CONNECT}"
+            raise Refused(f"This can be read in more than one way: {ways}.", hint=hint)
         if readings:
             return next(iter(readings.values()))
     if problems:
-        raise refusal(problems[0])
+        raise Refused(problems[0], hint=f"Ask again in that way. {CONNECT}")
     if furthest < len(words):
-        raise refusal(f"I found no role for {quote([words[furthest].text])} in this request.")
-    raise refusal("I know the words, but not what they ask for together.")
+        before = " ".join(word.text for word in words[max(0, furthest - 3) : furthest])
+        where = f" after “{before}”" if before else " at the beginning"
+        raise Refused(f"I cannot place {quote([words[furthest].text])}{where}.", hint=REPHRASE)
+    raise Refused("I know each word, but not what they ask for together.", hint=REPHRASE)
 
 
 def _offered(words: Sequence[Word], request: Request) -> Sequence[Variable]:
@@ -95,19 +115,34 @@ def _offered(words: Sequence[Word], request: Request) -> Sequence[Variable]:
 
 
 def _is_known(words: Sequence[Word], at: int) -> bool:
-    return Scope.known(words[at]) or words[at].kind in ("name", "quoted")
+    return Scope.known(words[at]) or words[at].kind in ("name", "quoted") or _is_text(words, at)
 
 
-def _know_all(words: Sequence[Word], known: Sequence[bool], found: Sequence[Table]) -> None:
-    """Raise Refused for words that are neither of the grammar nor of the tables, with the name that is near."""
+def _is_text(words: Sequence[Word], at: int) -> bool:
+    """Whether the word stands where a text is looked for in a column: after `contains`, `starts with`."""
+    before = tuple(word.low for word in words[max(0, at - 2) : at])
+    return before[-1:] != () and (before[-1] in CONTAINS or (before[-1] == "with" and before[0] in BEGINS))
+
+
+def _unknown(words: Sequence[Word], known: Sequence[bool], found: Sequence[Table]) -> list[int]:
+    """The words that are neither of the grammar nor of the tables."""
     covered = {at for table in found for at in table.covers()}
-    unknown = [word for at, word in enumerate(words) if not known[at] and at not in covered]
-    if not unknown:
-        return
+    return [at for at in range(len(words)) if not known[at] and at not in covered]
+
+
+def _not_known(words: Sequence[Word], unknown: Sequence[int], found: Sequence[Table]) -> Refused:
+    """The refusal that names the unknown words, with the names that are near or there."""
+    message = f"I do not know {quote([words[at].text for at in unknown])} from your tables or tools."
     names = {"_".join(name_parts(name)): name for table in found for name in (table.name, *table.fields)}
-    near = difflib.get_close_matches(unknown[0].stem, names, n=1, cutoff=0.8)
-    hint = f" Did you mean {names[near[0]]}?" if near else ""
-    raise refusal(f"I do not know {quote([word.text for word in unknown])} from your tables or tools.{hint}")
+    values = {value.casefold(): value for t in found for f in t.fields.values() for value in f.profile.values or ()}
+    known = names | values
+    lows = [words[at].low for at in unknown]
+    near = [known[name] for low in lows for name in difflib.get_close_matches(low, known, n=1, cutoff=0.8)]
+    if near:
+        return Refused(f"{message} Did you mean {near[0]}?", hint=f"Ask with {near[0]}. {CONNECT}")
+    columns = [f.name for table in found[:3] for f in list(table.fields.values())[:12]] if len(found) <= 3 else []
+    there = f"The columns are: {', '.join(columns)[:300]}. " if columns else ""
+    return Refused(message, hint=f"{there}{CONNECT}")
 
 
 def _tiers(words: Sequence[Word], known: Sequence[bool], found: Sequence[Table]) -> Iterator[Sequence[View]]:

@@ -16,6 +16,7 @@ _HOW = {
     "distinct": "number of different values of {}",
     "value": "{}",
 }
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _OPS = {"<": "below", "<=": "at most", ">": "above", ">=": "at least", "=": "equal to"}
 
 
@@ -31,6 +32,10 @@ def _what(query: Query) -> str:
         case "rows":
             if query.order is not None and query.order.by.field is not None:
                 end = "highest" if query.order.down else "lowest"
+                if query.order.ties:
+                    return f"all columns of the rows with the {end} {query.order.by.field.name}"
+                if query.order.limit is None:
+                    return f"all columns of the rows, {end} {query.order.by.field.name} first"
                 return f"the {query.order.limit} rows with the {end} {query.order.by.field.name}"
             return f"the first {query.limit} rows" if query.limit else "all columns of the rows"
         case "raw":
@@ -66,6 +71,8 @@ def _measure(one: Measure) -> str:
 
 
 def _dim(dim: Dim) -> str:
+    if dim.width is not None:
+        return f"{dim.width} of {dim.field.name} (the first from 0)"
     return f"{dim.unit} of {dim.field.name}" if dim.unit else dim.field.name
 
 
@@ -87,6 +94,12 @@ def _where(one: Where) -> str:
         case "range":
             low, first, high, second = one.values
             return f"{name} is {_OPS[str(low)]} {first} and {_OPS[str(high)]} {second}"
+        case "contains":
+            text, place = one.values
+            how = {"": "contains", "start": "starts with", "end": "ends with"}[str(place)]
+            return f"{name} {'does not match: ' if one.negated else ''}{how} “{text}” in capitals or not"
+        case "weekday":
+            return f"{name} is {no}on {' or '.join(DAYS[int(str(day)) - 1] for day in one.values)}"
         case "null":
             return f"{name} is {'present' if one.negated else 'missing'}"
         case "true":
@@ -104,6 +117,9 @@ def title(query: Query, view: View) -> str:
     match query.shape:
         case "describe":
             text = f"Statistics of {view.table.name}"
+        case "rows" if query.order is not None and query.order.ties and query.order.by.field is not None:
+            end = "Highest" if query.order.down else "Lowest"
+            text = f"{end} {label(query.order.by.field)} in {view.table.name}"
         case "rows":
             text = f"Rows of {view.table.name}"
         case "raw" if query.chart == "hist":
@@ -130,6 +146,8 @@ def _measure_title(one: Measure) -> str:
 
 
 def _dim_title(dim: Dim) -> str:
+    if dim.width is not None:
+        return f"{label(dim.field)} in steps of {dim.width}"
     return dim.unit or label(dim.field)
 
 

@@ -13,7 +13,9 @@ from workbench.planners.grammar.parse import Part
 from workbench.planners.grammar.query import Where
 from workbench.planners.grammar.scope import Scope
 
-_ASIDE = frozenset({"glue", "ask", "list", "verb", "link", "filter", "chart", "rows", "others", "compare", "happened"})
+_ASIDE = frozenset(
+    {"glue", "ask", "list", "rank", "verb", "link", "filter", "chart", "rows", "others", "compare", "happened"}
+)
 """Parts that do not carry the question."""
 
 

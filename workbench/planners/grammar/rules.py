@@ -39,6 +39,21 @@ VOCABULARY: set[str] = set()
 """Every fixed word of the grammar: what is in here is known, whatever the tables are."""
 
 
+_FIRST_WORDS: dict[Rule, frozenset[str]] = {}
+"""The words that a rule can begin with, for rules that begin with a fixed one: most rules are passed over by this."""
+
+
+def first_words(rule: Rule) -> frozenset[str] | None:
+    """The words that the rule can begin with; None when it may begin with any."""
+    return _FIRST_WORDS.get(rule)
+
+
+def _begins_as(rule: Rule, other: Rule) -> Rule:
+    if other in _FIRST_WORDS:
+        _FIRST_WORDS[rule] = _FIRST_WORDS[other]
+    return rule
+
+
 def phrase(*texts: str, role: str = "glue", value: Any = NOTHING) -> Rule:
     """One of the fixed phrases (parted by |), the longest that stands there."""
     options: dict[str, list[tuple[str, ...]]] = {}
@@ -58,6 +73,7 @@ def phrase(*texts: str, role: str = "glue", value: Any = NOTHING) -> Rule:
                     yield Hit(end, value, (Tag(at, end, role, None if value is NOTHING else value),))
                     return
 
+    _FIRST_WORDS[rule] = frozenset(options)
     return rule
 
 
@@ -68,11 +84,17 @@ def choice(role: str, meanings: dict[Any, str]) -> Rule:
 
 def alt(*rules: Rule) -> Rule:
     """Any of the rules, each way it can be read."""
+    begun = [(first_words(one), one) for one in rules]
 
     def rule(scope: Scope, at: int) -> Iterator[Hit]:
-        for one in rules:
-            yield from one(scope, at)
+        low = scope.lows[at] if at < len(scope.lows) else ""
+        for words, one in begun:
+            if words is None or low in words:
+                yield from one(scope, at)
 
+    known = [words for words, _ in begun if words is not None]
+    if len(known) == len(begun):
+        _FIRST_WORDS[rule] = frozenset().union(*known)
     return rule
 
 
@@ -88,7 +110,7 @@ def seq(*rules: Rule) -> Rule:
                 own = () if first.value is NOTHING else (first.value,)
                 yield Hit(rest.end, own + rest.value, first.tags + rest.tags)
 
-    return rule
+    return _begins_as(rule, rules[0])
 
 
 def opt(one: Rule, default: Any = NOTHING) -> Rule:
@@ -141,7 +163,7 @@ def made(one: Rule, make: Callable[..., Any]) -> Rule:
             if value is not None:
                 yield Hit(hit.end, value, hit.tags)
 
-    return rule
+    return _begins_as(rule, one)
 
 
 def mute(one: Rule) -> Rule:
@@ -151,4 +173,4 @@ def mute(one: Rule) -> Rule:
         for hit in one(scope, at):
             yield Hit(hit.end, NOTHING, hit.tags)
 
-    return rule
+    return _begins_as(rule, one)

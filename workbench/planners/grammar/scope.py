@@ -131,6 +131,8 @@ def unit_word(scope: Scope, at: int, field: Field, before: str = "") -> Iterator
     also nothing at all."""
     yield Hit(at, None)
     own = [part for part in field.parts if part in UNITS]
+    if field.parts[1:] and field.parts[-1] == "min":  # duration_min; a minimum comes first (min_price)
+        own.append("minute")
     if before and scope.lows[at : at + 1] != (before,):
         return
     place = at + 1 if before else at

@@ -95,6 +95,8 @@ def measure_name(one: Measure) -> str:
 
 
 def dim_name(dim: Dim) -> str:
+    if dim.width is not None:
+        return f"{label(dim.field)} from"
     if dim.unit == "day" and dim.field.profile.type != "timestamp":
         return dim.field.name
     return dim.unit or dim.field.name
@@ -102,6 +104,16 @@ def dim_name(dim: Dim) -> str:
 
 def _named(expression: str, name: str) -> str:
     return expression if expression == identifier(name) else f"{expression} AS {identifier(name)}"
+
+
+_ESCAPE = " ESCAPE '\\'"
+
+
+def _pattern(one: Where) -> str:
+    """The text of a `contains` for LIKE, its own wildcards made plain."""
+    text, place = map(str, one.values)
+    plain = re.sub(r"([\\%_])", r"\\\1", text)
+    return f"{'' if place == 'start' else '%'}{plain}{'' if place == 'end' else '%'}"
 
 
 class Writer:
@@ -125,7 +137,7 @@ class Writer:
             case "describe":
                 return Written(f"SELECT * FROM (SUMMARIZE {self._typed})", (), ())  # noqa: S608 - names are quoted
             case "rows":
-                return Written(f"SELECT *\nFROM {self._from}{where}{self._row_order(query)}", (), ())
+                return Written(f"SELECT *\nFROM {self._from}{where}{self._row_order(query, where)}", (), ())
             case "raw":
                 names = tuple(f.name for f in query.columns)
                 listed = ", ".join(self._column(f) for f in query.columns)
@@ -156,8 +168,12 @@ class Writer:
         return f"CAST({self._column(field)} AS DATE)" if field.profile.dates else self._column(field)
 
     def _dim(self, dim: Dim) -> str:
+        if dim.width is not None:
+            return f"floor({self._column(dim.field)} / {literal(dim.width)}) * {literal(dim.width)}"
         if dim.unit is None:
             return self._column(dim.field)
+        if dim.unit == "weekday":
+            return f"dayname({self._day(dim.field)})"
         if dim.unit == "year":
             return f"year({self._day(dim.field)})"
         if dim.unit == "day":
@@ -197,13 +213,24 @@ class Writer:
             way = "DESC" if query.order.down else "ASC"
             limit = f"\nLIMIT {query.order.limit}" if query.order.limit else ""
             return f"\nORDER BY {identifier(names[0])} {way}, {numbers}{limit}"
-        by_value = len(query.dims) == 1 and query.dims[0].unit is None and not query.dims[0].field.numeric
+        if any(dim.unit == "weekday" for dim in query.dims):
+            days = [
+                f"min(isodow({self._day(d.field)}))" if d.unit == "weekday" else str(n)
+                for n, d in enumerate(query.dims, 1)
+            ]
+            return f"\nORDER BY {', '.join(days)}"
+        first = query.dims[0]
+        by_value = len(query.dims) == 1 and not (first.unit or first.field.numeric or first.field.is_date)
         return f"\nORDER BY {identifier(names[0])} DESC, 1" if by_value else f"\nORDER BY {numbers}"
 
-    def _row_order(self, query: Query) -> str:
+    def _row_order(self, query: Query, where: str) -> str:
         if query.order is not None and query.order.by.field is not None:
+            column = self._column(query.order.by.field)
+            if query.order.ties:
+                best = f"(SELECT {'max' if query.order.down else 'min'}({column}) FROM {self._from}{where})"  # noqa: S608
+                return f"{(where and chr(10) + '  AND') or chr(10) + 'WHERE'} {column} = {best}"
             way = "DESC" if query.order.down else "ASC"
-            return f"\nORDER BY {self._column(query.order.by.field)} {way}\nLIMIT {query.order.limit}"
+            return f"\nORDER BY {column} {way}" + (f"\nLIMIT {query.order.limit}" if query.order.limit else "")
         return f"\nLIMIT {query.limit}" if query.limit else ""
 
     def _percent(self, query: Query, where: str) -> Written:
@@ -237,6 +264,11 @@ class Writer:
                 return f"{column} {low} {literal(first)} AND {column} {high} {literal(second)}"
             case "null":
                 return f"{column} IS {'NOT ' if one.negated else ''}NULL"
+            case "contains":
+                return f"{column} {'NOT ' if one.negated else ''}ILIKE {literal(_pattern(one))}{_ESCAPE}"
+            case "weekday":
+                days = ", ".join(said)
+                return f"isodow({self._day(one.field)}) {'NOT ' if one.negated else ''}IN ({days})"
             case "true":
                 if one.field.yes is not None:
                     return f"{column} {'<>' if one.negated else '='} {literal(one.field.yes)}"

@@ -8,7 +8,7 @@ from typing import Any
 from workbench.planners.grammar.fields import Field
 from workbench.planners.grammar.periods import period, settled
 from workbench.planners.grammar.query import Period, Where, Yearless
-from workbench.planners.grammar.rules import Hit, alt, choice, listed, may, mute, opt, phrase, seq
+from workbench.planners.grammar.rules import VOCABULARY, Hit, Tag, alt, choice, listed, may, mute, opt, phrase, seq
 from workbench.planners.grammar.scope import Scope, column, sign
 from workbench.planners.grammar.small import BE, JOINT, THE, WITH
 
@@ -55,6 +55,45 @@ def timed(scope: Scope, at: int) -> Iterator[Hit]:
                 where = _on(field, said.value, scope)
                 if where is not None:
                     yield Hit(said.end, where, target.tags + said.tags)
+
+
+_DAYS = {
+    f"{day}{end}": number
+    for number, day in enumerate(("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"), 1)
+    for end in ("", "s")
+}
+VOCABULARY.update(_DAYS, {"weekend", "weekends"})
+
+
+def _day_of_week(scope: Scope, at: int) -> Iterator[Hit]:
+    number = _DAYS.get(scope.lows[at]) if at < len(scope.lows) else None
+    if number is not None:
+        yield Hit(at + 1, (number,), (Tag(at, at + 1, "weekday", number),))
+    if at < len(scope.lows) and scope.lows[at] in ("weekend", "weekends"):
+        yield Hit(at + 1, (6, 7), (Tag(at, at + 1, "weekday", 6),))
+
+
+_EITHER_DAY = mute(phrase("or|, or|,", role="joint", value="or"))
+_ON_DAYS = seq(phrase("on|on a|on the"), listed(_day_of_week, _EITHER_DAY))
+
+_DAYS_SAID = seq(may(phrase("on|on a|on the|a|the")), listed(_day_of_week, _EITHER_DAY))
+
+
+def weekdays(scope: Scope, at: int) -> Iterator[Hit]:
+    """`on Mondays`, `placed on a Saturday or Sunday`: of the one date column that may be meant."""
+    for target in opt(_TARGET, ())(scope, at):
+        fields = [f for f in (target.value or scope.dates) if f.is_date]
+        if len(fields) > 1 or (not target.value and any(f.lifetime for f in fields)):
+            continue
+        for hit in (_DAYS_SAID if target.value else _ON_DAYS)(scope, target.end):
+            items, joints = hit.value[0]
+            days = tuple(day for group in items for day in group)
+            for field in fields:
+                # A list needs its "or"; a comma alone joins nothing.
+                if len(items) == 1 or joints == ():
+                    yield Hit(
+                        hit.end, Where(field, "weekday", days, "or" if len(days) > 1 else ""), target.tags + hit.tags
+                    )
 
 
 def years_of(scope: Scope) -> list[Field]:

@@ -11,9 +11,9 @@ from workbench.planners.grammar.fields import Field
 from workbench.planners.grammar.words import name_parts
 
 _NOT_NOUNS = frozenset({"df", "data", "frame", "table", "dataset", "list", "record", "log", "raw", "clean"})
-SenseKind = Literal["rows", "column", "date", "verb", "value"]
+SenseKind = Literal["rows", "column", "date", "verb", "event", "value"]
 """rows: the table's noun. column: a column. date: a date column by its name without "date". verb: a date column by what
-happens on that day ("opened"). value: a value of a text column."""
+happens on that day ("opened"), event: by the noun of it ("publication"). value: a value of a text column."""
 
 
 @dataclass(frozen=True, slots=True)

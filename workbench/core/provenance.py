@@ -1,0 +1,181 @@
+"""Where values come from. Every value of a run knows its sources, and sources only ever add up.
+
+    request ──▶ plan ──literal──▶ argument ─┐
+    @frame, s1 ───────reference──▶ argument ─┼──▶ call ──▶ result of the step: all of these, and what its tool reached
+    earlier results ───context──────────────┘
+
+A plan is itself made of something: of the request alone, or also of what the planner saw beside it. What the planner
+wrote into a step is made of the same. Text templates, lists and nesting change nothing about it, and neither does a
+tool: its result comes from everything that went in. Only the user's own words are trusted to steer; the rows of their
+frames are theirs as data (`FRAME`), never as instructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from workbench.core import refs
+
+
+class SourceKind(StrEnum):
+    """What a source is. All but `USER` may have been written by a stranger."""
+
+    USER = "user"
+    """The request itself."""
+    FRAME = "frame"
+    """Rows and column names of a table that the user offered."""
+    VALUE = "value"
+    """A longer text that the user put into the request by naming a variable: theirs to give, not theirs in words."""
+    FILE = "file"
+    WEB = "web"
+    """A host on the network."""
+    DATABASE = "database"
+    MEMORY = "memory"
+    MODEL = "model"
+    """What a language, image or audio model made."""
+    TOOL = "tool"
+    """The result of a tool that is not shipped with the workbench."""
+    DESCRIPTION = "description"
+    """What a tool that is not shipped says about itself."""
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class Source:
+    """One place that a value comes from. `label` names it (a host, a table, a tool), `step` is the id of the step that
+    brought it, "" when none did."""
+
+    kind: SourceKind
+    label: str = ""
+    step: str = ""
+
+    def __str__(self) -> str:
+        said = f"{self.kind} {self.label}".strip()
+        return f"{said} (step {self.step})" if self.step else said
+
+
+Sources = frozenset[Source]
+
+NONE: Sources = frozenset()
+USER = Source(kind=SourceKind.USER)
+"""The request."""
+REQUEST: Sources = frozenset({USER})
+
+
+def untrusted(sources: Iterable[Source]) -> list[Source]:
+    """The sources that a stranger may have written, in order."""
+    return sorted(source for source in sources if source.kind is not SourceKind.USER)
+
+
+def said(sources: Iterable[Source]) -> str:
+    """The sources in words, the untrusted ones when there are any."""
+    named = untrusted(sources)
+    return ", ".join(map(str, named)) if named else "the request"
+
+
+def to_json(sources: Iterable[Source]) -> list[dict[str, str]]:
+    """The sources as an event holds them, in order."""
+    return [
+        {"kind": str(source.kind), "label": source.label} | ({"step": source.step} if source.step else {})
+        for source in sorted(sources)
+    ]
+
+
+def from_json(items: Iterable[Mapping[str, Any]]) -> Sources:
+    """The inverse of `to_json`. A kind that this version does not know is that of a stranger's tool."""
+    kinds = {str(kind) for kind in SourceKind}
+    return frozenset(
+        Source(
+            kind=SourceKind(item["kind"]) if item.get("kind") in kinds else SourceKind.TOOL,
+            label=str(item.get("label", "")),
+            step=str(item.get("step", "")),
+        )
+        for item in items
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """A part of a call's parameters and where it comes from.
+
+    `path` is a JSON pointer into the parameters, `value` what stands there when references are resolved; a key of an
+    inner object is a part of its own (`is_key`), beside what stands under it. `refs` are the references that gave the
+    value, or a part of a text; none when the planner wrote it.
+    """
+
+    path: str
+    value: Any
+    sources: Sources
+    refs: tuple[str, ...] = ()
+    is_key: bool = False
+
+    @property
+    def name(self) -> str:
+        """The parameter that it belongs to."""
+        return self.path.split("/", 2)[1].replace("~1", "/").replace("~0", "~")
+
+
+class Lineage:
+    """The sources of one run's values: of its plan, and of each step that is done.
+
+    `plan`: what the plan of this round is made of. `steps`: id → sources, for the steps of earlier rounds.
+    """
+
+    def __init__(self, plan: Sources = REQUEST, steps: Mapping[str, Sources] | None = None) -> None:
+        self.plan = plan
+        self.steps: dict[str, Sources] = dict(steps or {})
+
+    def of(self, ref: refs.Ref) -> Sources:
+        """What a reference brings. A step that nobody recorded is a stranger's."""
+        if ref.variable is not None:
+            return frozenset({Source(kind=SourceKind.FRAME, label=f"@{ref.variable}")})
+        unknown = frozenset({Source(kind=SourceKind.TOOL, label="unknown", step=str(ref.step))})
+        return self.steps.get(str(ref.step), unknown)
+
+    def sources(self, params: Any, context: Iterable[str] = ()) -> Sources:
+        """What a call with these unresolved parameters is made of. `context`: ids of the results it sees besides."""
+        found = self.plan.union(*(self.of(ref) for ref in refs.find(params)))
+        return found.union(*(self.steps.get(step, NONE) for step in context))
+
+    def arguments(
+        self, params: Mapping[str, Any], values: Mapping[str, Any], variables: Mapping[str, Any]
+    ) -> tuple[Argument, ...]:
+        """The parts of unresolved parameters with their values; `values` and `variables` as for `refs.resolve`.
+
+        Raises LookupError as that does.
+        """
+
+        def parts(path: str, item: Any) -> Iterator[Argument]:
+            if refs.is_ref(item):
+                ref = refs.parse(str(item["$ref"]))
+                value = refs.resolve(item, values, variables)
+                yield Argument(path=path, value=value, sources=self.of(ref), refs=(str(ref),))
+            elif isinstance(item, Mapping) and item:
+                for key, inner in item.items():
+                    yield Argument(path=f"{path}/{_escaped(key)}", value=key, sources=self.plan, is_key=True)
+                    yield from parts(f"{path}/{_escaped(key)}", inner)
+            elif isinstance(item, list | tuple) and item:
+                for index, inner in enumerate(item):
+                    yield from parts(f"{path}/{index}", inner)
+            else:
+                inside = list(refs.find(item)) if isinstance(item, str) else []
+                yield Argument(
+                    path=path,
+                    value=refs.resolve(item, values, variables),
+                    sources=self.plan.union(*(self.of(ref) for ref in inside)),
+                    refs=tuple(str(ref) for ref in inside),
+                )
+
+        return tuple(part for key, item in params.items() for part in parts(f"/{_escaped(key)}", item))
+
+    def record(self, step: str, made_of: Sources, reached: Sources) -> Sources:
+        """Keep and give the sources of a step: what its call was made of, and what its tool reached."""
+        brought = {Source(kind=source.kind, label=source.label, step=source.step or step) for source in reached}
+        self.steps[step] = made_of | brought
+        return self.steps[step]
+
+
+def _escaped(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")

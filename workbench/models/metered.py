@@ -1,0 +1,90 @@
+"""One call of a model, told with what it cost: for planners, and for tools that ask the model."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from workbench.core.errors import Refused, Unavailable, WorkbenchError
+from workbench.core.events import Kind
+from workbench.models.base import Heard, Message, Model, Reply
+
+
+async def metered(
+    model: Model,
+    messages: Sequence[Message],
+    purpose: str,
+    tell: Callable[[Kind, Mapping[str, Any]], object],
+    schema: Mapping[str, Any] | None = None,
+    max_tokens: int | None = None,
+    heard: Heard | None = None,
+) -> Reply:
+    """The model's whole reply, told as `model.called` with its cost. A failed call is told too, and raised.
+
+    `heard` as in `Model.complete`.
+
+    Raises as `Model.complete` does; Refused and Unavailable also for a reply that is declined, cut or empty.
+    """
+    started = time.monotonic()
+    told: dict[str, Any] = {"purpose": purpose, "model": model.name, "endpoint": model.endpoint}
+    try:
+        reply = await model.complete(messages, schema=schema, max_tokens=max_tokens, heard=heard)
+    except (WorkbenchError, asyncio.CancelledError) as error:
+        tell(Kind.MODEL_CALLED, told | _failed(error) | {"seconds": round(time.monotonic() - started, 6)})
+        raise
+    problem = _incomplete(reply)
+    tell(
+        Kind.MODEL_CALLED,
+        told
+        | {
+            "model": reply.model,
+            "request_sha256": reply.request_sha256,
+            "response_sha256": hashlib.sha256(reply.text.encode(errors="surrogatepass")).hexdigest(),
+            "tokens_in": reply.usage.tokens_in,
+            "tokens_out": reply.usage.tokens_out,
+            "usd": reply.usd,
+            "finish": reply.finish,
+            "seconds": round(reply.seconds, 6),
+            "error": _error(problem) if problem else None,
+        },
+    )
+    if problem is not None:
+        raise problem
+    return reply
+
+
+def _incomplete(reply: Reply) -> WorkbenchError | None:
+    """Why a reply cannot be used, whatever model it came from."""
+    if reply.finish in ("refusal", "content_filter"):
+        return Refused(f"{reply.model} declined the request.", hint="Ask in other words.")
+    if reply.finish == "length":
+        hint = "Ask for less at once, or use a model with a larger limit."
+        return Unavailable(f"The reply of {reply.model} was cut at the token limit.", hint=hint)
+    if not reply.text.strip():
+        return Unavailable(f"{reply.model} answered nothing.", hint="Try again, or use another model.")
+    return None
+
+
+def _failed(error: BaseException) -> dict[str, Any]:
+    """The body of a call that gave no reply. A call that may have been paid for has an unknown price, not none."""
+    data = error.data if isinstance(error, WorkbenchError) else {}
+    # An error with a status is the server's own: it turned the request away, and nobody bills for that.
+    free = "status" in data or data.get("again")
+    return {
+        "request_sha256": "",
+        "response_sha256": "",
+        "tokens_in": data.get("tokens_in", 0),
+        "tokens_out": data.get("tokens_out", 0),
+        "usd": data.get("usd", "0" if free else None),
+        "finish": data.get("finish", ""),
+        "error": _error(error),
+    }
+
+
+def _error(error: BaseException) -> dict[str, str]:
+    if isinstance(error, WorkbenchError):
+        return {"kind": type(error).__name__, "message": error.message, "hint": error.hint}
+    return {"kind": "Cancelled", "message": "stopped before the model had answered", "hint": ""}
