@@ -51,7 +51,6 @@ from workbench.policy.connections import granting
 from workbench.policy.gate import Gate
 from workbench.policy.leaks import clean_error, clean_result, refuse_keys
 from workbench.policy.limits import RateLimiter
-from workbench.policy.outgoing import key_finder
 from workbench.policy.rules import Rules
 from workbench.policy.sanitize import clean_prompt
 from workbench.record import Record
@@ -233,7 +232,7 @@ class Workbench:
             words=words,
             rules=Rules(self.settings.policy, str(self.settings.project)),
             redact=self.secrets.redact,
-            holds_key=key_finder(self.secrets.values()),
+            holds_key=self.secrets.holds_key,
             level=lambda: self.sandbox.level,
             tell=lambda kind, body, step: asked.stream.tell(kind, body, step=step),
             approver=asked.approver,
@@ -306,7 +305,7 @@ class Workbench:
             self._models[name] = choose(settings) if name or self._model is None else self._model
         chosen = self._models[name]
         admit = self.budgets.for_model(stream.tell)
-        return chosen and HeldModel(chosen, self.secrets.redact, admit, self.secrets.begun)
+        return chosen and HeldModel(chosen, admit, self.secrets.redact, self.secrets.begun)
 
     @property
     def scope(self) -> Scope:

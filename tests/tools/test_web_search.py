@@ -13,6 +13,7 @@ from workbench.core.errors import WorkbenchError
 from workbench.core.tools import Permissions
 from workbench.policy.outgoing import WayOut
 from workbench.policy.proxy import door_service
+from workbench.policy.secrets import Secrets
 from workbench.sandbox.doors import Doors
 
 web_search = load("web_search")
@@ -54,7 +55,7 @@ def connect(host: Host, doors: Doors, base: str, key: str | None = KEY, **option
         network=tuple(web_search.PERMISSIONS["network"]), secrets=tuple(web_search.PERMISSIONS["secrets"])
     )
     secrets = {"TAVILY_API_KEY": SecretStr(key)} if key is not None else {}
-    way = WayOut(permissions, secrets, {"api.tavily.com": base}, **options)
+    way = WayOut(permissions, Secrets(secrets), {"api.tavily.com": base}, **options)
     service = door_service(way.send, way, doors)
 
     def door(params: Mapping[str, Any]) -> Any:
