@@ -62,9 +62,6 @@ class _Parser(argparse.ArgumentParser):
         return words
 
 
-_VERBS = ("ask", "tools", "models", "runs", "show", "sql", "doctor", "trust", "audit", "secret", "demo", "lab")
-
-
 def _parser() -> argparse.ArgumentParser:
     from workbench import __version__
 

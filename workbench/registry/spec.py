@@ -120,7 +120,12 @@ def _permissions(value: Any) -> Permissions:
 
 
 _FOLDER = "folder inside the project"
-_NOUNS = {"network": "host name (no scheme, no port: only https on 443 is spoken)", "secrets": "name of a secret", "read": _FOLDER, "write": _FOLDER}
+_NOUNS = {
+    "network": "host name (no scheme, no port: only https on 443 is spoken)",
+    "secrets": "name of a secret",
+    "read": _FOLDER,
+    "write": _FOLDER,
+}
 
 
 def _inside(text: str) -> bool:
