@@ -120,7 +120,8 @@ class Workbench:
         by keyword, or written `@name` in the text may be shown to a remote model with their first rows. The
         `approver` says yes or no where policy asks, and with `rounds` also before each round of steps; without one
         policy hears no, and rounds run. `inserted`: texts in the request that came from values, not from the keyboard.
-        `watchers` see plan and answer while a model writes.
+        `watchers` see plan and answer while a model writes. `notebook`: the path of the notebook that asks, for the
+        record; "" when there is none, or nobody has said.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
         another WorkbenchError otherwise; each carries `.run` with what was finished.
@@ -165,6 +166,7 @@ class Workbench:
             scope=self.scope,
             today=datetime.now().astimezone().date().isoformat(),
             variables=await asyncio.to_thread(offer.variables),
+            connections=tuple((name, there.kind) for name, there in sorted(self.settings.connections.items())),
         )
         planned: Planned | None = await planner.plan(request, tools, stream)
         inputs: dict[str, Artifact] = {}
