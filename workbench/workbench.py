@@ -99,9 +99,7 @@ class Workbench:
         self.secrets = load_secrets(self.settings)
         self.trail = trail_of(self.settings.home, self.settings.config)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
-        self.memories = Memories(
-            self.remembering, lambda: self.scope, lambda: self._stream((), ()), lambda: self.secrets
-        )
+        self.memories = Memories(self.remembering, lambda: self.scope, lambda: self._stream((), ()), self.secrets)
         self._limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
         self._log = EventLog(self.settings.log, self.secrets.redact)
 

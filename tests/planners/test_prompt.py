@@ -51,7 +51,7 @@ def test_the_same_request_renders_to_the_same_bytes_whatever_the_order_of_its_pi
 def test_databases_are_shown_by_name_and_kind_to_tools_that_ask_them():
     asked = replace(REQUEST, connections=(("shop", "duckdb"), ("orders", "postgresql")))
     reads = replace(TOOLS["query_data"], name="query_database", uses=("sql",))
-    parts = plan_parts(asked, TOOLS | {reads.name: reads})
+    parts = plan_parts(asked, {**TOOLS, reads.name: reads})
     assert [part.text for part in parts if part.name == "databases"] == ["orders: postgresql\nshop: duckdb"]
     assert plan_parts(asked, TOOLS) == plan_parts(REQUEST, TOOLS)
 

@@ -98,7 +98,7 @@ def opened(host: str, port: int, dbname: str, user: str) -> psycopg.Connection[A
         )
     except psycopg.OperationalError as error:
         raise toolkit.Failed(
-            f"The database did not let us in: {_line(str(error))}", hint="Check the connection in config.toml."
+            f"The database did not let us in: {row.one_line(str(error))}", hint="Check the connection in config.toml."
         ) from None
     try:
         _check_role(connection)
@@ -455,8 +455,4 @@ def _failure(error: psycopg.Error) -> toolkit.Failed:
         said, hint = "The connection to the database ended.", "Select less text, or look after the server."
     elif error.sqlstate == "42883":
         hint = "Cast the values, for example x::numeric or day::date."
-    return toolkit.Failed(_line(said), hint=_line(hint))
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())[:300]
+    return toolkit.Failed(row.one_line(said), hint=row.one_line(hint))
