@@ -21,7 +21,7 @@ from workbench.policy import approval
 from workbench.policy.approval import Approver, Asked, Decision
 from workbench.policy.gate import Gate
 from workbench.policy.rules import Rules
-from workbench.policy.secrets import redactor
+from workbench.policy.secrets import Secrets
 from workbench.policy.words import leaves
 from workbench.sandbox.base import Level
 
@@ -81,13 +81,13 @@ def gate(
 
     from pydantic import SecretStr
 
-    redact = redactor([SecretStr(KEY)])
+    secrets = Secrets({"KEY": SecretStr(KEY)})
     made = Gate(
         run="r",
         request=request,
         rules=Rules(Policy(**policy), "/project"),
-        redact=redact,
-        holds_key=lambda text: redact(text) != text,
+        redact=secrets.redact,
+        holds_key=secrets.holds_key,
         level=lambda: level,
         tell=tell,
         approver=approver,

@@ -12,10 +12,16 @@ from workbench.core.artifacts import PNG, Artifact
 from workbench.core.errors import ToolFailed
 from workbench.core.tools import ToolResult
 from workbench.policy.leaks import clean_error, clean_result
-from workbench.policy.secrets import Secrets, redactor
+from workbench.policy.secrets import Secrets
 
 KEY = 'sk-a/b+c=d "é" 12345'
-redact = redactor([SecretStr(KEY)])
+
+
+def redacting(*keys: str):
+    return Secrets({str(number): SecretStr(key) for number, key in enumerate(keys)}).redact
+
+
+redact = redacting(KEY)
 
 
 @pytest.mark.parametrize(
@@ -33,18 +39,18 @@ def test_a_secret_is_found_in_base64_wherever_it_stands(before, after):
 
 
 def test_one_secret_inside_another_leaves_no_rest():
-    both = redactor([SecretStr("abcdef"), SecretStr("abcdef-123456")])
+    both = redacting("abcdef", "abcdef-123456")
     assert both("abcdef-123456") == "[redacted]"
 
 
 def test_text_without_secrets_and_values_too_short_to_be_keys_stay():
     text = "an ordinary line, x and y"
     assert redact(text) == text
-    assert redactor([SecretStr("x"), SecretStr("")])(text) == text
+    assert redacting("x", "")(text) == text
 
 
 def test_signs_that_mean_something_in_patterns_are_plain_here():
-    assert redactor([SecretStr("a.c.e.g")])("abcdefg a.c.e.g") == "abcdefg [redacted]"
+    assert redacting("a.c.e.g")("abcdefg a.c.e.g") == "abcdefg [redacted]"
 
 
 def test_a_key_in_json_that_is_a_text_in_json_is_found():

@@ -20,7 +20,9 @@ TOKENS = st.one_of(
     st.builds("{}/{}.csv".format, WORDS, WORDS),
 )
 REQUESTS = st.lists(TOKENS, min_size=1, max_size=12)
-HIDDEN = st.sampled_from("\u200b\u200d\u2060\ufeff\u202e\u2066\U000e0041\U000e0001\ufe0f\u3164\u00ad\x00\x1b\u115f")
+HIDDEN = st.sampled_from(
+    "\u200b\u200d\u2060\ufeff\u202e\u2066\U000e0041\U000e0001\ufe0f\u3164\u00ad\x00\x1b\u115f\u180b\u2800\u2028"
+)
 
 
 @given(REQUESTS, st.data())

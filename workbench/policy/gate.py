@@ -213,7 +213,7 @@ class Gate:
         return _denied(call, judged.why, decision.by, decision.reason)
 
     def _leaks(self, params: Any) -> bool:
-        """Whether parameters hold the value of a secret, in any of the forms that the redactor knows."""
+        """Whether parameters hold the value of a secret, in any of its forms."""
         return any(self._holds_key(_text(value)) for value in leaves(params))
 
 

@@ -25,6 +25,7 @@ from pydantic import SecretStr
 REDACTED = "[redacted]"
 MIN_LENGTH = 6
 """Shorter values are no keys: taking out every "x" would spoil the text and protect nothing."""
+_PLACEHOLDER = re.compile(r"[a-z_-]{0,19}")
 _CHUNK = 1 << 20
 _ONE_ALPHABET = bytes.maketrans(b"-_", b"+/")
 
@@ -42,8 +43,7 @@ class Secrets(Mapping[str, SecretStr]):
         self._look = look
         self._lock = threading.Lock()
         self._asked = set(known)
-        self._known = dict(known)
-        self._forms = _Forms(self._known.values())
+        self._know(dict(known))
 
     def read(self, names: Iterable[str]) -> None:
         """Look up those of the names that nobody has asked for yet: from now on they are known, and taken out of
@@ -53,12 +53,23 @@ class Secrets(Mapping[str, SecretStr]):
             self._asked.update(new)
             found = {name: secret for name in new if (secret := self._look(name)) is not None}
             if found:
-                self._known = self._known | found
-                self._forms = _Forms(self._known.values())
+                self._know(self._known | found)
+
+    def _know(self, known: dict[str, SecretStr]) -> None:
+        keys = [secret for secret in known.values() if not _PLACEHOLDER.fullmatch(secret.get_secret_value())]
+        self._known, self._forms, self._keys = known, _Forms(known.values()), _Forms(keys)
 
     def redact(self, text: str) -> str:
         """The text with each secret replaced by `[redacted]`."""
         return self._forms.redact(text)
+
+    def holds_key(self, text: str) -> bool:
+        """Whether a text holds a secret, in any encoding that `redact` knows.
+
+        A short word in small letters is no key: servers of one's own often want some text in its place ("ollama"), and
+        a request may well hold that word.
+        """
+        return bool(self._keys.spans(text))
 
     def begun(self, text: str) -> str:
         """The same for a text that is still coming: what may be the beginning of a secret is left off its end."""
@@ -107,11 +118,6 @@ class Chunks:
         most = max(most, spans[-1][1] if spans else 0, 0)
         given, self._kept = _without(self._kept[:most], spans), self._kept[most:]
         return given
-
-
-def redactor(secrets: Iterable[SecretStr]) -> Callable[[str], str]:
-    """A function that replaces each secret by `[redacted]`, as `Secrets.redact` does."""
-    return _Forms(secrets).redact
 
 
 class _Forms:

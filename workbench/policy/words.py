@@ -13,6 +13,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from workbench.core import hidden
+
 _UNSPACED = re.compile(
     # Scripts that put no space between words: here each letter is a word.
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af]"
@@ -24,7 +26,7 @@ _MONEY = "$\u20ac\u00a3\u00a5%"
 _NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,(?:\d{1,2}|\d{4,})")
 _COUNTED = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")
+_BRAILLE_BLANK = "\u2800"
 
 
 class Wording:
@@ -76,15 +78,12 @@ class Wording:
 
 
 def is_visible(text: str) -> bool:
-    """Whether a person sees every character of a text: none is a control, a format, an unassigned or a blank one."""
-    for character in text:
-        if character in "\n\t\r" or " " <= character <= "~":
-            continue
-        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn") or character in _BLANK:
-            return False
-        if "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef":  # variation selectors
-            return False
-    return True
+    """Whether a person sees every character of a text. Stricter than what a cell shows: also a joiner that makes one
+    emoji of two counts as hidden here."""
+    return all(
+        " " <= character <= "~" or character in "\n\t\r" or (hidden.is_plain(character) and character != _BRAILLE_BLANK)
+        for character in text
+    )
 
 
 def visible(text: str) -> str:
