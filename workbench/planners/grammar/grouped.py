@@ -127,6 +127,9 @@ def _counts_rows(row: Row, dims: Sequence[Dim]) -> bool:
         return row.rows_meant and bool(row.names_rows or dims or any(w.op == "null" for w in row.wheres))
     if not row.names_rows or not (dims or row.has("share")) or (row.has("list") and not row.has("share")):
         return False
+    if any(part.value[0] == "each" for part in row.all("dims")) and not any(row.plural(one) for one in row.all("rows")):
+        row.no("One row of each, or how many there are? Say “number of …” for the second.")
+        return False
     if not row.plain:
         row.no("Should the rows be counted or an amount be summed? Say “number of …” or name the column.")
     return row.plain

@@ -111,7 +111,24 @@ def _table(
                         weak |= len(text) == 1 or (end - at == 1 and words[at].kind == "number")
                         sense = Sense(end, "value", 0, variable.name, field(column), value, weak)
                         found.setdefault(at, []).append(sense)
+    for at, senses in found.items():
+        senses += [
+            Sense(sense.end, "column", 1, variable.name, field(column))
+            for sense in senses
+            if sense.kind == "column" and sense.rank == 1 and sense.field is not None and sense.field.numeric
+            for column in _same_but_unit(sense.field, variable.columns)
+        ]
     return Table(variable, {at: _best(tuple(senses)) for at, senses in found.items()}, made)
+
+
+def _same_but_unit(field: Field, columns: Sequence[ColumnProfile]) -> Iterator[ColumnProfile]:
+    """The other columns with the same name but for a short ending, so that `distance` of a table with distance_km and
+    distance_mi is not taken for the one whose unit is known."""
+    for column in columns:
+        parts = name_parts(column.name)
+        if parts[:-1] == field.parts[:-1] and len(parts[-1]) <= 3 and column.name != field.name and parts[:-1]:
+            if column.type in ("integer", "number") and not Field("", 0, column).is_key:
+                yield column
 
 
 def _best(senses: tuple[Sense, ...]) -> tuple[Sense, ...]:
