@@ -112,7 +112,11 @@ def _tables_fit(row: Row) -> bool:
 def _days_are_clear(row: Row) -> bool:
     """`closed in March` speaks of the day of closing: without such a column it is not a value and a date."""
     for before, after in pairwise(row.parts):
-        if before.kind == after.kind == "filter" and after.value.op == "period" and before.value.op in ("in", "true"):
+        if (
+            before.kind == after.kind == "filter"
+            and after.value.op == "period"
+            and before.value.op in ("in", "true", "null")
+        ):
             last = row.scope.lows[before.end - 1]
             implied = not any(tag.role == "column" for tag in after.tags)
             if implied and last.endswith(("ed", "en")) and len(last) > 4:

@@ -38,7 +38,7 @@ PREPOSITION = choice(
     "glue",
     {
         "between": "between",
-        "": "in|for|of|on|at|with|via|through|within|during|among|using|where|that|who|which",
+        "": "in|for|of|on|at|with|via|through|within|during|among|using|where|that|who|which|made by",
         "from": "from",
         "to": "to",
     },
@@ -146,6 +146,10 @@ def compared(scope: Scope, at: int) -> Iterator[Hit]:
         op, number = head.value
         for tail in column(lambda f: f.measurable)(scope, head.end):
             yield Hit(tail.end, Where(tail.value, op, (number,)), head.tags + tail.tags)
+    for head in seq(mute(WITH), count_of)(scope, at):
+        for tail in column(lambda f: f.measurable and f.profile.type == "integer")(scope, head.end):
+            if tail.end == len(scope.words) or not any(scope.at(tail.end, "column")):
+                yield Hit(tail.end, Where(tail.value, "=", head.value), head.tags + tail.tags)
     for head in seq(mute(WITH), _BETWEEN)(scope, at):
         low, high = head.value[0]
         for tail in column(lambda f: f.measurable)(scope, head.end) if low <= high else ():
@@ -271,6 +275,7 @@ def _may_lack(field: Field) -> bool:
     return field.profile.missing > 0 and not (field.numeric and field.profile.minimum == 0)
 
 
+_NOT_YET = phrase("not|not yet|never|not been|not yet been|never been|not yet been", role="missing")
 _GONE = phrase(
     "is missing|are missing|is null|is empty|are empty|missing|is not known|was not recorded|are null", role="missing"
 )
@@ -282,6 +287,7 @@ MISSING = alt(
         seq(may(mute(WITH)), THE, column(), mute(may(phrase("values|value"))), mute(_GONE)),
         lambda f: Where(f, "null"),
     ),
+    made(seq(mute(_NOT_YET), column(lambda f: f.profile.missing > 0, kind="verb")), lambda f: Where(f, "null")),
     made(seq(may(mute(WITH)), THE, column(), mute(_THERE)), lambda f: Where(f, "null", negated=True)),
     made(
         seq(mute(phrase("with a|with an|that have a|which have a|having a", role="present")), column(_may_lack)),

@@ -65,6 +65,10 @@ _LIFETIME = (
     "end", "close", "last", "updat", "modif", "member", "enrol", "graduat", "death", "died", "retire", "leave", "left",
 )  # fmt: skip
 _YEARS = (("year",), ("yr",), ("vintage",), ("season",))
+_USED_UP = _stems("kwh l ml")
+_USE = frozenset({"use", "used", "usage", "consumption", "consumed"})
+_READING = frozenset({"reading", "readings", "measurement", "measurements"})
+_SCORE = _READING | {"score", "scores"}
 _FLAG_STARTS = _stems("is has was did")
 
 
@@ -150,6 +154,16 @@ class Field:
         return bool(set(self.parts) & _LEVELS) and not self.additive
 
     @property
+    def said_after(self) -> frozenset[str]:
+        """Words that may follow the name and say no more: a temperature reading, a satisfaction score, fuel used."""
+        unit = self.parts[-1] if self.parts[1:] and self.parts[-1] in UNITS else ""
+        if not self.measurable or self.flag:
+            return frozenset()
+        if unit in _USED_UP:
+            return _USE
+        return _READING if unit else _SCORE if self.level else frozenset()
+
+    @property
     def groupable(self) -> bool:
         p = self.profile
         if self.is_key and self.unique:  # that is the rows themselves
@@ -199,7 +213,7 @@ def column_forms(name: str, is_date: bool) -> tuple[Form, ...]:
         add(core[:-1], 1)
     else:
         for cut in range(1, len(core)):
-            if not set(core[:cut]) & _DERIVED:
+            if not set(core[:cut]) & _DERIVED and not core[cut].isdigit():
                 add(core[cut:], 2)
     for form in list(forms):
         for short, long in _SHORT.items():

@@ -36,12 +36,18 @@ def tables(words: Sequence[Word], variables: Sequence[Variable]) -> list[Table]:
             if words[end - 1].kind == "mark" and not plain(words[end - 1].text):
                 continue  # inside of a value, as in O'Brien, but not at its end
             gram = words[at:end]
-            stems.setdefault(tuple(word.stem for word in gram), []).append((at, end))
+            stems.setdefault(tuple(part for word in gram for part in _parts(word)), []).append((at, end))
             for text in _spellings(gram):
                 texts.setdefault(text, []).append((at, end))
     found = [_table(variable, words, stems, texts) for variable in variables]
     named = {(at, s.end) for table in found for at, senses in table.senses.items() for s in senses if s.rank < 2}
     return [_without_parts(table, named) for table in found]
+
+
+def _parts(word: Word) -> tuple[str, ...]:
+    """The stems of a word as names have them: co2 and unitPrice are two parts each."""
+    parts = name_parts(word.text) if word.kind == "word" else ()
+    return parts if len(parts) > 1 else (word.stem,)
 
 
 def _without_parts(table: Table, named: set[tuple[int, int]]) -> Table:
@@ -96,6 +102,7 @@ def _table(
         for form, rank, kind in column_forms(column.name, is_date):
             if form in stems:
                 for at, end in stems[form]:
+                    end += end < len(words) and words[end].low in field(column).said_after
                     found.setdefault(at, []).append(Sense(end, kind, rank, variable.name, field(column)))
         if is_date:
             for at, end in _events(words, column.name):
@@ -111,7 +118,7 @@ def _table(
                         weak |= len(text) == 1 or (end - at == 1 and words[at].kind == "number")
                         sense = Sense(end, "value", 0, variable.name, field(column), value, weak)
                         found.setdefault(at, []).append(sense)
-    for at, senses in found.items():
+    for senses in found.values():
         senses += [
             Sense(sense.end, "column", 1, variable.name, field(column))
             for sense in senses
@@ -126,9 +133,9 @@ def _same_but_unit(field: Field, columns: Sequence[ColumnProfile]) -> Iterator[C
     distance_mi is not taken for the one whose unit is known."""
     for column in columns:
         parts = name_parts(column.name)
-        if parts[:-1] == field.parts[:-1] and len(parts[-1]) <= 3 and column.name != field.name and parts[:-1]:
-            if column.type in ("integer", "number") and not Field("", 0, column).is_key:
-                yield column
+        same = bool(parts[:-1]) and parts[:-1] == field.parts[:-1] and column.name != field.name
+        if same and len(parts[-1]) <= 3 and column.type in ("integer", "number") and not Field("", 0, column).is_key:
+            yield column
 
 
 def _best(senses: tuple[Sense, ...]) -> tuple[Sense, ...]:

@@ -72,6 +72,14 @@ def _happened(scope: Scope, at: int) -> Iterator[Hit]:
         yield Hit(at + 1, NOTHING, (Tag(at, at + 1, "glue"),))
 
 
+def _did_make(scope: Scope, at: int) -> Iterator[Hit]:
+    """The end of `how many trips did Ana make`."""
+    last = at == len(scope.lows) - 1 or scope.words[at + 1].kind == "mark"
+    if last and {"did", "do", "does"} & set(scope.lows[:at]) and not scope.senses.get(at):
+        yield from _MAKE(scope, at)
+
+
+_MAKE = phrase("make")
 _GLUE = phrase(
     "please|can you|could you|i want|i need|i would like|to see|to know|tell me|there|we|in total|altogether|the|a|an"
     "|all|all the|our|my|?|!|.|in the data|in the dataset|in the table|in this table|from the data|in my data"
@@ -145,6 +153,7 @@ _FIRST = alt(seq(phrase("first|head|the first"), opt(whole, 1), measures.ROW_WOR
 RULES: tuple[tuple[str, Rule], ...] = (
     ("glue", _GLUE),
     ("glue", _their),
+    ("glue", _did_make),
     ("happened", _happened),
     ("ask", _ASK),
     ("list", _LIST),

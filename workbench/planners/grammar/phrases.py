@@ -48,6 +48,8 @@ def unit_dim(scope: Scope, at: int) -> Iterator[Hit]:
     for hit in UNIT(scope, at):
         for field in _clock(scope):
             yield Hit(hit.end, Dim(field, hit.value), hit.tags)
+    if scope.lows[at : at + 1] in (("hour",), ("minute",)) and scope.dates:
+        scope.problems.append("Groups of time are days, weeks, months, quarters, years and weekdays; none is shorter.")
     yield from _DAY_UNIT(scope, at)
     yield from _UNIT_OF_DAY(scope, at)
     yield from _UNIT_OF_EVENT(scope, at)
@@ -202,14 +204,11 @@ SCATTER = made(
     ),
     lambda found: found if found[0] is not found[1] else None,
 )
+_HISTOGRAM = mute(phrase("histogram", role="chart", value="hist"))
 HISTOGRAM = made(
-    seq(
-        opt(mute(_DRAW)),
-        _A,
-        mute(phrase("histogram", role="chart", value="hist")),
-        may(phrase("of|for|showing")),
-        THE,
-        _NUMBER,
+    alt(
+        seq(opt(mute(_DRAW)), _A, _HISTOGRAM, may(phrase("of|for|showing")), THE, _NUMBER),
+        seq(opt(mute(_DRAW)), _A, _NUMBER, _HISTOGRAM),
     ),
     lambda field: field,
 )

@@ -9,7 +9,7 @@ from datetime import date
 
 from workbench.core.errors import Refused
 from workbench.core.request import Request, Variable
-from workbench.planners.grammar import lexicon, reading, typos
+from workbench.planners.grammar import lexicon, reading, typos, unread
 from workbench.planners.grammar.assemble import assemble
 from workbench.planners.grammar.conditions import BEGINS, CONTAINS
 from workbench.planners.grammar.parse import cuts
@@ -72,7 +72,8 @@ def read(request: Request) -> Reading:
         known = [_is_known(words, at) for at in range(len(words))]
         unknown = _unknown(words, known, found)
     if unknown:
-        raise _not_known(words, unknown, found)
+        why = unread.reason(request.text, words, unknown)
+        raise _not_known(words, unknown, found) if why is None else Refused(why, hint=REPHRASE)
     problems: list[str] = []
     furthest = 0
     for views in _tiers(words, known, found):
@@ -95,6 +96,8 @@ def read(request: Request) -> Reading:
             raise Refused(f"This can be read in more than one way: {ways}.", hint=hint)
         if readings:
             return next(iter(readings.values()))
+    if why := unread.reason(request.text, words, ()):
+        raise Refused(why, hint=REPHRASE)
     if problems:
         raise Refused(problems[0], hint=f"Ask again in that way. {CONNECT}")
     if furthest < len(words):
@@ -138,10 +141,15 @@ def _not_known(words: Sequence[Word], unknown: Sequence[int], found: Sequence[Ta
     known = names | values
     lows = [words[at].low for at in unknown]
     near = [known[name] for low in lows for name in difflib.get_close_matches(low, known, n=1, cutoff=0.8)]
+    stems = {words[at].stem for at in unknown}
+    holding = list(dict.fromkeys(name for name in names.values() if stems & set(name_parts(name))))
+    if holding and len(holding) <= 4:  # trust: trust in science or trust in media?
+        meant = " or ".join(holding)
+        return Refused(f"{message} Did you mean {meant}?", hint=f"Ask with the whole name. {CONNECT}")
     if near:
         return Refused(f"{message} Did you mean {near[0]}?", hint=f"Ask with {near[0]}. {CONNECT}")
     columns = [f.name for table in found[:3] for f in list(table.fields.values())[:12]] if len(found) <= 3 else []
-    there = f"The columns are: {', '.join(columns)[:300]}. " if columns else ""
+    there = f"The columns are: {', '.join(dict.fromkeys(columns))[:300]}. " if columns else ""
     return Refused(message, hint=f"{there}{CONNECT}")
 
 
