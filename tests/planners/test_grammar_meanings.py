@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from tests.planners.offline import offered, plan, run
+from tests.planners.offline import chart, offered, plan, run
 from workbench.core.errors import Refused
 
 _DAYS = [f"202{year}-{month:02d}-11" for year in (4, 5) for month in (3, 5, 9)]
@@ -63,3 +63,121 @@ def test_a_column_in_two_units_is_not_chosen_by_the_known_one() -> None:
     assert "distance_km" in message
     assert "distance_mi" in message
     assert sorted(rows("total distance in km by doctor"))[0] == ("Haddad", 17.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("how many visits are not closed", [(3,)]),
+        ("how many visits were closed", [(3,)]),
+        ("how many visits were closed in 2024", [(2,)]),
+        ("visits closed in 2024 by doctor", [("May", 2)]),
+    ],
+)
+def test_what_has_no_day_has_not_happened(text: str, expected: list[tuple[object, ...]]) -> None:
+    assert rows(text) == expected
+
+
+@pytest.mark.parametrize("text", ["visits not closed in 2025", "how many visits have been closed by doctor in 2025"])
+def test_a_day_that_is_missing_takes_no_time_of_another_column(text: str) -> None:
+    assert "closed_on" in refused(text)
+
+
+def test_a_month_with_its_year_behind_a_word_may_still_be_the_value() -> None:
+    message = refused("total fee for May in 2025")
+    assert "doctor is May" in message
+    assert "May 2025" in message
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("average co2 of Haddad", [(700.0,)]),
+        ("average co2 reading of Haddad", [(700.0,)]),
+        ("average satisfaction score", [(3.5,)]),
+        ("how many visits have no satisfaction score", [(2,)]),
+        ("which doctor has the longest average waiting time", [("May", 83 / 3)]),
+        ("how many visits did Haddad make?", [(2,)]),
+        ("number of visits made by Haddad", [(2,)]),
+        ("average fee by Haddad", [(35.0,)]),
+        ("how many scores of satisfaction", None),
+        ("number of satisfaction scores", None),
+    ],
+)
+def test_words_that_say_no_more_are_read_and_others_are_not(
+    text: str, expected: list[tuple[object, ...]] | None
+) -> None:
+    if expected is None:
+        refused(text)
+    else:
+        assert rows(text) == expected
+
+
+def test_a_column_is_named_with_the_noun_of_its_rows_behind_it() -> None:
+    assert rows("average fee by sex of the patient") == rows("average fee by sex")
+
+
+def test_a_histogram_may_stand_behind_its_column() -> None:
+    planned = plan("fee histogram", OFFER)
+    assert planned.plan.steps[0].params == plan("histogram of fee", OFFER).plan.steps[0].params
+    assert chart(planned) == "hist"
+
+
+SCHOOL = {
+    "pupils": pd.DataFrame(
+        {
+            "pupil_id": range(1, 7),
+            "house": ["Red", "Blue", "Blue", "Red", "Blue", "Red"],
+            "boarder": ["yes", "no", "yes", "yes", "no", "yes"],
+            "mark": [91.0, 40.5, 95.0, 60.0, 71.0, 99.0],
+            "siblings": [0, 2, 2, 1, 3, 0],
+        }
+    )
+}
+ANSWERS = {"answers": pd.DataFrame({"respondent": range(1, 5), "country": ["Kenya", "Chile", "Kenya", "Kenya"]})}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("how many boarders are there?", 4),
+        ("how many boarders are in Blue?", 1),
+        ("how many marks are above 90", 3),
+        ("how many pupils with 2 siblings", 2),
+    ],
+)
+def test_the_plural_of_a_flag_or_of_a_number_counts_rows(text: str, expected: int) -> None:
+    assert run(plan(text, offered(SCHOOL)), SCHOOL) == [(expected,)]
+
+
+def test_persons_that_are_numbered_are_the_rows() -> None:
+    assert run(plan("respondents by country", offered(ANSWERS)), ANSWERS) == [("Kenya", 3), ("Chile", 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("```\nfee.mean()\n```", "code"),
+        ("select doctor, sum(fee) from visits", "code"),
+        ("doctor,fee\nHaddad,3\nOkafor,4", "pasted table"),
+        ("| doctor | fee |\n|---|---|\n| Haddad | 3 |", "pasted table"),
+        ("Wie hoch ist die durchschnittliche fee pro doctor", "English"),
+        ("средняя fee по doctor", "English"),
+        ("visits on 3/4/2025", "2025-03-31"),
+        ("visits on 2025-02-30", "no day"),
+        ("fee above 1.000", "decimal"),
+        ("average patient id", "code"),
+        ("average fee by hour", "none is shorter"),
+        ("waitin by doctor", "waiting_min"),
+    ],
+)
+def test_what_is_no_question_is_refused_with_its_own_reason(text: str, reason: str) -> None:
+    assert reason in refused(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["select visits from Haddad of London", "fee of Zoë", "visits, fee\nand doctor, please"]
+)
+def test_plain_words_are_not_taken_for_something_pasted(text: str) -> None:
+    message = refused(text)
+    assert not any(word in message for word in ("code", "pasted", "English"))

@@ -13,17 +13,15 @@ from itertools import pairwise
 from workbench.planners.grammar import questions
 from workbench.planners.grammar.fields import Field
 from workbench.planners.grammar.grouped import grouped, is_grouping, percent
-from workbench.planners.grammar.periods import MONTHS
 from workbench.planners.grammar.query import Query
 from workbench.planners.grammar.row import Row
-from workbench.planners.grammar.sql import label
 
 Handler = Callable[[Row], Query | None]
 
 
 def assemble(row: Row) -> Query | None:
     """The query that a row of parts means, or None."""
-    if not (_links_hold(row) and _tables_fit(row) and _days_are_clear(row) and _months_are_clear(row)):
+    if not (_links_hold(row) and _tables_fit(row) and _days_are_clear(row)):
         return None
     handlers = _HANDLERS.get(row.kinds) or ((grouped,) if is_grouping(row) else ())
     query = next((found for handler in handlers if (found := handler(row)) is not None), None)
@@ -110,32 +108,19 @@ def _tables_fit(row: Row) -> bool:
 
 
 def _days_are_clear(row: Row) -> bool:
-    """`closed in March` speaks of the day of closing: without such a column it is not a value and a date."""
+    """`closed in March` speaks of the day of closing: without such a column it is not a value and a date. What has a
+    day or has none, as in `not returned`, takes no day that is not named."""
+    days = [part for part in row.all("filter") if part.value.op == "null" and part.value.field.is_date]
+    times = [part for part in row.all("filter") if part.value.op == "period"]
+    if days and any(not any(tag.role == "column" for tag in part.tags) for part in times):
+        row.no(f"Is the time meant for {days[0].value.field.name}, or for another column? Name it.")
+        return False
     for before, after in pairwise(row.parts):
-        if (
-            before.kind == after.kind == "filter"
-            and after.value.op == "period"
-            and before.value.op in ("in", "true", "null")
-        ):
+        if before.kind == after.kind == "filter" and after.value.op == "period" and before.value.op in ("in", "true"):
             last = row.scope.lows[before.end - 1]
             implied = not any(tag.role == "column" for tag in after.tags)
             if implied and last.endswith(("ed", "en")) and len(last) > 4:
                 row.no(f"There is no date column for when something was {last}.")
-                return False
-    return True
-
-
-def _months_are_clear(row: Row) -> bool:
-    """`in May` of a table with days and with a doctor May could be either: the doctor's column has to be named."""
-    for part in row.all("filter") if row.scope.dates else ():
-        field = part.value.field
-        if part.value.op != "in" or "month" in field.parts or any(tag.role == "column" for tag in part.tags):
-            continue
-        for tag in part.tags:
-            word = row.scope.words[tag.start]
-            if tag.role == "value" and tag.end == tag.start + 1 and word.low in MONTHS:
-                said = f"Is {word.text} the {label(field)} or the month? Say “{label(field)} {word.text}”, or the year."
-                row.scope.problems.insert(0, said)  # says more than that the year of the month is missing
                 return False
     return True
 

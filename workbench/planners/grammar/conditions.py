@@ -276,6 +276,9 @@ def _may_lack(field: Field) -> bool:
 
 
 _NOT_YET = phrase("not|not yet|never|not been|not yet been|never been|not yet been", role="missing")
+_DONE = phrase("were|was|have been|has been|that were|that have been", role="present")
+_MAY_HAPPEN = column(lambda f: f.profile.missing > 0, kind="verb")
+"""`returned`, of what has no day of return as long as it is out."""
 _GONE = phrase(
     "is missing|are missing|is null|is empty|are empty|missing|is not known|was not recorded|are null", role="missing"
 )
@@ -287,7 +290,8 @@ MISSING = alt(
         seq(may(mute(WITH)), THE, column(), mute(may(phrase("values|value"))), mute(_GONE)),
         lambda f: Where(f, "null"),
     ),
-    made(seq(mute(_NOT_YET), column(lambda f: f.profile.missing > 0, kind="verb")), lambda f: Where(f, "null")),
+    made(seq(mute(_NOT_YET), _MAY_HAPPEN), lambda f: Where(f, "null")),
+    made(seq(mute(_DONE), _MAY_HAPPEN), lambda f: Where(f, "null", negated=True)),
     made(seq(may(mute(WITH)), THE, column(), mute(_THERE)), lambda f: Where(f, "null", negated=True)),
     made(
         seq(mute(phrase("with a|with an|that have a|which have a|having a", role="present")), column(_may_lack)),
@@ -324,8 +328,12 @@ def contained(scope: Scope, at: int) -> Iterator[Hit]:
                 yield Hit(head.end + 1, Where(field, "contains", (text, place)), (*tags, tag))
 
 
+BY_VALUE = made(seq(phrase("by"), THE, values), lambda found: _in("", found))
+"""`exams by Ms Long`: by a value there are no groups."""
+
 CONDITION: Rule = alt(
     VALUE,
+    BY_VALUE,
     NOT_VALUE,
     COLUMN_IS_VALUE,
     COLUMN_AT_VALUE,

@@ -12,12 +12,13 @@ from workbench.core.request import Request, Variable
 from workbench.planners.grammar import lexicon, reading, typos, unread
 from workbench.planners.grammar.assemble import assemble
 from workbench.planners.grammar.conditions import BEGINS, CONTAINS
-from workbench.planners.grammar.parse import cuts
+from workbench.planners.grammar.parse import Part, cuts
+from workbench.planners.grammar.periods import MONTHS
 from workbench.planners.grammar.query import Query
 from workbench.planners.grammar.row import Row
 from workbench.planners.grammar.rules import Tag
 from workbench.planners.grammar.scope import Scope
-from workbench.planners.grammar.sql import Writer, Written
+from workbench.planners.grammar.sql import Writer, Written, label
 from workbench.planners.grammar.views import Table, View
 from workbench.planners.grammar.words import Word, name_parts, split
 
@@ -83,7 +84,7 @@ def read(request: Request) -> Reading:
             rows, reached = cuts(scope)
             furthest = max(furthest, reached)
             for row in rows:
-                query = assemble(Row(scope, row))
+                query = None if _is_dated_month(words, row) else assemble(Row(scope, row))
                 if query is not None:
                     written = Writer(view).write(query)
                     tags = tuple(tag for part in row for tag in part.tags)
@@ -95,7 +96,10 @@ def read(request: Request) -> Reading:
             hint = f"Name the column, or write @ and the table's name. {CONNECT}"
             raise Refused(f"This can be read in more than one way: {ways}.", hint=hint)
         if readings:
-            return next(iter(readings.values()))
+            found_one = next(iter(readings.values()))
+            if month := _maybe_a_month(found_one):
+                raise Refused(month, hint=f"Ask again in that way. {CONNECT}")
+            return found_one
     if why := unread.reason(request.text, words, ()):
         raise Refused(why, hint=REPHRASE)
     if problems:
@@ -105,6 +109,33 @@ def read(request: Request) -> Reading:
         where = f" after “{before}”" if before else " at the beginning"
         raise Refused(f"I cannot place {quote([words[furthest].text])}{where}.", hint=REPHRASE)
     raise Refused("I know each word, but not what they ask for together.", hint=REPHRASE)
+
+
+def _months(words: Sequence[Word], tags: Sequence[Tag]) -> Iterator[Tag]:
+    """Where a value is read that is also the name of a month, such as a doctor May."""
+    return (t for t in tags if t.role == "value" and t.end == t.start + 1 and words[t.start].low in MONTHS)
+
+
+def _is_dated_month(words: Sequence[Word], row: Sequence[Part]) -> bool:
+    """Whether the row takes a month for a value though its year stands behind it: May 2025 is no doctor."""
+    tags = [tag for part in row if part.kind == "filter" for tag in part.tags]
+    return any(
+        words[t.end].kind == "number" and len(words[t.end].text) == 4
+        for t in _months(words, tags[:-1])
+        if t.end < len(words)
+    )
+
+
+def _maybe_a_month(one: Reading) -> str | None:
+    """What to ask where a value alone could be a month as well, in a table with days."""
+    for tag in _months(one.words, one.tags) if one.view.dates() else ():
+        said = one.words[tag.start].text
+        for where in one.query.where:
+            named = any(t.role == "column" and t.value is where.field for t in one.tags)
+            if tag.value in where.values and not named and "month" not in where.field.parts:
+                name = label(where.field)
+                return f"Is {said} the {name} or the month? Say “{name} {said}”, or the year."
+    return None
 
 
 def _offered(words: Sequence[Word], request: Request) -> Sequence[Variable]:
