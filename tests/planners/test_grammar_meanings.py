@@ -181,3 +181,30 @@ def test_what_is_no_question_is_refused_with_its_own_reason(text: str, reason: s
 def test_plain_words_are_not_taken_for_something_pasted(text: str) -> None:
     message = refused(text)
     assert not any(word in message for word in ("code", "pasted", "English"))
+
+
+def test_who_did_what_a_verb_says_is_no_condition_on_the_rows() -> None:
+    assert rows("number of visits by Haddad") == [(2,)]
+    refused("how many visits were closed by Haddad")
+
+
+def test_a_number_of_things_over_a_number_is_told_from_rows() -> None:
+    assert "siblings" in _message("how many siblings over 1 by house", SCHOOL)
+    assert run(plan("how many pupils with more than 1 siblings by house", offered(SCHOOL)), SCHOOL) == [("Blue", 3)]
+
+
+def test_the_opposite_of_a_name_is_not_taken_for_the_name() -> None:
+    frames = {"samples": pd.DataFrame({"site": ["a", "b", "a"], "valid": [True, False, True]})}
+    assert "not valid" in _message("invalid samples by site", frames)
+
+
+@pytest.mark.parametrize("said", ["average flow by site", "average pH by site", "average Flow_m3s by site"])
+def test_a_column_is_found_without_its_cubic_unit_and_in_any_case(said: str) -> None:
+    frames = {"samples": pd.DataFrame({"site": ["a", "b"], "flow_m3s": [1.5, 2.0], "ph": [1.5, 2.0]})}
+    assert sorted(run(plan(said, offered(frames)), frames)) == [("a", 1.5), ("b", 2.0)]
+
+
+def _message(text: str, frames: dict[str, pd.DataFrame]) -> str:
+    with pytest.raises(Refused) as caught:
+        plan(text, offered(frames))
+    return caught.value.message

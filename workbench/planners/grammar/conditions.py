@@ -142,7 +142,7 @@ def compared(scope: Scope, at: int) -> Iterator[Hit]:
         for middle in opt(mute(BE))(scope, head.end):
             for rest in _bounds(scope, middle.end, field, intro or middle.end > head.end):
                 yield Hit(rest.end, rest.value, head.tags + middle.tags + rest.tags)
-    for head in seq(mute(WITH), COMPARE, count_of)(scope, at):
+    for head in seq(mute(alt(WITH, phrase("of|for"))), COMPARE, count_of)(scope, at):
         op, number = head.value
         for tail in column(lambda f: f.measurable)(scope, head.end):
             yield Hit(tail.end, Where(tail.value, op, (number,)), head.tags + tail.tags)
@@ -249,7 +249,7 @@ def _looks_like_year(number: float, scope: Scope) -> bool:
 
 
 FLAG = made(
-    seq(may(mute(alt(PREPOSITION, phrase("have|has|had")))), THE, column(lambda f: f.flag)),
+    seq(may(mute(alt(PREPOSITION, phrase("have|has|had|include|includes|included")))), THE, column(lambda f: f.flag)),
     lambda f: Where(f, "true"),
 )
 NOT_FLAG = made(
@@ -328,12 +328,18 @@ def contained(scope: Scope, at: int) -> Iterator[Hit]:
                 yield Hit(head.end + 1, Where(field, "contains", (text, place)), (*tags, tag))
 
 
-BY_VALUE = made(seq(phrase("by"), THE, values), lambda found: _in("", found))
-"""`exams by Ms Long`: by a value there are no groups."""
+_BY_VALUE = made(seq(phrase("by"), THE, values), lambda found: _in("", found))
+
+
+def by_value(scope: Scope, at: int) -> Iterator[Hit]:
+    """`exams by Ms Long`: by a value there are no groups. Behind a verb it is who did that: `cancelled by phone`."""
+    if at and scope.lows[at : at + 1] == ("by",) and not scope.lows[at - 1].endswith(("ed", "en")):
+        yield from _BY_VALUE(scope, at)
+
 
 CONDITION: Rule = alt(
     VALUE,
-    BY_VALUE,
+    by_value,
     NOT_VALUE,
     COLUMN_IS_VALUE,
     COLUMN_AT_VALUE,

@@ -21,7 +21,10 @@ def _stems(text: str) -> frozenset[str]:
 UNITS = _stems(
     "mm cm m km g kg mg t lb lbs oz s sec secs second seconds minute minutes mins hour hours hr hrs h ms day days"
     " week weeks usd eur gbp chf c f celsius fahrenheit pct percent kwh kw mw l ml mhz hz hpa ppm mph kmh kph db w v"
+    " ppb kpa psi rpm bpm kj kcal ha mi ft yd"
 )
+_LENGTHS = frozenset({"mm", "cm", "m", "km"})
+"""Units that may be squared or cubed: area_m2, flow_m3s."""
 TIME_UNITS = _stems("s sec secs second seconds minute minutes mins hour hours hr hrs h ms day days week weeks")
 UNIT_WORDS: dict[str, frozenset[str]] = {
     "mm": _stems("mm millimeters millimetres"),
@@ -38,6 +41,11 @@ UNIT_WORDS: dict[str, frozenset[str]] = {
     "s": _stems("seconds sec"),
     "c": _stems("c degrees celsius"),
     "pct": _stems("percent"),
+    "mi": _stems("mi miles"),
+    "ft": _stems("ft feet"),
+    "ha": _stems("ha hectares"),
+    "l": _stems("l liters litres"),
+    "t": _stems("t tons tonnes"),
 }
 """How a column's unit may be said after a number: "over 24 hours" of wait_hr."""
 
@@ -201,7 +209,7 @@ def column_forms(name: str, is_date: bool) -> tuple[Form, ...]:
             add((*parts[:-1], "date"), 1)
         return _listed(forms)
     core = parts
-    while len(core) > 1 and core[-1] in UNITS:
+    while len(core) > 1 and (core[-1] in UNITS or (core[-1] in ("2", "3") and core[-2] in _LENGTHS)):
         core = core[:-1]
     if len(core) > 1 and core[0] in _FLAG_STARTS:
         core = core[1:]

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from workbench.planners.grammar.fields import Field
+from workbench.planners.grammar.fields import UNITS, Field
+from workbench.planners.grammar.measures import is_plural
 from workbench.planners.grammar.parse import Part
 from workbench.planners.grammar.periods import unit_of
 from workbench.planners.grammar.query import Dim, Measure, Period, Query, Where
@@ -16,6 +17,7 @@ _CORES: tuple[tuple[str, ...], ...] = (
     (), ("measures",), ("count",), ("corr",), ("share",), ("share", "measures"), ("measures", "perrow"),
     ("share", "within"),
 )  # fmt: skip
+_NUMBERS = ("<", "<=", ">", ">=", "between", "range")
 _SPREADING = ("mean", "median", "min", "max", "std")
 
 
@@ -124,6 +126,9 @@ def _measures(row: Row, dims: Sequence[Dim]) -> tuple[Measure, ...] | None:
 def _counts_rows(row: Row, dims: Sequence[Dim]) -> bool:
     """`how many orders`, `orders by region`, `how many ratings are missing`; not `show orders by region`."""
     if row.has("count"):
+        if not row.names_rows and any(w.op in _NUMBERS for w in row.wheres[:1]) and not counts_values(row):
+            row.no(f"How many {row.wheres[0].field.name}, or how many rows? Name the rows for the second.")
+            return False
         return row.rows_meant and bool(row.names_rows or dims or any(w.op == "null" for w in row.wheres))
     if not row.names_rows or not (dims or row.has("share")) or (row.has("list") and not row.has("share")):
         return False
@@ -133,6 +138,17 @@ def _counts_rows(row: Row, dims: Sequence[Dim]) -> bool:
     if not row.plain:
         row.no("Should the rows be counted or an amount be summed? Say “number of …” or name the column.")
     return row.plain
+
+
+def counts_values(row: Row) -> bool:
+    """`how many prices are above 90`: each price is one row. Children over 5 may be older than 5, or more than 5."""
+    first = next(iter(row.all("filter")), None)
+    if first is None or first.value.op not in _NUMBERS or first.tags[0].role != "column":
+        return False
+    noun, field = first.tags[0], first.value.field
+    broken = any(isinstance(x, float) and not x.is_integer() for x in (field.profile.minimum, field.profile.maximum))
+    measured = field.level or broken or bool(field.parts[1:] and field.parts[-1] in UNITS)
+    return measured and not field.additive and is_plural(row.scope, noun.start, noun.end)
 
 
 def _looked_up(wheres: Sequence[Where]) -> list[Dim]:

@@ -29,6 +29,7 @@ def tables(words: Sequence[Word], variables: Sequence[Variable]) -> list[Table]:
     """The offered tables, each with the senses that the words have in it."""
     stems: dict[tuple[str, ...], list[tuple[int, int]]] = {}
     texts: dict[str, list[tuple[int, int]]] = {}
+    parts = [_parts(word) for word in words]
     for at in range(len(words)):
         if words[at].kind == "mark":
             continue
@@ -36,7 +37,11 @@ def tables(words: Sequence[Word], variables: Sequence[Variable]) -> list[Table]:
             if words[end - 1].kind == "mark" and not plain(words[end - 1].text):
                 continue  # inside of a value, as in O'Brien, but not at its end
             gram = words[at:end]
-            stems.setdefault(tuple(part for word in gram for part in _parts(word)), []).append((at, end))
+            stem = tuple(word.stem for word in gram)
+            stems.setdefault(stem, []).append((at, end))
+            if any(parts[at:end]):
+                cut = tuple(part for n in range(at, end) for part in parts[n] or (words[n].stem,))
+                stems.setdefault(cut, []).append((at, end))
             for text in _spellings(gram):
                 texts.setdefault(text, []).append((at, end))
     found = [_table(variable, words, stems, texts) for variable in variables]
@@ -45,9 +50,9 @@ def tables(words: Sequence[Word], variables: Sequence[Variable]) -> list[Table]:
 
 
 def _parts(word: Word) -> tuple[str, ...]:
-    """The stems of a word as names have them: co2 and unitPrice are two parts each."""
+    """The stems of a word that a name has apart, such as co2 and unitPrice; none for other words."""
     parts = name_parts(word.text) if word.kind == "word" else ()
-    return parts if len(parts) > 1 else (word.stem,)
+    return parts if len(parts) > 1 and parts != (word.stem,) else ()
 
 
 def _without_parts(table: Table, named: set[tuple[int, int]]) -> Table:

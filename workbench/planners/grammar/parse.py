@@ -75,7 +75,7 @@ def _happened(scope: Scope, at: int) -> Iterator[Hit]:
 def _did_make(scope: Scope, at: int) -> Iterator[Hit]:
     """The end of `how many trips did Ana make`."""
     last = at == len(scope.lows) - 1 or scope.words[at + 1].kind == "mark"
-    if last and {"did", "do", "does"} & set(scope.lows[:at]) and not scope.senses.get(at):
+    if scope.lows[at] == "make" and last and {"did", "do", "does"} & set(scope.lows[:at]) and not scope.senses.get(at):
         yield from _MAKE(scope, at)
 
 
@@ -91,7 +91,9 @@ _OWNERS = phrase("their|its")
 
 def _their(scope: Scope, at: int) -> Iterator[Hit]:
     """`their` of something that the request has named: what an earlier request was about is not remembered."""
-    if any(sense.kind in ("rows", "column") for before in range(at) for sense in scope.senses.get(before, ())):
+    if scope.lows[at] in ("their", "its") and any(
+        sense.kind in ("rows", "column") for before in range(at) for sense in scope.senses.get(before, ())
+    ):
         yield from _OWNERS(scope, at)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from workbench.planners.grammar.fields import Field
-from workbench.planners.grammar.grouped import grouped, settle
-from workbench.planners.grammar.measures import is_plural
+from workbench.planners.grammar.grouped import counts_values, grouped, settle
 from workbench.planners.grammar.parse import Part
 from workbench.planners.grammar.query import Dim, Measure, Order, Query, Where
 from workbench.planners.grammar.row import Row
@@ -15,7 +14,6 @@ _COUNT = (Measure("count"),)
 _SIMPLE = ("in", "period", "true")
 """Conditions that mean the same for rows as for the groups that the rows are in."""
 
-_NUMBERS = ("<", "<=", ">", ">=", "between", "range")
 _FEW_VALUES = 20
 """A number with at most so many values is counted value by value, like a text."""
 
@@ -50,10 +48,8 @@ def count_things(row: Row) -> Query | None:
         return grouped(row)
     pieces = any(f.additive and _PIECES & set(f.parts) for f in row.scope.view.table.fields.values())
     first = row.all("filter")[0]
-    if first.value.op in _NUMBERS:  # "how many marks are above 90": each mark is one row
-        noun = first.tags[0]
-        several = noun.role == "column" and is_plural(row.scope, noun.start, noun.end)
-        return Query("groups", _COUNT, (), row.wheres) if several and not first.value.field.additive else None
+    if counts_values(row):
+        return Query("groups", _COUNT, (), row.wheres)
     if first.value.op in ("null", "true") or (first.value.op == "in" and not pieces):
         return Query("groups", _COUNT, (), row.wheres)
     return None

@@ -28,6 +28,7 @@ REPHRASE = (
     + CONNECT
 )
 MAX_CHARACTERS = 20_000
+_OPPOSITES = frozenset({"un", "in", "im", "ir", "non", "dis"})
 _MOST_WORDS = 80
 _MOST_VIEWS = 6
 
@@ -177,6 +178,8 @@ def _not_known(words: Sequence[Word], unknown: Sequence[int], found: Sequence[Ta
     if holding and len(holding) <= 4:  # trust: trust in science or trust in media?
         meant = " or ".join(holding)
         return Refused(f"{message} Did you mean {meant}?", hint=f"Ask with the whole name. {CONNECT}")
+    if near and any(low.endswith(near[0].casefold()) and low[: -len(near[0])] in _OPPOSITES for low in lows):
+        return Refused(f"{message} Did you mean not {near[0]}?", hint=f"Ask with not {near[0]}. {CONNECT}")
     if near:
         return Refused(f"{message} Did you mean {near[0]}?", hint=f"Ask with {near[0]}. {CONNECT}")
     columns = [f.name for table in found[:3] for f in list(table.fields.values())[:12]] if len(found) <= 3 else []
