@@ -204,6 +204,16 @@ def test_a_column_is_found_without_its_cubic_unit_and_in_any_case(said: str) -> 
     assert sorted(run(plan(said, offered(frames)), frames)) == [("a", 1.5), ("b", 2.0)]
 
 
+def test_names_that_end_alike_but_for_a_unit_stay_apart() -> None:
+    frames = {
+        "orders": pd.DataFrame(
+            {"customer_id": [1, 1, 2], "customer_age": [30, 30, 40], "is_new": [1, 0, 0], "is_gift": [1, 1, 0]}
+        )
+    }
+    assert sorted(run(plan("orders by customer", offered(frames)), frames)) == [(1, 2), (2, 1)]
+    assert run(plan("how many gift orders", offered(frames)), frames) == [(2,)]
+
+
 def _message(text: str, frames: dict[str, pd.DataFrame]) -> str:
     with pytest.raises(Refused) as caught:
         plan(text, offered(frames))

@@ -162,9 +162,14 @@ class Field:
         return bool(set(self.parts) & _LEVELS) and not self.additive
 
     @property
+    def in_units(self) -> bool:
+        """A number whose name ends in its unit."""
+        return self.numeric and len(self.parts) > 1 and self.parts[-1] in UNITS
+
+    @property
     def said_after(self) -> frozenset[str]:
         """Words that may follow the name and say no more: a temperature reading, a satisfaction score, fuel used."""
-        unit = self.parts[-1] if self.parts[1:] and self.parts[-1] in UNITS else ""
+        unit = self.parts[-1] if self.in_units else ""
         if not self.measurable or self.flag:
             return frozenset()
         if unit in _USED_UP:

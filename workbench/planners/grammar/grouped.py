@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from workbench.planners.grammar.fields import UNITS, Field
+from workbench.planners.grammar.fields import Field
 from workbench.planners.grammar.measures import is_plural
 from workbench.planners.grammar.parse import Part
 from workbench.planners.grammar.periods import unit_of
@@ -147,7 +147,7 @@ def counts_values(row: Row) -> bool:
         return False
     noun, field = first.tags[0], first.value.field
     broken = any(isinstance(x, float) and not x.is_integer() for x in (field.profile.minimum, field.profile.maximum))
-    measured = field.level or broken or bool(field.parts[1:] and field.parts[-1] in UNITS)
+    measured = field.level or broken or field.in_units
     return measured and not field.additive and is_plural(row.scope, noun.start, noun.end)
 
 

@@ -127,7 +127,7 @@ def _table(
         senses += [
             Sense(sense.end, "column", 1, variable.name, field(column))
             for sense in senses
-            if sense.kind == "column" and sense.rank == 1 and sense.field is not None and sense.field.numeric
+            if sense.kind == "column" and sense.rank == 1 and sense.field is not None and sense.field.in_units
             for column in _same_but_unit(sense.field, variable.columns)
         ]
     return Table(variable, {at: _best(tuple(senses)) for at, senses in found.items()}, made)
@@ -138,7 +138,7 @@ def _same_but_unit(field: Field, columns: Sequence[ColumnProfile]) -> Iterator[C
     distance_mi is not taken for the one whose unit is known."""
     for column in columns:
         parts = name_parts(column.name)
-        same = bool(parts[:-1]) and parts[:-1] == field.parts[:-1] and column.name != field.name
+        same = parts[:-1] == field.parts[:-1] and column.name != field.name
         if same and len(parts[-1]) <= 3 and column.type in ("integer", "number") and not Field("", 0, column).is_key:
             yield column
 
