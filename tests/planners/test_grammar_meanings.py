@@ -183,6 +183,13 @@ def test_plain_words_are_not_taken_for_something_pasted(text: str) -> None:
     assert not any(word in message for word in ("code", "pasted", "English"))
 
 
+def test_what_has_not_happened_is_in_no_month() -> None:
+    planned = plan("visits closed per month", OFFER)
+    assert [count for _, count in run(planned, CLINIC)] == [1, 1, 1]
+    assert "closed_on is present" in planned.notes[0]
+    assert len(rows("visits by month of closed_on")) == 4  # a group for those without one
+
+
 def test_who_did_what_a_verb_says_is_no_condition_on_the_rows() -> None:
     assert rows("number of visits by Haddad") == [(2,)]
     refused("how many visits were closed by Haddad")

@@ -42,7 +42,8 @@ def grouped(row: Row) -> Query | None:
         return None
     if dims is None or measures is None or not _clear(row, measures, dims):
         return None
-    return Query("groups", measures, tuple(dims), row.wheres)
+    present = tuple(Where(d.field, "null", negated=True) for d in dims if d.happened and d.field.profile.missing)
+    return Query("groups", measures, tuple(dims), (*row.wheres, *(w for w in present if w not in row.wheres)))
 
 
 def _dims(row: Row) -> list[Dim] | None:
