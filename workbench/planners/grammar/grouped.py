@@ -42,8 +42,13 @@ def grouped(row: Row) -> Query | None:
         return None
     if dims is None or measures is None or not _clear(row, measures, dims):
         return None
-    present = tuple(Where(d.field, "null", negated=True) for d in dims if d.happened and d.field.profile.missing)
-    return Query("groups", measures, tuple(dims), (*row.wheres, *(w for w in present if w not in row.wheres)))
+    return Query("groups", measures, tuple(dims), _with_days(row, dims))
+
+
+def _with_days(row: Row, dims: Sequence[Dim]) -> tuple[Where, ...]:
+    """The conditions, with the days there of what the rows are grouped by as it happened."""
+    days = [Where(d.field, "null", negated=True) for d in dims if d.happened and d.field.profile.missing]
+    return (*row.wheres, *(day for day in days if day not in row.wheres))
 
 
 def _dims(row: Row) -> list[Dim] | None:
@@ -210,7 +215,7 @@ def _share(row: Row, dims: Sequence[Dim]) -> Query | None:
     if any(w.op != "period" for w in row.wheres):
         row.no("A share of what? Say “what percentage of … are …”, and the group with “by”.")
         return None
-    return Query("share", measures, tuple(dims), row.wheres)
+    return Query("share", measures, tuple(dims), _with_days(row, dims))
 
 
 def _part_of(row: Row, dims: Sequence[Dim]) -> Query | None:
