@@ -3,6 +3,8 @@
 A call that changes nothing and tells nobody is free, whatever it is made of. One that has an effect, or sends something
 off this machine, is free as long as each argument is the user's: made of the words of their request, or planned from
 the request alone. What was planned after a stranger's text was read, and what a step brought from elsewhere, is not.
+An effect that was planned after that asks even when its arguments are the user's words: a file they named and a word
+they wrote are enough to overwrite the one with the other.
 """
 
 from __future__ import annotations
@@ -139,7 +141,9 @@ def _doubts(call: ToolCall, wording: Wording, server: str) -> Iterator[Argument]
     for argument in call.arguments:
         if _is_default(argument, call.tool) or argument.value is None:
             continue
-        if not _foreign(argument, server) or wording.has(argument.value, in_order=acts(call.tool)):
+        if not _foreign(argument, server) or (
+            wording.has(argument.value, in_order=acts(call.tool)) and _may_be_worded(argument, call.tool)
+        ):
             signs = True
         elif _is_rows(argument, call.tool):
             signs = signs or any(wording.has(ref, in_order=True) for ref in argument.refs if ref.startswith("@"))
@@ -151,6 +155,12 @@ def _doubts(call: ToolCall, wording: Wording, server: str) -> Iterator[Argument]
         yield Argument(path="/", value=f"(the results of {steps})", sources=call.sources, refs=("context",))
     if acts(call.tool) and not signs and untrusted(call.sources):
         yield Argument(path="/", value="(the step itself)", sources=call.sources)
+
+
+def _may_be_worded(argument: Argument, tool: ToolSpec) -> bool:
+    """Whether the user's words make an argument theirs. For an effect they do while the planner has seen no more than
+    the request, their tables and what tools say of themselves."""
+    return not acts(tool) or all(source.kind in _ROWS for source in argument.sources)
 
 
 def _is_default(argument: Argument, tool: ToolSpec) -> bool:
