@@ -162,6 +162,21 @@ async def test_after_a_strangers_text_the_users_words_are_enough_to_look_somethi
     assert values == ([["analysis.ipynb", "summarise"]] if acts(spec) else [])
 
 
+async def test_a_choice_of_a_shipped_tool_is_no_strangers_value() -> None:
+    asked = Questions("deny")
+    made, _ = gate(asked, "remember that I like tea")
+    kinds = {"properties": {"kind": {"type": "string", "enum": ["fact", "preference"]}}}
+
+    def keeps(origin: str, kind: str) -> ToolCall:
+        spec = tool("keep", uses=("memory.write",), params=kinds, origin=origin)
+        return call(spec, {"text": "I like tea", "kind": kind}, REQUEST | {FRAME})
+
+    assert await made.admit(keeps("shipped", "preference")) is None
+    assert await made.admit(keeps("shipped", "a stranger's"))
+    assert await made.admit(keeps("user", "preference"))
+    assert await made.admit(call(tool(uses=("memory.write",), params=kinds), {"kind": "fact"}))
+
+
 async def test_a_yes_to_a_write_is_for_one_step_and_a_no_for_all() -> None:
     asked = Questions("allow", "deny")
     made, _ = gate(asked)

@@ -74,6 +74,21 @@ def test_a_piece_of_an_address_is_another_address(address: str, data: st.DataObj
 
 
 BLANKS = st.text(" \t\n\u00a0\u2003", min_size=1, max_size=4)
+
+
+def test_an_address_may_get_its_https_and_nothing_else() -> None:
+    said = Wording("open news.example/coffee and tell me")
+    assert said.has("https://news.example/coffee", in_order=True)
+    assert said.has("https://news.example/coffee", in_order=False)
+    for other in (
+        "http://news.example/coffee",
+        "https://news.example",
+        "https://https://news.example/coffee",
+        "https://",
+    ):
+        assert not said.has(other, in_order=True)
+
+
 MARKS = st.text(".,;:!?$€%()'", max_size=6)
 ZEROS = st.integers(0, 50)
 

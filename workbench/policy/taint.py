@@ -139,7 +139,7 @@ def _doubts(call: ToolCall, wording: Wording, server: str) -> Iterator[Argument]
     """The arguments that are not the user's; where none is a sign of their will, the step itself."""
     signs = False
     for argument in call.arguments:
-        if _is_default(argument, call.tool) or argument.value is None:
+        if _is_default(argument, call.tool) or _is_choice(argument, call.tool) or argument.value is None:
             continue
         if not _foreign(argument, server) or (
             wording.has(argument.value, in_order=acts(call.tool)) and _may_be_worded(argument, call.tool)
@@ -167,6 +167,13 @@ def _is_default(argument: Argument, tool: ToolSpec) -> bool:
     """Whether a parameter has the value that it has when it is left out."""
     declared = tool.params.get("properties", {}).get(argument.name, {})
     return argument.path.count("/") == 1 and "default" in declared and _same(declared["default"], argument.value)
+
+
+def _is_choice(argument: Argument, tool: ToolSpec) -> bool:
+    """Whether a parameter of a shipped tool has one of the few values that the tool knows: all of them are meant well,
+    and none says more than its number. Another's tool may have a choice between reading and deleting."""
+    declared = tool.params.get("properties", {}).get(argument.name, {})
+    return tool.origin == "shipped" and argument.path.count("/") == 1 and argument.value in declared.get("enum", ())
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -166,16 +166,17 @@ def _forms(token: str) -> frozenset[str]:
 
 def _is(token: str, forms: frozenset[str]) -> bool:
     """Whether a word of a value is one of the request's. A mark that stands alone is a word of its own."""
-    called = {
-        token,
-        token[:-1] if token[-1] in _AFTER and len(token) > 1 else token,
-        token.removesuffix("...") or token,
-    }
+    called = {token, token[:-1] if token[-1] in _AFTER else token, token.removesuffix("..."), _bare_link(token)} - {""}
     return any(name in forms or (_is_word(name) and _one_case(name) and name.casefold() in forms) for name in called)
 
 
 def _plain(token: str) -> str:
-    return token.strip(_AROUND + _AFTER + _MONEY).casefold() or token
+    return _bare_link(token.strip(_AROUND + _AFTER + _MONEY)).casefold() or token
+
+
+def _bare_link(token: str) -> str:
+    """A link as people write it, who leave the scheme away."""
+    return token.removeprefix("https://")
 
 
 def _is_word(text: str) -> bool:
