@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from workbench.core.errors import BudgetExceeded, Denied, ToolFailed, TransientError
 from workbench.core.tools import Permissions
+from workbench.policy.disguise import MAX_TEXT, bare, disguises
 from workbench.policy.fetch import fetched
 from workbench.policy.messages import (
     HEADER_NAME,
@@ -50,14 +51,22 @@ _PLACEHOLDER = re.compile(r"[a-z_-]{0,19}")
 
 
 def key_finder(secrets: Iterable[SecretStr]) -> Callable[[str], bool]:
-    """A function that says whether a text holds one of the keys, in any encoding that `redactor` knows.
+    """A function that says whether a text holds one of the keys: in any encoding that `redactor` knows, or disguised.
 
     A short word in small letters is no key: servers of one's own often want some text in its place ("ollama"), and a
     request may well hold that word.
     """
     keys = [secret for secret in secrets if not _PLACEHOLDER.fullmatch(secret.get_secret_value())]
     without_keys = redactor(keys)
-    return lambda text: without_keys(text) != text
+    dressed = disguises(secret.get_secret_value().strip() for secret in keys)
+
+    def holds(text: str) -> bool:
+        if without_keys(text) != text:
+            return True
+        undressed = bare(text) if dressed and len(text) <= MAX_TEXT else ""
+        return any(form in undressed for form in dressed)
+
+    return holds
 
 
 class WayOut:

@@ -240,8 +240,6 @@ def _without(text: str, spans: Sequence[tuple[int, int]]) -> str:
 
 
 def _forms(value: str) -> Iterator[str]:
-    yield value.lower()
-    yield value.upper()
     for spelled in (*_spelled(value), *_spelled(json.dumps(value)[1:-1])):
         for ascii_only in (True, False):
             form = spelled
