@@ -228,8 +228,8 @@ async def test_every_try_leaves_an_audit_record_also_when_a_limit_says_no() -> N
 
     call = audited(limited(echo, admit), tell)
     result = await call(ToolCall(run="r", step="s", tool=TOOLS["read"], params={"a": 1}, timeout=1))
-    assert (result.status, result.error) == ("denied", "too many calls")
+    assert (result.status, result.error) == ("exceeded", "too many calls")
     (kind, body) = told[0]
     assert kind is Kind.TOOL_CALLED
-    assert body["status"] == "denied"
+    assert body["status"] == "exceeded"
     assert len(body["request_sha256"]) == len(body["response_sha256"]) == 64

@@ -19,6 +19,7 @@ from workbench.core.errors import Denied, Refused, ToolFailed, TransientError, U
 from workbench.core.events import Event, Kind, Stream
 from workbench.core.request import Scope
 from workbench.core.tools import Permissions, ToolCall, ToolSpec
+from workbench.memory.remember import Remembering
 from workbench.memory.volatile import InMemoryMemory
 from workbench.models.testing import TestModel
 from workbench.policy.recording import Recorded
@@ -54,7 +55,7 @@ class Table:
         self.memory = InMemoryMemory()
         self.stream = Stream("r1", lambda event: None, now=lambda: "2026-11-27T04:00:00.000000+00:00")
         base = Means(
-            memory=self.memory,
+            memory=Remembering(self.memory),
             scope=Scope(user="u", workspace="w", session="s"),
             secrets={"KEY": SecretStr(KEY)},
             bases={},

@@ -12,7 +12,7 @@ EFFECT = "read"
 TIMEOUT = 20
 EXAMPLES = ["what do you remember about {question}", "recall {question}"]
 
-KEPT = ("text", "score", "why", "source", "at")
+KEPT = ("text", "score", "why", "source", "at", "kind", "by", "pinned", "recall")
 
 
 def run(question: str, limit: int = 5) -> dict[str, Any]:
@@ -28,4 +28,6 @@ def run(question: str, limit: int = 5) -> dict[str, Any]:
     results = [{name: hit.get(name) for name in KEPT} for hit in hits]
     # Times and ids change from run to run; the text for people does not.
     lines = [f"{number}. {item['text']} ({item['why']})" for number, item in enumerate(results, 1)]
+    if lines and all(item["recall"] == "lexical" for item in results):
+        lines.append("(lexical recall: words were compared, not meanings)")
     return {"results": results, "formatted": "\n".join(lines) or f"Nothing is remembered about {question}."}

@@ -24,4 +24,8 @@ def run(text: str, kind: Literal["fact", "preference", "procedure", "episode"] =
     if not text:
         raise toolkit.Failed("There is nothing to remember.", hint="Say what: remember that …")
     written = toolkit.call("memory.write", text=text, kind=kind)
-    return {"id": written["id"], "text": text, "formatted": f"Remembered: {text}"}
+    said = f"Remembered: {text}"
+    if written.get("became", "new") != "new":
+        said = f"Known already: {written['text']}"
+    closed = "".join(f"\nNo longer holds: {old}" for old in written.get("closed", ()))
+    return {"id": written["id"], "text": written["text"], "formatted": said + closed}

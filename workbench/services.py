@@ -8,7 +8,6 @@ and kept, so that it can be replayed.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from workbench.core.errors import Denied
 from workbench.core.events import Kind, Stream
 from workbench.core.request import Scope
 from workbench.core.tools import ToolCall, digest
-from workbench.memory.base import Memory
+from workbench.memory.remember import Note, Remembering
 from workbench.models.base import Model
 from workbench.models.service import complete_service
 from workbench.policy.connections import connection_services
@@ -52,7 +51,7 @@ class Means:
     nothing leaves the machine: answers are those of an earlier run.
     """
 
-    memory: Memory
+    memory: Remembering
     scope: Scope
     secrets: Mapping[str, SecretStr]
     bases: Mapping[str, str]
@@ -82,7 +81,7 @@ def host_services(means: Means, stream: Stream) -> Callable[[ToolCall, Doors], M
         model = complete_service(means.model, f"tool {call.tool.name}", tell)
         inner: dict[str, Service] = {
             "memory.write": _write(means, call, tell),
-            "memory.recall": _recall(means),
+            "memory.recall": _recall(means, call),
             "model.complete": _recorded(model, means, recorder, clean),
             "http.door": door_service(send, way, doors),
             **connection_services(means.connections, means.secrets, call, doors, exchanged),
@@ -95,23 +94,24 @@ def host_services(means: Means, stream: Stream) -> Callable[[ToolCall, Doors], M
 
 def _write(means: Means, call: ToolCall, tell: Callable[[Kind, Mapping[str, Any]], None]) -> Service:
     async def write(params: Mapping[str, Any]) -> Any:
-        body = {
-            "id": uuid.uuid4().hex,
-            "scope": asdict(means.scope),
-            "memory_kind": str(params.get("kind", "fact")),
-            "text": str(params["text"]),
-            "source": f"{call.run}/{call.step}",
-        }
-        tell(Kind.MEMORY_WRITTEN, body)
-        await means.memory.barrier()
-        return {"id": body["id"], "text": body["text"]}
+        note = Note(
+            text=str(params["text"]),
+            kind=str(params.get("kind", "fact")),
+            scope=means.scope,
+            source=f"{call.run}/{call.step}",
+            by="tool",
+        )
+        kept = await means.memory.remember(note, tell, run=call.run)
+        closed = [hit.text for hit in kept.closed]
+        return {"id": kept.id, "text": kept.text, "became": kept.became, "closed": closed}
 
     return write
 
 
-def _recall(means: Means) -> Service:
+def _recall(means: Means, call: ToolCall) -> Service:
     async def recall(params: Mapping[str, Any]) -> Any:
-        hits = await means.memory.recall(str(params["question"]), means.scope, int(params.get("limit", 5)))
+        limit = int(params.get("limit", 5))
+        hits = await means.memory.recall(str(params["question"]), means.scope, limit, run=call.run)
         return [asdict(hit) for hit in hits]
 
     return recall

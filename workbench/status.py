@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from workbench.core.settings import Settings
 from workbench.memory.base import Memory
+from workbench.memory.vectors import Vectors
 from workbench.models.base import Model
 from workbench.registry.discover import Found
 from workbench.sandbox.base import Sandbox
@@ -19,7 +20,7 @@ def in_force(
     return {
         "model": _model(model),
         "isolation": in_words(sandbox),
-        "memory": "; ".join([_place(settings), *getattr(memory, "notices", ())]),
+        "memory": "; ".join([_place(settings), _recall(memory), *getattr(memory, "notices", ())]),
         "tools": _tools(found),
     }
 
@@ -35,6 +36,11 @@ def _place(settings: Settings) -> str:
     """Where the memory lies, relative to the project when it is inside."""
     home, project = settings.home, settings.project
     return str(home.relative_to(project)) if home.is_relative_to(project) else str(home)
+
+
+def _recall(memory: Memory) -> str:
+    vectors: Vectors | None = getattr(memory, "vectors", None)
+    return "lexical recall" if vectors is None else vectors.describe()
 
 
 def _tools(found: Found) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workbench import bridge
+from workbench import bridge, embedders
 from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, sandboxed
 from workbench.configuration import load_secrets, load_settings
 from workbench.core import provenance, refs
@@ -33,8 +33,10 @@ from workbench.core.request import Request, Scope
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
 from workbench.executor import Executor
+from workbench.memories import Memories
 from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
+from workbench.memory.remember import Remembering
 from workbench.models.base import Model
 from workbench.models.choose import choose
 from workbench.models.held import HeldModel
@@ -87,8 +89,9 @@ class Workbench:
         sandbox: Sandbox | None = None,
     ) -> None:
         self.settings = settings or load_settings()
-        self.memory = memory or DuckDBMemory(self.settings.home)
+        self.memory = memory or DuckDBMemory(self.settings.home, embedder=embedders.choose(self.settings))
         self.sandbox = sandbox or best(self.settings)
+        self.remembering = Remembering(self.memory)
         self.record = Record(self.memory, self.sandbox, self.settings)
         self.session = uuid.uuid4().hex
         self._model = model
@@ -97,6 +100,9 @@ class Workbench:
         self.secrets = load_secrets(self.settings)
         self.trail = trail_of(self.settings.home, self.settings.config)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
+        self.memories = Memories(
+            self.remembering, lambda: self.scope, lambda: self._stream((), ()), lambda: self.secrets
+        )
         self._limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
         self._log = EventLog(self.settings.log, self.secrets.redact)
 
@@ -248,7 +254,7 @@ class Workbench:
 
         folder = self.settings.artifacts
         means = Means(
-            memory=self.memory,
+            memory=self.remembering,
             scope=self.scope,
             secrets=self.secrets,
             bases={"api.tavily.com": self.settings.tavily_base_url},

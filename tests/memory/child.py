@@ -77,6 +77,39 @@ async def fork(home: Path) -> None:
     say({"child": os.waitstatus_to_exitcode(status), "locked": locked, "events": events})
 
 
+async def fork_and_recall(home: Path) -> None:
+    """Recall in a process, in its forked child, and in the process again."""
+    from workbench.core.request import Scope
+    from workbench.memory.embed import Hashing
+
+    scope = Scope(user="ann", workspace="sales", session="")
+
+    def remember(memory: DuckDBMemory, name: str, text: str) -> None:
+        told = {"id": name, "text": text, "scope": {"user": "ann", "workspace": "sales"}}
+        memory.append(event(f"run-{name}", 0, Kind.MEMORY_WRITTEN, **told))
+
+    memory = DuckDBMemory(home, embedder=Hashing())
+    remember(memory, "m0", "fiscal July")
+    await memory.barrier()
+    await memory.recall("fiscal", scope)
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            remember(memory, "m1", "fiscal fiscal")
+            memory._journal.wait(10)
+            memory._hear_others()
+            hits = memory._recall.search("fisscal", scope, 5)  # misspelled: found by its letters only
+            code = 0 if [hit.id for hit in hits] == ["m1", "m0"] else 2
+            memory.close_now()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(pid, 0)  # noqa: ASYNC222 - nothing else runs on this loop
+    found = [hit.id for hit in await memory.recall("fisscal", scope)]
+    await memory.close()
+    say({"child": os.waitstatus_to_exitcode(status), "parent": found})
+
+
 def refuse_as_nobody(home: Path) -> Coroutine[None, None, None]:
     """`refuse`, by a user whom the permissions of folders stop: they do not stop root."""
     # Nobody may not be able to read what is imported late.

@@ -7,19 +7,21 @@ import pytest
 
 from workbench.memory.conformance import PROBES, Open, Probe, check
 from workbench.memory.duckdb import DuckDBMemory
+from workbench.memory.embed import Hashing
 from workbench.memory.volatile import InMemoryMemory, Kept
 
 
-@pytest.fixture(params=["duckdb", "volatile"])
+@pytest.fixture(params=["duckdb", "volatile", "duckdb with vectors", "volatile with vectors"])
 def fresh(request, tmp_path: Path) -> Callable[[], Open]:
     stores = iter(range(1000))
 
     def make() -> Open:
-        if request.param == "volatile":
-            kept = Kept()
+        embedder = Hashing() if "vectors" in request.param else None
+        if "volatile" in request.param:
+            kept = Kept(embedder)
             return lambda: InMemoryMemory(kept)
         home = tmp_path / f"home {next(stores)}'s"
-        return lambda: DuckDBMemory(home)
+        return lambda: DuckDBMemory(home, embedder=embedder)
 
     return make
 

@@ -68,6 +68,26 @@ def test_two_journals_merged_piece_by_piece_in_any_order_hold_each_event_once(tm
     assert [row[1] for row in rows] == list(range(1, len(whole) + 1))
 
 
+def test_a_file_of_the_first_version_is_brought_up_to_date_with_all_that_it_holds(tmp_path: Path):
+    import duckdb
+
+    schema = ROOT / "workbench" / "memory" / "schema"
+    (tmp_path / "journal").mkdir()
+    with duckdb.connect(str(tmp_path / "memory.duckdb"), config={"threads": 1}) as old:
+        old.execute((schema / "1.sql").read_text())
+        old.execute("insert into meta values ('schema_version', '1'), ('store', 'x')")
+        old.execute(
+            "insert into events values (1, 'r1/1/0', 'r1', 1, 0, 1, timestamp '2026-01-01', $1, null, $2, null)",
+            ["memory.written", json.dumps({"id": "m1", "text": "kept", "scope": {"user": "ann"}})],
+        )
+    assert ask(tmp_path, "select id, text, pinned, valid_to from memories") == [("m1", "kept", False, None)]
+    assert ask(tmp_path, "select count(*) from embeddings") == [(0,)]
+    assert ask(tmp_path, "select value from meta where key in ('schema_version', 'store') order by key") == [
+        ("2",),
+        ("x",),
+    ]
+
+
 def test_a_merge_is_bounded_and_goes_on_where_it_stopped(tmp_path: Path):
     (tmp_path / "journal").mkdir()
     lines = b"".join(dumps(event("r1", seq)) + b"\n" for seq in range(store.MAX_EVENTS + 1))

@@ -1,13 +1,17 @@
 """What a question finds, in which order, and why."""
 
 import json
+from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.memory.support import ROOT, event
 from workbench.core.events import Kind
 from workbench.core.request import Scope
-from workbench.memory.recall import Recall, stem
+from workbench.memory.lexical import Shelf, holding, scores, stem
+from workbench.memory.recall import Recall
 
 SCOPE = Scope(user="ann", workspace="sales", session="")
 
@@ -77,6 +81,29 @@ def test_what_is_forgotten_before_it_is_heard_of_stays_forgotten():
     recall.hear(event(kind=Kind.MEMORY_FORGOTTEN, id="m0"))
     recall.hear(event(kind=Kind.MEMORY_WRITTEN, id="m0", text="fiscal", scope={"user": "ann", "workspace": "sales"}))
     assert recall.search("fiscal", SCOPE, 5) == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(acts=st.lists(st.tuples(st.booleans(), st.integers(0, 30)), max_size=80), sweep=st.integers(0, 500))
+def test_a_shelf_that_was_added_to_and_taken_from_answers_as_one_that_was_filled_anew(acts, sweep):
+    def terms(n: int) -> Counter[str]:
+        return Counter({f"term{n % 3}": 1 + n % 2, f"term{n % 5}": 1, f"own{n}": 2})
+
+    shelf, there = Shelf(), dict[int, None]()
+    for add, n in [*[(flag, n) for n in range(sweep) for flag in (True, False)], *acts]:
+        if add and n not in there:
+            shelf.put(str(n), terms(n))
+            there[n] = None
+        elif not add and n in there:
+            shelf.take(str(n), terms(n))
+            del there[n]
+    anew = Shelf()
+    for n in there:
+        anew.put(str(n), terms(n))
+    asked = ["term0", "term1", "own7", "none"]
+    assert scores(asked, [shelf], 10) == pytest.approx(scores(asked, [anew], 10))
+    assert sorted(holding("term1", [shelf])) == sorted(holding("term1", [anew]))
+    assert len(shelf.names) <= 2 * len(there) + 201 + len(acts)
 
 
 @pytest.mark.parametrize("question", ["", "   ", "\x00", "\ud800", "the of and", "?!", "x" * 1_000_000])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -275,3 +276,26 @@ async def test_nine_of_ten_useful_requests_finish_with_a_person_who_confirms_onl
             print(f"  {request}: {ended} ({len(questions)} asked)")
     assert len(SCENARIOS) >= 20
     assert len(finished) >= 0.9 * len(SCENARIOS)
+
+
+async def test_code_over_the_users_own_rows_runs_without_a_question_where_it_is_confined(
+    tmp_path: Path, level: str
+) -> None:
+    (tmp_path / "project").mkdir()
+    settings = load_settings({"WORKBENCH_CONFIG": str(tmp_path / "config")}, tmp_path / "project")
+    code = step("run_python", code="float(sales['revenue'].sum())", tables={"sales": ref("@sales")})
+    made = Workbench(
+        settings, planner=ModelPlanner(TestModel([{"steps": [code]}, "That is all."])), memory=InMemoryMemory()
+    )
+    person = Person("the sum of revenue in @sales")
+    try:
+        if level == "kernel":
+            run = await made.ask("the sum of revenue in @sales", sales=SALES, approver=person, rounds=False)
+            assert run.steps[0].value["value"] == 70.0
+            assert {str(source) for source in run.outcome.steps[0].provenance} == {"user", "frame @sales"}
+            assert not person.asked
+        else:
+            with pytest.raises(WorkbenchError):
+                await made.ask("the sum of revenue in @sales", sales=SALES, approver=person, rounds=False)
+    finally:
+        await made.close()

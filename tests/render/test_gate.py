@@ -23,7 +23,7 @@ from workbench.core.events import Event, Kind
 from workbench.core.settings import Settings
 from workbench.memory.volatile import InMemoryMemory
 from workbench.models.testing import TestModel
-from workbench.notebook.verbs import Table
+from workbench.notebook.table import Table
 from workbench.render import bundle, clean_text, safe_html, safe_markdown, table_html
 from workbench.workbench import Workbench, current, use
 

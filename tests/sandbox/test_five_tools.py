@@ -26,6 +26,7 @@ from workbench.core.connections import Connection
 from workbench.core.events import Event, Kind, Stream
 from workbench.core.request import Scope
 from workbench.core.tools import ToolCall, ToolResult, ToolSpec
+from workbench.memory.remember import Remembering
 from workbench.memory.volatile import InMemoryMemory
 from workbench.offer import Offer
 from workbench.registry.spec import describe
@@ -59,7 +60,7 @@ class Room:
         stream = Stream("r1", lambda event: None, now=lambda: "2026-11-27T05:00:00.000000+00:00")
         given: dict[str, Any] = {"bases": {}, "model": None} | self.means
         means = Means(
-            memory=InMemoryMemory(),
+            memory=Remembering(InMemoryMemory()),
             scope=Scope(user="u", workspace="w", session="s"),
             secrets={name: SecretStr(value) for name, value in KEYS.items()},
             artifacts=self.artifacts,

@@ -11,6 +11,10 @@ HIT = {
     "why": "lexical: year",
     "source": "r/s",
     "at": "now",
+    "kind": "fact",
+    "by": "user",
+    "pinned": False,
+    "recall": "lexical",
 }
 
 
@@ -27,8 +31,11 @@ def test_what_is_remembered_goes_to_the_memory_and_is_said_back(host: Host):
 def test_recall_gives_texts_with_why_and_a_text_without_times_and_ids(host: Host):
     host.services["memory.recall"] = lambda params: [HIT]
     found = recall.run("when does the year start", limit=99)
-    assert found["results"] == [{name: HIT[name] for name in ("text", "score", "why", "source", "at")}]
-    assert found["formatted"] == "1. The year starts in April. (lexical: year)"
+    assert found["results"] == [{name: value for name, value in HIT.items() if name != "id"}]
+    note = "(lexical recall: words were compared, not meanings)"
+    assert found["formatted"] == f"1. The year starts in April. (lexical: year)\n{note}"
+    host.services["memory.recall"] = lambda params: [HIT | {"recall": "semantic"}]
+    assert note not in recall.run("when does the year start")["formatted"]
     assert host.calls[0][1]["limit"] == 20
 
 

@@ -26,7 +26,9 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     occurrence (how often the run had made the same request before), replayed, response_sha256 with
                     response (JSON) or kept (a file below artifacts/), error {kind, message, hint, retry_after} | None
     artifact.made   the artifact's fields
-    memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source
+    memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source, by (user, tool), pinned,
+                    closes: the ids of the memories whose place it takes
+    memory.folded   id of the memory that says the same already; text, source, by; why (folded, recalled)
     memory.forgotten id
     approval        decision (allow, deny), by, reason; of a round of steps: round, difference (lines); of one call:
                     tool, version, params_sha256, question (in words), where, arguments [{path, value (cut), sources}]
@@ -67,6 +69,7 @@ class Kind(StrEnum):
     SERVICE_CALLED = "service.called"
     ARTIFACT_MADE = "artifact.made"
     MEMORY_WRITTEN = "memory.written"
+    MEMORY_FOLDED = "memory.folded"
     MEMORY_FORGOTTEN = "memory.forgotten"
     APPROVAL = "approval"
     CANCELLED = "cancelled"

@@ -51,6 +51,11 @@ class Settings(BaseModel):
     model: str = Field("", description="Model name. Empty: gpt-4o when a key alone is set, else no model.")
     base_url: str = Field("", description="OpenAI-compatible endpoint (OPENAI_BASE_URL).")
     api_key: SecretStr | None = Field(None, description="Key of the endpoint (OPENAI_API_KEY).")
+    embed_model: str = Field("", description="Embedding model of an endpoint, for recall. Empty: one on this machine.")
+    embed_base_url: str = Field("", description="OpenAI-compatible endpoint for embeddings. Empty: OPENAI_BASE_URL.")
+    embed_api_key: SecretStr | None = Field(
+        None, description="Its key. Unset: OPENAI_API_KEY, at its own endpoint only."
+    )
     tavily_api_key: SecretStr | None = Field(None, description="Key of the web search (TAVILY_API_KEY).")
     tavily_base_url: str = Field("https://api.tavily.com", description="Where Tavily's API is served.")
     model_timeout: Annotated[float, Field(gt=0, le=3600)] = Field(120.0, description="Seconds for one model call.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from workbench.core.events import AnyEvent
 from workbench.core.request import Scope
@@ -16,7 +16,12 @@ from workbench.core.usage import Use
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """A remembered text that answers a question. `score` in 0..1; `why` says in words how it was found ("lexical:
-    fiscal, year"); `source` where it came from (run and step, or the user)."""
+    fiscal, year; meaning 0.62"); `source` where it came from (run and step, or the user).
+
+    `by`: who wrote it, the user or a tool of a run; "" when the record does not say. `recall`: whether meanings were
+    compared or words alone. `cosine`: of its vector with the question's, None when there is none. `closed_by`: the id
+    of the memory that took its place, "" while it holds.
+    """
 
     id: str
     text: str
@@ -24,6 +29,12 @@ class Hit:
     why: str
     source: str
     at: str
+    kind: str = "fact"
+    by: str = ""
+    pinned: bool = False
+    recall: Literal["semantic", "lexical"] = "lexical"
+    cosine: float | None = None
+    closed_by: str = ""
 
 
 class Memory(Protocol):
@@ -54,6 +65,10 @@ class Memory(Protocol):
 
     async def recall(self, question: str, scope: Scope, limit: int = 5) -> Sequence[Hit]:
         """What was remembered in this scope (same user; same workspace or the user's own), best first."""
+        ...
+
+    async def memories(self, scope: Scope) -> Sequence[Hit]:
+        """All that is remembered in this scope and not forgotten, newest first; also what was closed by a later one."""
         ...
 
     async def spent(self, user: str, since: datetime, reservation: str | None = None) -> Use:

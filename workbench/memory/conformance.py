@@ -176,6 +176,24 @@ async def what_others_write_is_found(open_: Open) -> None:
         _expect(sorted(await _found(memory, "fiscal year")) == ["m1", "m2"], "what another forgot is still found")
 
 
+async def a_correction_takes_the_place_of_what_it_corrects(open_: Open) -> None:
+    async with _opened(open_) as memory:
+        memory.append(_memory("r1", 0, "old", "revenue is in euros"))
+        memory.append(_memory("r1", 1, "foreign", "revenue of bob", user="bob"))
+        memory.append(_memory("r1", 2, "new", "revenue is now in dollars", closes=["old", "foreign"]))
+        await memory.barrier()
+    async with _opened(open_) as memory:
+        _expect(await _found(memory, "revenue") == ["new"], "what was corrected is still found")
+        listed = [(hit.id, hit.closed_by) for hit in await memory.memories(HERE)]
+        _expect(listed == [("new", ""), ("old", "new")], f"not newest first, with what was closed: {listed}")
+        bobs = Scope(user="bob", workspace="sales", session="two")
+        _expect(
+            [hit.id for hit in await memory.recall("revenue", bobs)] == ["foreign"], "a user closes another's memory"
+        )
+        memory.append(_event("r2", 0, Kind.MEMORY_FORGOTTEN, id="new"))
+        _expect(await _found(memory, "revenue") == ["old"], "a forgotten correction still closes")
+
+
 async def a_snapshot_can_be_queried(open_: Open) -> None:
     import duckdb
 
@@ -221,6 +239,7 @@ PROBES: Mapping[str, Probe] = {
         recall_stays_in_its_scope,
         recall_ranks_and_explains,
         what_others_write_is_found,
+        a_correction_takes_the_place_of_what_it_corrects,
         a_snapshot_can_be_queried,
         after_close_nothing_is_taken,
     )
@@ -299,11 +318,20 @@ def _event(run: str, seq: int, kind: Kind, *, step: str | None = None, at: str =
 
 
 def _memory(
-    run: str, seq: int, name: str, text: str, *, user: str = "ann", workspace: str = "sales", step: str | None = None
+    run: str,
+    seq: int,
+    name: str,
+    text: str,
+    *,
+    user: str = "ann",
+    workspace: str = "sales",
+    step: str | None = None,
+    **more: Any,
 ) -> Event:
     scope = {"user": user, "workspace": workspace, "session": "one", "persona": ""}
     source = f"{run}/{step}" if step else run
     body: dict[str, Any] = {"id": name, "scope": scope, "memory_kind": "fact", "text": text, "source": source}
+    body |= more
     return _event(run, seq, Kind.MEMORY_WRITTEN, step=step, **body)
 
 

@@ -25,10 +25,13 @@ from workbench.core.usage import Use
 from workbench.memory import folder as folders
 from workbench.memory import tables, usage
 from workbench.memory.base import Hit
+from workbench.memory.blobs import Blobs
+from workbench.memory.embed import Embedder
 from workbench.memory.journal import Disk, Journal
 from workbench.memory.recall import Recall
 from workbench.memory.recent import Recent, is_whole_and_live, ordered
 from workbench.memory.store import Busy, Store
+from workbench.memory.vectors import Vectors
 
 T = TypeVar("T")
 
@@ -42,13 +45,21 @@ class DuckDBMemory:
     """`Memory` on `home`. Making one touches nothing: files come with the first event or the first question.
 
     `merge_seconds`: how long after an event the tables may lag behind. `wait_seconds`: how long a read waits for other
-    processes. `notices`: what the user should hear about, one line each.
+    processes. `embedder`: compares meanings at recall; None: words alone are compared. `notices`: what the user should
+    hear about, one line each.
     """
 
     def __init__(
-        self, home: Path, *, merge_seconds: float = 1.0, wait_seconds: float = _PATIENCE, disk: Disk | None = None
+        self,
+        home: Path,
+        *,
+        embedder: Embedder | None = None,
+        merge_seconds: float = 1.0,
+        wait_seconds: float = _PATIENCE,
+        disk: Disk | None = None,
     ) -> None:
         self.home = home.absolute()
+        self._embedder = embedder
         self.notices: list[str] = []
         self._merge_seconds = merge_seconds
         self._wait_seconds = wait_seconds
@@ -61,13 +72,18 @@ class DuckDBMemory:
         self._pid = os.getpid()
         self._store = Store(self.home, wait=self._wait_seconds, notices=self.notices)
         self._recent = Recent()
-        self._recall = Recall()
+        self._recall = Recall(self._vectors())
         self._recalled: tuple[str, int] = ("", 0)  # the store and the position up to which `_recall` has heard it
         self._recalled_sizes: Mapping[str, int] = {}
         self._recalling = threading.Lock()
         self._unmerged = threading.Event()
         self._stop = threading.Event()
         self._merger: threading.Thread | None = None
+
+    def _vectors(self) -> Vectors | None:
+        if self._embedder is None:
+            return None
+        return Vectors(self._embedder, blobs=Blobs(self._store), folder=self.home / "index")
 
     def append(self, event: AnyEvent) -> None:
         self._own()
@@ -90,8 +106,20 @@ class DuckDBMemory:
         return await asyncio.to_thread(self._read, lambda connection: tables.runs(connection, limit, user))
 
     async def recall(self, question: str, scope: Scope, limit: int = 5) -> Sequence[Hit]:
+        def search() -> Sequence[Hit]:
+            self._hear_others()
+            return self._recall.search(question, scope, limit)
+
+        return await asyncio.to_thread(search)
+
+    async def memories(self, scope: Scope) -> Sequence[Hit]:
         await asyncio.to_thread(self._hear_others)
-        return self._recall.search(question, scope, limit)
+        return self._recall.all(scope)
+
+    @property
+    def vectors(self) -> Vectors | None:
+        """What compares meanings, None when nothing does."""
+        return self._recall.vectors
 
     async def spent(self, user: str, since: datetime, reservation: str | None = None) -> Use:
         return await asyncio.to_thread(self._read, lambda store: usage.spent(store, user, since, reservation))
@@ -216,6 +244,8 @@ class DuckDBMemory:
             continue
 
     def _stop_merging(self) -> None:
+        if self._recall.vectors is not None:
+            self._recall.vectors.close()
         self._stop.set()
         self._unmerged.set()  # wakes the thread
         if self._merger is not None:

@@ -1,64 +1,62 @@
-"""Lexical recall from RAM: which remembered texts share words with a question.
+"""Recall from RAM: the remembered texts that answer a question, by their words and by what they mean.
 
-BM25 over English stems, per owner, so that nobody's texts weigh in anyone else's scores. A token with a digit, `_` or
-`-` is an identifier: a text that holds one of the question's identifiers comes before every text that does not.
-Embeddings join here later, as a second leg whose scores are added to this one's.
+Two legs, added up: how near the vectors are, and a small part of what BM25 says. (Ranks added up in place of scores
+lost half of the right answers.) A text that holds one of the question's identifiers comes before every text that does
+not. What is newer or pinned is a little ahead. Each owner has shelves of its own, so that nobody's texts weigh in
+anyone else's scores, and nobody's are found by anyone else.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import threading
-import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from workbench.core.events import AnyEvent, Event, Kind
 from workbench.core.request import Scope
 from workbench.memory.base import Hit
+from workbench.memory.embed import content_hash
+from workbench.memory.lexical import Shelf, holding, is_identifier, scores, terms
+from workbench.memory.vectors import Owner, Vectors
 
-_TOKEN = re.compile(r"\w+(?:[-./]\w+)*")
-_WORD = re.compile(r"[^\W_]+")
-_IDENTIFIER = re.compile(r"[\d_-]")
-_STOP = frozenset(
-    re.findall(
-        r"\w+",
-        """a an and are as at be been by can could did do does for from had has have how i if in into is it its me my no
-        not of on or our shall should so than that the their them then there these they this those to us was we were
-        what when where which who whom why will with would you your""",
-    )
-)
-_K1, _B = 1.2, 0.75
+_CANDIDATES = 40
+_WORDS = 0.03
+"""What the best match of words adds to a cosine. Where vectors know letters only, words count as much as they do."""
 
-
-@dataclass(slots=True)
-class _Shelf:
-    """The texts of one owner: postings by stem, and how long each text is in words."""
-
-    postings: dict[str, dict[str, int]] = field(default_factory=dict)
-    lengths: dict[str, int] = field(default_factory=dict)
-    words: int = 0
+_PIN, _NEW = 0.03, 0.01
+_DAYS = 90.0
+"""After so many days a memory is half as new."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Entry:
-    text: str
-    source: str
-    at: str
+    hit: Hit
+    owner: Owner
     terms: Counter[str]
-    shelf: _Shelf
+    day: float
+    same: tuple[Owner, str]
 
 
 class Recall:
-    """What is remembered, searchable once `hear` has returned. Thread-safe; hearing an event twice changes nothing."""
+    """What is remembered, searchable once `hear` has returned. Thread-safe; hearing an event twice changes nothing.
 
-    def __init__(self) -> None:
+    `vectors`: for the second leg, None to go by words alone.
+    """
+
+    def __init__(self, vectors: Vectors | None = None) -> None:
+        self.vectors = vectors
         self._guard = threading.Lock()
-        self._shelves: dict[tuple[str, str], _Shelf] = {}
+        self._shelves: dict[Owner, Shelf] = {}
         self._entries: dict[str, _Entry] = {}
+        self._copies: dict[
+            tuple[Owner, str], list[str]
+        ] = {}  # by owner and content; the first is the one that is found
+        self._closed: dict[str, str] = {}  # the id of a memory → of the one that took its place
         self._forgotten: set[str] = set()
+        self._newest = 0.0
 
     def hear(self, event: AnyEvent) -> None:
         """Take in an event; only what was remembered or forgotten matters, and a malformed one does not."""
@@ -70,108 +68,182 @@ class Recall:
         with self._guard:
             if event.kind is Kind.MEMORY_FORGOTTEN:
                 self._forgotten.add(name)  # also before the text itself is heard of, from a slower journal
-                self._take_out(name)
+                self._hide(name)
+                self._entries.pop(name, None)
+                for old in [old for old, closer in self._closed.items() if closer == name]:
+                    self._open(old)
             elif name not in self._forgotten and name not in self._entries:
                 self._put_in(name, event)
 
     def search(self, question: str, scope: Scope, limit: int) -> list[Hit]:
         """The best texts of this user, of this workspace or of none, best first."""
-        asked = dict(_terms(question))
+        asked = dict(terms(question))
+        owners = _owners(scope)
+        most = max(_CANDIDATES, limit)
+        identifiers = [term for term in asked if is_identifier(term)]
         with self._guard:
-            shelves = [
-                shelf
-                for workspace in dict.fromkeys((scope.workspace, ""))
-                if (shelf := self._shelves.get((scope.user, workspace))) is not None
+            shelves = [self._shelves[owner] for owner in owners if owner in self._shelves]
+            words = scores(list(asked), shelves, most)
+            exact = Counter(name for term in identifiers for name in holding(term, shelves))
+        if not shelves:
+            return []
+        likely = [*words, *exact]
+        near = self._near(owners, question, most, likely) if question.strip() else None
+        with self._guard:
+            return self._ranked(asked, {name: words.get(name, 0.0) for name in likely}, exact, near, limit)
+
+    def all(self, scope: Scope) -> list[Hit]:
+        """All that is there in this scope, newest first, closed ones too."""
+        owners = set(_owners(scope))
+        with self._guard:
+            entries = [entry for entry in self._entries.values() if entry.owner in owners]
+            hits = [
+                _with(entry.hit, closed_by=self._closed[name]) if self._is_closed(name := entry.hit.id) else entry.hit
+                for entry in entries
             ]
-            hits = _ranked(asked, shelves)[: max(0, limit)]
-            return [self._hit(name, score, matched, asked) for score, name, matched in hits]
+        return sorted(hits, key=lambda hit: (hit.at, hit.id), reverse=True)
 
     def _put_in(self, name: str, event: Event) -> None:
-        scope, text = event.body.get("scope"), event.body.get("text")
+        body, scope, text = event.body, event.body.get("scope"), event.body.get("text")
         if not isinstance(scope, Mapping) or not isinstance(text, str):
             return
-        shelf = self._shelves.setdefault((str(scope.get("user", "")), str(scope.get("workspace", ""))), _Shelf())
-        terms = Counter(stem for stem, _ in _terms(text))
-        source = str(event.body.get("source") or (f"{event.run}/{event.step}" if event.step else event.run))
-        self._entries[name] = _Entry(text=text, source=source, at=event.at, terms=terms, shelf=shelf)
-        for term, count in terms.items():
-            shelf.postings.setdefault(term, {})[name] = count
-        shelf.lengths[name] = terms.total()
-        shelf.words += terms.total()
-
-    def _take_out(self, name: str) -> None:
-        entry = self._entries.pop(name, None)
-        if entry is None:
-            return
-        for term in entry.terms:
-            del entry.shelf.postings[term][name]
-        entry.shelf.words -= entry.shelf.lengths.pop(name)
-
-    def _hit(self, name: str, score: float, matched: list[str], asked: Mapping[str, str]) -> Hit:
-        entry = self._entries[name]
-        exact = [asked[term] for term in matched if _is_identifier(term)]
-        words = [asked[term] for term in matched if not _is_identifier(term)]
-        legs = [f"{leg}: {', '.join(found)}" for leg, found in (("exact", exact), ("lexical", words)) if found]
-        return Hit(
-            id=name, text=entry.text, score=round(score, 4), why="; ".join(legs), source=entry.source, at=entry.at
+        owner = tuple(str(scope.get(part, "")) for part in ("user", "workspace", "persona"))
+        hit = Hit(
+            id=name,
+            text=text,
+            score=0.0,
+            why="",
+            source=str(body.get("source") or (f"{event.run}/{event.step}" if event.step else event.run)),
+            at=event.at,
+            kind=str(body.get("memory_kind", "fact")),
+            by=str(body.get("by", "")),
+            pinned=body.get("pinned") is True,
         )
+        found = Counter(term for term, _ in terms(text))
+        entry = _Entry(hit=hit, owner=owner, terms=found, day=_day(event.at), same=(owner, content_hash(text)))
+        self._entries[name] = entry
+        self._newest = max(self._newest, entry.day)
+        self._open(name)
+        for old in _ids(body.get("closes")):
+            self._closed[old] = name
+            if self._is_closed(old):
+                self._hide(old)
+
+    def _is_closed(self, name: str) -> bool:
+        """Whether another memory of the same user took its place: nobody closes what somebody else remembers."""
+        closer, entry = self._entries.get(self._closed.get(name, "")), self._entries.get(name)
+        return closer is not None and entry is not None and closer.owner[0] == entry.owner[0]
+
+    def _open(self, name: str) -> None:
+        """Let a memory be found, unless another took its place or one that says the same is found already."""
+        entry = self._entries.get(name)
+        if entry is None or self._is_closed(name):
+            return
+        copies = self._copies.setdefault(entry.same, [])
+        if name not in copies:
+            copies.append(name)
+            if len(copies) == 1:
+                self._show(entry)
+
+    def _show(self, entry: _Entry) -> None:
+        self._shelves.setdefault(entry.owner, Shelf()).put(entry.hit.id, entry.terms)
+        if self.vectors is not None:
+            self.vectors.want(entry.owner, entry.hit.id, entry.hit.text)
+
+    def _hide(self, name: str) -> None:
+        entry = self._entries.get(name)
+        copies = self._copies.get(entry.same, []) if entry is not None else []
+        if entry is None or name not in copies:
+            return
+        was_shown = copies[0] == name
+        copies.remove(name)
+        if not copies:
+            del self._copies[entry.same]
+        if was_shown:
+            self._shelves[entry.owner].take(name, entry.terms)
+            if self.vectors is not None:
+                self.vectors.drop(entry.owner, name)
+            if copies:
+                self._show(self._entries[copies[0]])
+
+    def _near(
+        self, owners: Sequence[Owner], question: str, most: int, likely: Iterable[str]
+    ) -> Mapping[str, float] | None:
+        if self.vectors is None:
+            return None
+        self.vectors.settle()
+        return self.vectors.nearest(owners, question, most, likely)
+
+    def _ranked(
+        self,
+        asked: Mapping[str, str],
+        words: Mapping[str, float],
+        exact: Mapping[str, int],
+        near: Mapping[str, float] | None,
+        limit: int,
+    ) -> list[Hit]:
+        by_letters = self.vectors is None or near is None or self.vectors.embedder.lexical
+        floor = 0.0 if self.vectors is None else self.vectors.embedder.floor
+        best = max(words.values(), default=0.0) or 1.0
+        identifiers = max(1, sum(map(is_identifier, asked)))
+
+        def relevance(name: str) -> float:
+            if near is None:
+                return words.get(name, 0.0)
+            # A text whose vector is still being made stands where its words would put it.
+            cosine = max(0.0, near.get(name, 0.5 * words.get(name, 0.0)))
+            if by_letters:
+                return (cosine + words.get(name, 0.0)) / 2
+            return (cosine + _WORDS * words.get(name, 0.0) / best) / (1 + _WORDS)
+
+        def score(name: str) -> float:
+            entry = self._entries[name]
+            age = max(0.0, self._newest - entry.day)
+            ahead = _PIN * entry.hit.pinned + _NEW * math.exp2(-age / _DAYS)
+            part = (relevance(name) + ahead) / (1 + _PIN + _NEW)
+            # An identifier lifts a text into the upper half, where no number of shared words reaches.
+            return 0.5 + 0.4 * exact[name] / identifiers + 0.1 * part if exact.get(name) else 0.5 * part
+
+        means = [name for name, cosine in (near or {}).items() if cosine >= floor]
+        names = [name for name in dict.fromkeys([*words, *means]) if name in self._entries]
+        scored = sorted(((score(name), name) for name in names), key=lambda pair: (-pair[0], pair[1]))
+        hits = []
+        for value, name in scored[: max(0, limit)]:
+            entry, cosine = self._entries[name], None if near is None else near.get(name)
+            why = _why(entry, asked, None if cosine is None or cosine < floor else cosine, by_letters)
+            recall = "lexical" if by_letters else "semantic"
+            hits.append(_with(entry.hit, score=round(value, 4), why=why, recall=recall, cosine=cosine))
+        return hits
 
 
-def _ranked(asked: Mapping[str, str], shelves: list[_Shelf]) -> list[tuple[float, str, list[str]]]:
-    """Score, id and matched terms of every text that shares a term, best first; scores are in 0..1."""
-    texts = sum(len(shelf.lengths) for shelf in shelves)
-    mean = max(1.0, sum(shelf.words for shelf in shelves) / max(1, texts))
-    lexical: dict[str, float] = {}
-    exact: dict[str, int] = {}
-    matched: dict[str, list[str]] = {}
-    best = 0.0
-    for term in asked:
-        postings = [(shelf, shelf.postings[term]) for shelf in shelves if term in shelf.postings]
-        holders = sum(len(posting) for _, posting in postings)
-        weight = math.log(1 + (texts - holders + 0.5) / (holders + 0.5))
-        best += weight * (_K1 + 1)
-        for shelf, posting in postings:
-            for name, count in posting.items():
-                norm = _K1 * (1 - _B + _B * shelf.lengths[name] / mean)
-                lexical[name] = lexical.get(name, 0.0) + weight * count * (_K1 + 1) / (count + norm)
-                exact[name] = exact.get(name, 0) + _is_identifier(term)
-                matched.setdefault(name, []).append(term)
-    identifiers = max(1, sum(map(_is_identifier, asked)))
-
-    def score(name: str) -> float:
-        part = lexical[name] / best
-        # An identifier lifts a text into the upper half, where no number of shared words reaches.
-        return 0.5 + 0.4 * exact[name] / identifiers + 0.1 * part if exact[name] else 0.5 * part
-
-    return sorted(((score(name), name, matched[name]) for name in lexical), key=lambda hit: (-hit[0], hit[1]))
+def _owners(scope: Scope) -> list[Owner]:
+    """Whose texts are seen: this user's, of this workspace or of none, of this persona or of none."""
+    workspaces, personas = dict.fromkeys((scope.workspace, "")), dict.fromkeys((scope.persona, ""))
+    return [(scope.user, workspace, persona) for workspace in workspaces for persona in personas]
 
 
-def _terms(text: str) -> Iterator[tuple[str, str]]:
-    """The terms of a text, each with the word it came from: identifiers whole, words as stems."""
-    tokens = _TOKEN.findall(unicodedata.normalize("NFKC", text))
-    for token in tokens:
-        if _IDENTIFIER.search(token):
-            yield token.casefold(), token
-        for word in _WORD.findall(token):
-            folded = word.casefold()
-            if folded not in _STOP and not (word == token and _is_identifier(folded)):
-                yield stem(folded), word
+def _why(entry: _Entry, asked: Mapping[str, str], cosine: float | None, by_letters: bool) -> str:
+    shared = [term for term in asked if term in entry.terms]
+    exact = [asked[term] for term in shared if is_identifier(term)]
+    words = [asked[term] for term in shared if not is_identifier(term)]
+    legs = [f"{leg}: {', '.join(found)}" for leg, found in (("exact", exact), ("lexical", words)) if found]
+    if cosine is not None:
+        legs.append(f"{'spelling' if by_letters else 'meaning'} {cosine:.2f}")
+    return "; ".join([*legs, "pinned"] if entry.hit.pinned else legs)
 
 
-def _is_identifier(term: str) -> bool:
-    return _IDENTIFIER.search(term) is not None
+def _with(hit: Hit, **changes: object) -> Hit:
+    return replace(hit, **changes)  # type: ignore[arg-type]  # each caller names fields of a hit
 
 
-def stem(word: str) -> str:
-    """The word without its English endings, so that "issues", "issued" and "issuing" meet."""
-    if len(word) < 4 or not word.isascii() or not word.isalpha():
-        return word
-    for ending, rest in (("ies", "y"), ("ied", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", "")):
-        short = word.removesuffix(ending) + rest
-        if word.endswith(ending) and not word.endswith("ss") and len(short) >= 3 and re.search(r"[aeiouy]", short):
-            word = short
-            break
-    if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":
-        word = word[:-1]
-    word = word.removesuffix("e") if len(word) > 3 else word
-    return word[:-1] + "i" if word.endswith("y") else word
+def _ids(value: object) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list | tuple) else []
+
+
+def _day(at: str) -> float:
+    """Days since 1970; 0 when the text is no time."""
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        return 0.0
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() / 86_400

@@ -15,21 +15,24 @@ from workbench.core.request import Scope
 from workbench.core.usage import Use
 from workbench.memory import tables, usage
 from workbench.memory.base import Hit
+from workbench.memory.embed import Embedder
 from workbench.memory.locks import PRIVATE_FILE
 from workbench.memory.recall import Recall
 from workbench.memory.recent import ordered
+from workbench.memory.vectors import Vectors
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
 
 class Kept:
-    """What is remembered, in this process only; memories that are handed the same one share it."""
+    """What is remembered, in this process only; memories that are handed the same one share it. `embedder`: compares
+    meanings at recall; None: words alone are compared."""
 
-    def __init__(self) -> None:
+    def __init__(self, embedder: Embedder | None = None) -> None:
         self.guard = threading.Lock()
         self.events: dict[str, AnyEvent] = {}
-        self.recall = Recall()
+        self.recall = Recall(None if embedder is None else Vectors(embedder))
 
 
 class InMemoryMemory:
@@ -70,7 +73,11 @@ class InMemoryMemory:
 
     async def recall(self, question: str, scope: Scope, limit: int = 5) -> Sequence[Hit]:
         self._check()
-        return self.kept.recall.search(question, scope, limit)
+        return await asyncio.to_thread(self.kept.recall.search, question, scope, limit)
+
+    async def memories(self, scope: Scope) -> Sequence[Hit]:
+        self._check()
+        return self.kept.recall.all(scope)
 
     async def spent(self, user: str, since: datetime, reservation: str | None = None) -> Use:
         self._check()
@@ -94,6 +101,11 @@ class InMemoryMemory:
 
     async def close(self) -> None:
         self._closed = True
+
+    @property
+    def vectors(self) -> Vectors | None:
+        """What compares meanings, None when nothing does."""
+        return self.kept.recall.vectors
 
     def _check(self) -> None:
         if self._closed:

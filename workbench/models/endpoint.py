@@ -64,6 +64,10 @@ class Endpoint:
         """The JSON that the server answers to a chat completion request."""
         return await self._exchange(self._client.post("/chat/completions", cast_to=object, body=body))
 
+    async def embeddings(self, body: dict[str, Any]) -> Any:
+        """The JSON that the server answers to a request for embeddings."""
+        return await self._exchange(self._client.post("/embeddings", cast_to=object, body=body))
+
     async def stream(self, body: dict[str, Any], heard: Heard) -> Any:
         """As `chat`, heard while it comes. A server that does not stream answers in one piece, and that will do.
 

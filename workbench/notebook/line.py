@@ -28,6 +28,10 @@ VERBS: Mapping[str, str] = {
     "runs": "the newest runs",
     "show": "RUN: one run again, from the record",
     "sql": "QUERY: read the record with SQL",
+    "recall": "QUESTION: what is remembered about it",
+    "remember": "TEXT: keep it in the memory; --pin, --kind KIND, --replaces ID before it",
+    "forget": "ID: hide a memory",
+    "memory": "all that is remembered; memory audit looks for what is wrong with it",
     "doctor": "check this installation",
     "audit": "check that the audit trail is whole",
 }

@@ -123,6 +123,10 @@ class AgentMagics(Magics):
         %workbench runs         the newest runs
         %workbench show RUN     one run again
         %workbench sql QUERY    the record: runs, steps, events, model_calls, tool_calls, artifacts, memories
+        %workbench recall QUESTION      what is remembered about it, and why it was found
+        %workbench remember TEXT        keep it; --pin, --kind KIND, --replaces ID before the text
+        %workbench forget ID            hide a memory, at once
+        %workbench memory [audit]       all that is remembered, or what is wrong with it
         %workbench doctor       check this installation
         %workbench audit        check that the audit trail is whole
         """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
+from workbench.notebook.remembered import forget, memory, recall, remember
+from workbench.notebook.table import Table
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,23 +16,7 @@ if TYPE_CHECKING:
     from workbench.run import Run
     from workbench.workbench import Workbench
 
-
-class Table:
-    """Rows under columns, shown as text or HTML. `notes` are lines below."""
-
-    def __init__(self, columns: Sequence[str], rows: Sequence[Sequence[Any]], notes: Sequence[str] = ()) -> None:
-        self.columns, self.rows, self.notes = columns, rows, notes
-
-    def __repr__(self) -> str:
-        from workbench.render import clean_text, table_text
-
-        return "\n".join([table_text(self.columns, self.rows), *map(clean_text, self.notes)])
-
-    def _repr_html_(self) -> str:
-        from workbench.render import escape, framed, table_html
-
-        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
-        return framed(table_html(self.columns, self.rows) + notes)
+__all__ = ["audit", "doctor", "forget", "memory", "recall", "remember", "runs", "show", "sql", "status", "tools"]
 
 
 def status(workbench: Workbench) -> Table:

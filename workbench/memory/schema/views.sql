@@ -44,20 +44,37 @@ select
 from events
 where kind = 'artifact.made';
 
+-- A memory that another of the same user took the place of holds until then and stays here; valid_to is null while it
+-- holds. One that says nothing new is no row: it is an event memory.folded.
 create or replace view memories as
+with forgotten as (
+    select body->>'$.id' as id from events where kind = 'memory.forgotten'
+), written as (
+    select body->>'$.id' as id, body->>'$.scope.user' as user, body, run, step, happened_at
+    from events
+    where kind = 'memory.written'
+), closings as (
+    select old, user, arg_min(id, happened_at) as closed_by, min(happened_at) as closed_at
+    from (select unnest(from_json(body->'$.closes', '["varchar"]')) as old, user, id, happened_at from written)
+    where id not in (select id from forgotten)
+    group by old, user
+)
 select
-    body->>'$.id' as id,
-    body->>'$.scope.user' as user,
+    written.id,
+    written.user,
     body->>'$.scope.workspace' as workspace,
     body->>'$.scope.session' as session,
     body->>'$.scope.persona' as persona,
     body->>'$.memory_kind' as kind,
     body->>'$.text' as text,
     body->>'$.source' as source,
+    body->>'$.by' as by,
+    coalesce(try_cast(body->>'$.pinned' as boolean), false) as pinned,
     run, step, happened_at,
-    (body->>'$.id') in (select body->>'$.id' from events where kind = 'memory.forgotten') as forgotten
-from events
-where kind = 'memory.written';
+    closed_at as valid_to,
+    closed_by,
+    written.id in (select id from forgotten) as forgotten
+from written left join closings on closings.old = written.id and closings.user = written.user;
 
 -- A run that was taken up again is told by its newest attempt. One whose process died stays 'running' here.
 create or replace view runs as

@@ -1,0 +1,96 @@
+"""What is remembered, for the person whose memory it is: recalled, added to, forgotten, listed and looked through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from pydantic import SecretStr
+
+from workbench.core.errors import Refused
+from workbench.core.events import Kind, Stream
+from workbench.core.request import Scope
+from workbench.memory.audit import Finding, audit
+from workbench.memory.base import Hit
+from workbench.memory.remember import Kept, Note, Remembering
+from workbench.policy.secrets import redactor
+
+_SHORTEST = 4
+"""Characters of an id that are enough when only one memory begins so."""
+
+
+class Memories:
+    """The memories of one scope. `stream` makes the stream of events of one act; `secrets` are values that must never
+    be remembered."""
+
+    def __init__(
+        self,
+        remembering: Remembering,
+        scope: Callable[[], Scope],
+        stream: Callable[[], Stream],
+        secrets: Callable[[], Mapping[str, SecretStr]],
+    ) -> None:
+        self._remembering = remembering
+        self._scope = scope
+        self._stream = stream
+        self._secrets = secrets
+
+    async def recall(self, question: str, limit: int = 5) -> Sequence[Hit]:
+        """What answers a question, best first."""
+        if not question.strip():
+            raise Refused("There is nothing to look for.", hint="Say what, in words.")
+        return await self._remembering.memory.recall(question, self._scope(), limit)
+
+    async def remember(self, text: str, *, kind: str = "fact", pinned: bool = False, replaces: str = "") -> Kept:
+        """What became of a text that the user wants remembered. `replaces`: the memory that it corrects, by its id.
+        Raises Refused."""
+        redact = redactor(self._secrets().values())
+        if redact(text) != text:
+            raise Refused("This holds one of your keys: it is not remembered.", hint="Write it without the key.")
+        old = (await self._named(replaces),) if replaces else ()
+        note = Note(
+            text=text,
+            scope=self._scope(),
+            source="the user",
+            by="user",
+            kind=kind,
+            pinned=pinned,
+            replaces=tuple(hit.id for hit in old),
+        )
+        return await self._remembering.remember(note, self._stream().tell)
+
+    async def forget(self, name: str) -> Hit:
+        """Hide a memory, by its id or the beginning of it, at once and for every process; the memory it was. What says
+        exactly the same goes with it. Raises Refused when there is none, or several."""
+        gone = await self._named(name)
+        tell = self._stream().tell
+        for hit in await self._remembering.memory.memories(self._scope()):
+            if hit.id == gone.id or hit.text == gone.text:
+                tell(Kind.MEMORY_FORGOTTEN, {"id": hit.id, "user": self._scope().user})
+        await self._remembering.memory.barrier()
+        return gone
+
+    async def all(self) -> Sequence[Hit]:
+        """All that is remembered, newest first; also what was closed by a correction."""
+        return await self._remembering.memory.memories(self._scope())
+
+    async def audit(self) -> Sequence[Finding]:
+        """Duplicates, loops, secrets and what has grown old, the gravest first."""
+        return await audit(
+            self._remembering.memory,
+            self._scope(),
+            redact=redactor(self._secrets().values()),
+            likeness=self._remembering.likeness,
+            now=datetime.now(UTC),
+        )
+
+    async def _named(self, name: str) -> Hit:
+        hits = await self.all()
+        named = [hit for hit in hits if hit.id == name] or [
+            hit for hit in hits if len(name) >= _SHORTEST and hit.id.startswith(name)
+        ]
+        if len(named) == 1:
+            return named[0]
+        if named:
+            raise Refused(f"{len(named)} memories begin with {name!r}.", hint="Give more of the id.")
+        raise Refused(f"There is no memory {name!r}.", hint="`%workbench memory` lists them with their ids.")
