@@ -68,6 +68,13 @@ async def test_a_key_that_the_server_echoes_does_not_reach_the_tool(server, echo
     assert echo not in json.dumps(answer)
 
 
+async def test_a_key_that_is_echoed_in_escapes_of_json_does_not_reach_the_tool(server):
+    escaped = "".join(f"\\u{ord(letter):04x}" for letter in KEY)
+    server.replies = [Reply(body=f'{{"said": "{escaped}"}}', headers={"Content-Type": "application/json"})]
+    answer = await service(server)({**ASK, "auth": {"bearer": "KEY"}})
+    assert answer["json"] == {"said": "[redacted]"}
+
+
 @pytest.mark.parametrize("name", ["OTHER", "TAVILY_API_KEY", ""])
 async def test_a_secret_that_is_not_declared_is_denied(server, name):
     with pytest.raises(Denied, match="does not declare the secret"):
@@ -139,6 +146,10 @@ PRIVATE = [
     "64:ff9b::7f00:1",
     "2002:7f00:1::",
     "2001::1",
+    "::127.0.0.1",
+    "::ffff:0:127.0.0.1",
+    "64:ff9b:1::7f00:1",
+    "fec0::1",
 ]
 
 

@@ -112,6 +112,46 @@ def test_a_secret_is_looked_up_once_and_taken_out_from_then_on():
     assert "0123456789" not in repr(secrets["THERE"])
 
 
+ESCAPES = [
+    lambda c: f"\\u{ord(c):04x}",
+    lambda c: f"\\\\u{ord(c):04X}",
+    lambda c: f"\\x{ord(c):02x}",
+    lambda c: f"%{ord(c):02x}",
+    lambda c: f"&#{ord(c)};",
+    lambda c: f"&#x{ord(c):x};",
+    lambda c: c,
+]
+ESCAPED = st.lists(st.sampled_from(ESCAPES), min_size=len(MODEL), max_size=len(MODEL)).map(
+    # What begins an escape is escaped itself where letters are.
+    lambda ways: "".join(
+        (ESCAPES[0] if letter in "\\%&" else way)(letter) for way, letter in zip(ways, MODEL, strict=True)
+    )
+)
+
+
+@given(ESCAPED, st.sampled_from(["", "x", "100% \\u", "&#"]), st.integers(1, 60))
+def test_a_key_is_found_whichever_of_its_letters_are_escaped(escaped, around, size):
+    text = f"{around} {escaped} {around}"
+    expected = f"{around} [redacted] {around}"
+    assert SECRETS.redact(text) == expected
+    chunks = SECRETS.chunks()
+    pieces = [chunks.feed(text[at : at + size]) for at in range(0, len(text), size)]
+    assert "".join([*pieces, chunks.end()]) == expected
+
+
+def test_base64_with_its_slashes_escaped_is_found():
+    coded = base64.b64encode(b"xx" + KEY.encode()).decode()
+    for form in (coded.replace("/", "\\/"), quote(coded, safe=""), coded.replace("+", "\\u002b")):
+        assert "[redacted]" in redact(form)
+
+
+@pytest.mark.parametrize(
+    "text", ["100% of 5&#x20AC; \\u00e9t\\u00e9 C:\\users\\x1 a%20b", "%", "&#", "\\u", "\\/\\/", "%4"]
+)
+def test_escapes_that_hide_nothing_stay(text):
+    assert SECRETS.redact(text) == text
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_a_file_that_holds_a_key_is_known_also_across_its_pieces(tmp_path, form):
     path = tmp_path / "file"

@@ -3,6 +3,9 @@
 Values are compared word by word, never letter by letter: an address that is a piece of the user's address is another
 address. Only the case of plain words is ignored; links, paths, addresses and numbers must be the very ones. Characters
 that nobody sees make a value nobody's.
+
+A value must also be written as people write: one blank between words, one mark after a word, one case in it. Else the
+user's own words would carry any message: in how many blanks, marks or zeros there are, not in what they say.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
 from workbench.core import hidden
@@ -25,6 +29,14 @@ _AFTER = ".,;:!?\u2026\u3002\u3001\uff0c\uff01\uff1f"
 _MONEY = "$\u20ac\u00a3\u00a5%"
 _NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,(?:\d{1,2}|\d{4,})")
+_WRITTEN = re.compile(
+    rf"[{re.escape(_AROUND + _MONEY)}]?[+-]?(?!0\d)[\d.,]{{1,40}}?[{re.escape(_AROUND + _AFTER + _MONEY)}]?"
+)
+_SPACED = re.compile(r"\S+(?:[ \n]\S+)*\n?")
+_MIXED = re.compile(r"[^\W_]+")
+_LOOK_LIKE_LATIN = frozenset(
+    {"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "FULLWIDTH", "MATHEMATICAL", "LISU"}
+)
 _COUNTED = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
 _BRAILLE_BLANK = "\u2800"
 
@@ -33,6 +45,7 @@ class Wording:
     """The words of one request."""
 
     def __init__(self, request: str) -> None:
+        self._request = request
         tokens = _tokens(request)
         self._forms = [_forms(token) for token in tokens]
         self._counts = Counter(_plain(token) for token in tokens)
@@ -50,7 +63,8 @@ class Wording:
             case str():
                 return is_visible(value) and self._says(value, in_order)
             case int() | float():
-                return float(value) in self._numbers
+                # Exactly: of a long account number each digit counts.
+                return Decimal(value if isinstance(value, int) else repr(value)) in self._numbers
             case Mapping():
                 return bool(value) and all(
                     self.has(key, in_order=in_order) and self.has(item, in_order=in_order)
@@ -63,9 +77,9 @@ class Wording:
 
     def _says(self, text: str, in_order: bool) -> bool:
         tokens = _tokens(text)
-        if not tokens:
+        if not tokens or not (_SPACED.fullmatch(text) or text in self._request):
             return False
-        if len(tokens) == 1 and (number := _number(tokens[0])) is not None and number in self._numbers:
+        if len(tokens) == 1 and _as_written(tokens[0]) and _number(tokens[0]) in self._numbers:
             return True
         if in_order:
             last = len(self._forms) - len(tokens)
@@ -100,6 +114,28 @@ def visible(text: str) -> str:
     )
 
 
+def unmixed(text: str) -> str:
+    """The text with the letters shown that look like Latin ones in a word that has those, too: `b\\u{43e}b`.
+
+    >>> unmixed("b\u043eb@corp.example") == "b\\\\u{43e}b@corp.example"
+    True
+    """
+    return _MIXED.sub(_named, text)
+
+
+def _named(word: re.Match[str]) -> str:
+    if word[0].isascii() or not any(_script(letter) == "LATIN" for letter in word[0]):
+        return word[0]
+    return "".join(
+        f"\\u{{{ord(letter):x}}}" if letter.isalnum() and _script(letter) in _LOOK_LIKE_LATIN else letter
+        for letter in word[0]
+    )
+
+
+def _script(letter: str) -> str:
+    return unicodedata.name(letter, "").partition(" ")[0]
+
+
 def leaves(value: Any) -> Iterator[Any]:
     """Every key and every scalar of a JSON value; what is neither JSON nor a container as it is."""
     match value:
@@ -129,12 +165,17 @@ def _forms(token: str) -> frozenset[str]:
 
 def _is(token: str, forms: frozenset[str]) -> bool:
     """Whether a word of a value is one of the request's. A mark that stands alone is a word of its own."""
-    called = {token, token.rstrip(_AFTER) or token}
-    return any(name in forms or (_is_word(name) and name.casefold() in forms) for name in called)
+    called = {token, token[:-1] if token[-1] in _AFTER else token, token.removesuffix("..."), _bare_link(token)} - {""}
+    return any(name in forms or (_is_word(name) and _one_case(name) and name.casefold() in forms) for name in called)
 
 
 def _plain(token: str) -> str:
-    return token.strip(_AROUND + _AFTER + _MONEY).casefold() or token
+    return _bare_link(token.strip(_AROUND + _AFTER + _MONEY)).casefold() or token
+
+
+def _bare_link(token: str) -> str:
+    """A link as people write it, who leave the scheme away."""
+    return token.removeprefix("https://")
 
 
 def _is_word(text: str) -> bool:
@@ -142,11 +183,21 @@ def _is_word(text: str) -> bool:
     return text.replace("'", "").replace("\u2019", "").isalpha()
 
 
-def _number(token: str) -> float | None:
+def _one_case(word: str) -> bool:
+    """Whether a word is all small, all capital, or begins with a capital."""
+    return word[1:] in (word[1:].lower(), word[1:].upper())
+
+
+def _as_written(token: str) -> bool:
+    """Whether a number is written without padding: no zeros before it, at most one mark on each side."""
+    return bool(_WRITTEN.fullmatch(token)) or token.isalpha()
+
+
+def _number(token: str) -> Decimal | None:
     """The number that a word is, None when it is none: 1,250.5 and 12,5 and twelve; not the digits of a longer word."""
     bare = token.strip(_AROUND + _MONEY).rstrip(_AFTER).strip(_MONEY)
     if _NUMBER.fullmatch(bare):
-        return float(bare.replace(",", ""))
+        return Decimal(bare.replace(",", ""))
     if _DECIMAL_COMMA.fullmatch(bare):
-        return float(bare.replace(",", "."))
-    return float(_COUNTED.index(bare.casefold())) if bare.casefold() in _COUNTED else None
+        return Decimal(bare.replace(",", "."))
+    return Decimal(_COUNTED.index(bare.casefold())) if bare.casefold() in _COUNTED else None

@@ -165,7 +165,11 @@ def only_reads(
     for path in named.tables:
         _check_table(path, tables, catalogue)
     for name in named.lists:
-        if name != "tables" or not listed:
+        if name == "tables" and not listed:
+            raise toolkit.Failed(
+                "SHOW TABLES shows all tables, of which some may be read.", hint=_there_are(sorted(tables))
+            )
+        if name != "tables":
             raise toolkit.Failed("Only SHOW TABLES and DESCRIBE of a table are allowed.", hint="Write a SELECT.")
     for function in named.row_functions:
         if function not in _ROWS:
