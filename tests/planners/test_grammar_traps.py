@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.planners.offline import chart, database, garage, offered, plan, run, same, season, support, weather, workshop
+from tests.planners.river import hotel, river
 from workbench.core.errors import Refused
 
 QUESTIONS = json.loads((Path(__file__).parent / "questions.json").read_text())
 WORLDS = {"support": support(), "weather": weather(), "workshop": workshop(), "garage": garage(), "season": season()}
+WORLDS |= {"hotel": hotel(), "river": river()}
 OFFERS = {name: offered(frames) for name, frames in WORLDS.items()}
 
 

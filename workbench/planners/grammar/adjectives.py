@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from workbench.planners.grammar.fields import UNITS, Field
 from workbench.planners.grammar.rules import VOCABULARY, Hit, Rule, Tag, phrase
 from workbench.planners.grammar.scope import Scope
-from workbench.planners.grammar.views import nouns_of
+from workbench.planners.grammar.views import PERSONS, nouns_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,16 +156,9 @@ def superlatives(scope: Scope, at: int) -> Iterator[Hit]:
         yield Hit(hit.end, (down, field), (*hit.tags, Tag(at, at, "column", field)))
 
 
-_WORDS_FOR_PEOPLE = """
-    person employee customer client user member student pupil passenger patient player staff worker driver athlete
-    author teacher voter donor guest visitor child respondent participant subscriber candidate actor
-"""
-_PERSONS = frozenset(_WORDS_FOR_PEOPLE.split())
-
-
 def are_people(scope: Scope) -> bool:
     """Whether the rows are persons."""
-    return bool(_PERSONS & {part for noun in nouns_of(scope.view.table.variable) for part in noun[-1:]})
+    return bool(PERSONS & {part for noun in nouns_of(scope.view.table.variable) for part in noun[-1:]})
 
 
 def comparatives(scope: Scope, at: int) -> Iterator[Hit]:

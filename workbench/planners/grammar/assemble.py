@@ -108,7 +108,13 @@ def _tables_fit(row: Row) -> bool:
 
 
 def _days_are_clear(row: Row) -> bool:
-    """`closed in March` speaks of the day of closing: without such a column it is not a value and a date."""
+    """`closed in March` speaks of the day of closing: without such a column it is not a value and a date. What has a
+    day or has none, as in `not returned`, takes no day that is not named."""
+    days = [part for part in row.all("filter") if part.value.op == "null" and part.value.field.is_date]
+    times = [part for part in row.all("filter") if part.value.op == "period"]
+    if days and any(not any(tag.role == "column" for tag in part.tags) for part in times):
+        row.no(f"Is the time meant for {days[0].value.field.name}, or for another column? Name it.")
+        return False
     for before, after in pairwise(row.parts):
         if before.kind == after.kind == "filter" and after.value.op == "period" and before.value.op in ("in", "true"):
             last = row.scope.lows[before.end - 1]

@@ -38,7 +38,7 @@ PREPOSITION = choice(
     "glue",
     {
         "between": "between",
-        "": "in|for|of|on|at|with|via|through|within|during|among|using|where|that|who|which",
+        "": "in|for|of|on|at|with|via|through|within|during|among|using|where|that|who|which|made by",
         "from": "from",
         "to": "to",
     },
@@ -142,10 +142,14 @@ def compared(scope: Scope, at: int) -> Iterator[Hit]:
         for middle in opt(mute(BE))(scope, head.end):
             for rest in _bounds(scope, middle.end, field, intro or middle.end > head.end):
                 yield Hit(rest.end, rest.value, head.tags + middle.tags + rest.tags)
-    for head in seq(mute(WITH), COMPARE, count_of)(scope, at):
+    for head in seq(mute(alt(WITH, phrase("of|for"))), COMPARE, count_of)(scope, at):
         op, number = head.value
         for tail in column(lambda f: f.measurable)(scope, head.end):
             yield Hit(tail.end, Where(tail.value, op, (number,)), head.tags + tail.tags)
+    for head in seq(mute(WITH), count_of)(scope, at):
+        for tail in column(lambda f: f.measurable and f.profile.type == "integer")(scope, head.end):
+            if tail.end == len(scope.words) or not any(scope.at(tail.end, "column")):
+                yield Hit(tail.end, Where(tail.value, "=", head.value), head.tags + tail.tags)
     for head in seq(mute(WITH), _BETWEEN)(scope, at):
         low, high = head.value[0]
         for tail in column(lambda f: f.measurable)(scope, head.end) if low <= high else ():
@@ -245,7 +249,7 @@ def _looks_like_year(number: float, scope: Scope) -> bool:
 
 
 FLAG = made(
-    seq(may(mute(alt(PREPOSITION, phrase("have|has|had")))), THE, column(lambda f: f.flag)),
+    seq(may(mute(alt(PREPOSITION, phrase("have|has|had|include|includes|included")))), THE, column(lambda f: f.flag)),
     lambda f: Where(f, "true"),
 )
 NOT_FLAG = made(
@@ -271,6 +275,10 @@ def _may_lack(field: Field) -> bool:
     return field.profile.missing > 0 and not (field.numeric and field.profile.minimum == 0)
 
 
+_NOT_YET = phrase("not|not yet|never|not been|not yet been|never been|not yet been", role="missing")
+_DONE = phrase("were|was|have been|has been|that were|that have been", role="present")
+_MAY_HAPPEN = column(lambda f: f.profile.missing > 0, kind="verb")
+"""`returned`, of what has no day of return as long as it is out."""
 _GONE = phrase(
     "is missing|are missing|is null|is empty|are empty|missing|is not known|was not recorded|are null", role="missing"
 )
@@ -282,6 +290,8 @@ MISSING = alt(
         seq(may(mute(WITH)), THE, column(), mute(may(phrase("values|value"))), mute(_GONE)),
         lambda f: Where(f, "null"),
     ),
+    made(seq(mute(_NOT_YET), _MAY_HAPPEN), lambda f: Where(f, "null")),
+    made(seq(mute(_DONE), _MAY_HAPPEN), lambda f: Where(f, "null", negated=True)),
     made(seq(may(mute(WITH)), THE, column(), mute(_THERE)), lambda f: Where(f, "null", negated=True)),
     made(
         seq(mute(phrase("with a|with an|that have a|which have a|having a", role="present")), column(_may_lack)),
@@ -318,8 +328,18 @@ def contained(scope: Scope, at: int) -> Iterator[Hit]:
                 yield Hit(head.end + 1, Where(field, "contains", (text, place)), (*tags, tag))
 
 
+_BY_VALUE = made(seq(phrase("by"), THE, values), lambda found: _in("", found))
+
+
+def by_value(scope: Scope, at: int) -> Iterator[Hit]:
+    """`exams by Ms Long`: by a value there are no groups. Behind a verb it is who did that: `cancelled by phone`."""
+    if at and scope.lows[at : at + 1] == ("by",) and not scope.lows[at - 1].endswith(("ed", "en")):
+        yield from _BY_VALUE(scope, at)
+
+
 CONDITION: Rule = alt(
     VALUE,
+    by_value,
     NOT_VALUE,
     COLUMN_IS_VALUE,
     COLUMN_AT_VALUE,

@@ -21,7 +21,10 @@ def _stems(text: str) -> frozenset[str]:
 UNITS = _stems(
     "mm cm m km g kg mg t lb lbs oz s sec secs second seconds minute minutes mins hour hours hr hrs h ms day days"
     " week weeks usd eur gbp chf c f celsius fahrenheit pct percent kwh kw mw l ml mhz hz hpa ppm mph kmh kph db w v"
+    " ppb kpa psi rpm bpm kj kcal ha mi ft yd"
 )
+_LENGTHS = frozenset({"mm", "cm", "m", "km"})
+"""Units that may be squared or cubed: area_m2, flow_m3s."""
 TIME_UNITS = _stems("s sec secs second seconds minute minutes mins hour hours hr hrs h ms day days week weeks")
 UNIT_WORDS: dict[str, frozenset[str]] = {
     "mm": _stems("mm millimeters millimetres"),
@@ -38,6 +41,11 @@ UNIT_WORDS: dict[str, frozenset[str]] = {
     "s": _stems("seconds sec"),
     "c": _stems("c degrees celsius"),
     "pct": _stems("percent"),
+    "mi": _stems("mi miles"),
+    "ft": _stems("ft feet"),
+    "ha": _stems("ha hectares"),
+    "l": _stems("l liters litres"),
+    "t": _stems("t tons tonnes"),
 }
 """How a column's unit may be said after a number: "over 24 hours" of wait_hr."""
 
@@ -65,6 +73,10 @@ _LIFETIME = (
     "end", "close", "last", "updat", "modif", "member", "enrol", "graduat", "death", "died", "retire", "leave", "left",
 )  # fmt: skip
 _YEARS = (("year",), ("yr",), ("vintage",), ("season",))
+_USED_UP = _stems("kwh l ml")
+_USE = frozenset({"use", "used", "usage", "consumption", "consumed"})
+_READING = frozenset({"reading", "readings", "measurement", "measurements"})
+_SCORE = _READING | {"score", "scores"}
 _FLAG_STARTS = _stems("is has was did")
 
 
@@ -150,6 +162,21 @@ class Field:
         return bool(set(self.parts) & _LEVELS) and not self.additive
 
     @property
+    def in_units(self) -> bool:
+        """A number whose name ends in its unit."""
+        return self.numeric and len(self.parts) > 1 and self.parts[-1] in UNITS
+
+    @property
+    def said_after(self) -> frozenset[str]:
+        """Words that may follow the name and say no more: a temperature reading, a satisfaction score, fuel used."""
+        unit = self.parts[-1] if self.in_units else ""
+        if not self.measurable or self.flag:
+            return frozenset()
+        if unit in _USED_UP:
+            return _USE
+        return _READING if unit else _SCORE if self.level else frozenset()
+
+    @property
     def groupable(self) -> bool:
         p = self.profile
         if self.is_key and self.unique:  # that is the rows themselves
@@ -187,7 +214,7 @@ def column_forms(name: str, is_date: bool) -> tuple[Form, ...]:
             add((*parts[:-1], "date"), 1)
         return _listed(forms)
     core = parts
-    while len(core) > 1 and core[-1] in UNITS:
+    while len(core) > 1 and (core[-1] in UNITS or (core[-1] in ("2", "3") and core[-2] in _LENGTHS)):
         core = core[:-1]
     if len(core) > 1 and core[0] in _FLAG_STARTS:
         core = core[1:]
@@ -199,7 +226,7 @@ def column_forms(name: str, is_date: bool) -> tuple[Form, ...]:
         add(core[:-1], 1)
     else:
         for cut in range(1, len(core)):
-            if not set(core[:cut]) & _DERIVED:
+            if not set(core[:cut]) & _DERIVED and not core[cut].isdigit():
                 add(core[cut:], 2)
     for form in list(forms):
         for short, long in _SHORT.items():

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from workbench.planners.grammar.fields import Field
+from workbench.planners.grammar.measures import is_plural
 from workbench.planners.grammar.parse import Part
 from workbench.planners.grammar.periods import unit_of
 from workbench.planners.grammar.query import Dim, Measure, Period, Query, Where
@@ -16,6 +17,7 @@ _CORES: tuple[tuple[str, ...], ...] = (
     (), ("measures",), ("count",), ("corr",), ("share",), ("share", "measures"), ("measures", "perrow"),
     ("share", "within"),
 )  # fmt: skip
+_NUMBERS = ("<", "<=", ">", ">=", "between", "range")
 _SPREADING = ("mean", "median", "min", "max", "std")
 
 
@@ -40,7 +42,13 @@ def grouped(row: Row) -> Query | None:
         return None
     if dims is None or measures is None or not _clear(row, measures, dims):
         return None
-    return Query("groups", measures, tuple(dims), row.wheres)
+    return Query("groups", measures, tuple(dims), _with_days(row, dims))
+
+
+def _with_days(row: Row, dims: Sequence[Dim]) -> tuple[Where, ...]:
+    """The conditions, with the days there of what the rows are grouped by as it happened."""
+    days = [Where(d.field, "null", negated=True) for d in dims if d.happened and d.field.profile.missing]
+    return (*row.wheres, *(day for day in days if day not in row.wheres))
 
 
 def _dims(row: Row) -> list[Dim] | None:
@@ -124,12 +132,29 @@ def _measures(row: Row, dims: Sequence[Dim]) -> tuple[Measure, ...] | None:
 def _counts_rows(row: Row, dims: Sequence[Dim]) -> bool:
     """`how many orders`, `orders by region`, `how many ratings are missing`; not `show orders by region`."""
     if row.has("count"):
+        if not row.names_rows and any(w.op in _NUMBERS for w in row.wheres[:1]) and not counts_values(row):
+            row.no(f"How many {row.wheres[0].field.name}, or how many rows? Name the rows for the second.")
+            return False
         return row.rows_meant and bool(row.names_rows or dims or any(w.op == "null" for w in row.wheres))
     if not row.names_rows or not (dims or row.has("share")) or (row.has("list") and not row.has("share")):
+        return False
+    if any(part.value[0] == "each" for part in row.all("dims")) and not any(row.plural(one) for one in row.all("rows")):
+        row.no("One row of each, or how many there are? Say “number of …” for the second.")
         return False
     if not row.plain:
         row.no("Should the rows be counted or an amount be summed? Say “number of …” or name the column.")
     return row.plain
+
+
+def counts_values(row: Row) -> bool:
+    """`how many prices are above 90`: each price is one row. Children over 5 may be older than 5, or more than 5."""
+    first = next(iter(row.all("filter")), None)
+    if first is None or first.value.op not in _NUMBERS or first.tags[0].role != "column":
+        return False
+    noun, field = first.tags[0], first.value.field
+    broken = any(isinstance(x, float) and not x.is_integer() for x in (field.profile.minimum, field.profile.maximum))
+    measured = field.level or broken or field.in_units
+    return measured and not field.additive and is_plural(row.scope, noun.start, noun.end)
 
 
 def _looked_up(wheres: Sequence[Where]) -> list[Dim]:
@@ -190,7 +215,7 @@ def _share(row: Row, dims: Sequence[Dim]) -> Query | None:
     if any(w.op != "period" for w in row.wheres):
         row.no("A share of what? Say “what percentage of … are …”, and the group with “by”.")
         return None
-    return Query("share", measures, tuple(dims), row.wheres)
+    return Query("share", measures, tuple(dims), _with_days(row, dims))
 
 
 def _part_of(row: Row, dims: Sequence[Dim]) -> Query | None:

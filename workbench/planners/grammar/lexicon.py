@@ -29,6 +29,7 @@ def tables(words: Sequence[Word], variables: Sequence[Variable]) -> list[Table]:
     """The offered tables, each with the senses that the words have in it."""
     stems: dict[tuple[str, ...], list[tuple[int, int]]] = {}
     texts: dict[str, list[tuple[int, int]]] = {}
+    parts = [_parts(word) for word in words]
     for at in range(len(words)):
         if words[at].kind == "mark":
             continue
@@ -36,12 +37,22 @@ def tables(words: Sequence[Word], variables: Sequence[Variable]) -> list[Table]:
             if words[end - 1].kind == "mark" and not plain(words[end - 1].text):
                 continue  # inside of a value, as in O'Brien, but not at its end
             gram = words[at:end]
-            stems.setdefault(tuple(word.stem for word in gram), []).append((at, end))
+            stem = tuple(word.stem for word in gram)
+            stems.setdefault(stem, []).append((at, end))
+            if any(parts[at:end]):
+                cut = tuple(part for n in range(at, end) for part in parts[n] or (words[n].stem,))
+                stems.setdefault(cut, []).append((at, end))
             for text in _spellings(gram):
                 texts.setdefault(text, []).append((at, end))
     found = [_table(variable, words, stems, texts) for variable in variables]
     named = {(at, s.end) for table in found for at, senses in table.senses.items() for s in senses if s.rank < 2}
     return [_without_parts(table, named) for table in found]
+
+
+def _parts(word: Word) -> tuple[str, ...]:
+    """The stems of a word that a name has apart, such as co2 and unitPrice; none for other words."""
+    parts = name_parts(word.text) if word.kind == "word" else ()
+    return parts if len(parts) > 1 and parts != (word.stem,) else ()
 
 
 def _without_parts(table: Table, named: set[tuple[int, int]]) -> Table:
@@ -96,6 +107,7 @@ def _table(
         for form, rank, kind in column_forms(column.name, is_date):
             if form in stems:
                 for at, end in stems[form]:
+                    end += end < len(words) and words[end].low in field(column).said_after
                     found.setdefault(at, []).append(Sense(end, kind, rank, variable.name, field(column)))
         if is_date:
             for at, end in _events(words, column.name):
@@ -111,7 +123,24 @@ def _table(
                         weak |= len(text) == 1 or (end - at == 1 and words[at].kind == "number")
                         sense = Sense(end, "value", 0, variable.name, field(column), value, weak)
                         found.setdefault(at, []).append(sense)
+    for senses in found.values():
+        senses += [
+            Sense(sense.end, "column", 1, variable.name, field(column))
+            for sense in senses
+            if sense.kind == "column" and sense.rank == 1 and sense.field is not None and sense.field.in_units
+            for column in _same_but_unit(sense.field, variable.columns)
+        ]
     return Table(variable, {at: _best(tuple(senses)) for at, senses in found.items()}, made)
+
+
+def _same_but_unit(field: Field, columns: Sequence[ColumnProfile]) -> Iterator[ColumnProfile]:
+    """The other columns with the same name but for a short ending, so that `distance` of a table with distance_km and
+    distance_mi is not taken for the one whose unit is known."""
+    for column in columns:
+        parts = name_parts(column.name)
+        same = parts[:-1] == field.parts[:-1] and column.name != field.name
+        if same and len(parts[-1]) <= 3 and column.type in ("integer", "number") and not Field("", 0, column).is_key:
+            yield column
 
 
 def _best(senses: tuple[Sense, ...]) -> tuple[Sense, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from workbench.planners.grammar.fields import Field
+from workbench.planners.grammar.fields import TIME_UNITS, Field
 from workbench.planners.grammar.query import Measure
 from workbench.planners.grammar.rules import Hit, Rule, alt, choice, listed, made, may, mute, phrase, seq
 from workbench.planners.grammar.scope import Scope, column, named, own_rows, unit_word
@@ -102,6 +102,8 @@ def calculated(scope: Scope, at: int) -> Iterator[Hit]:
     for hit in alt(_HOW_OF_COLUMN, _MEAN_NUMBER)(scope, at):
         (hows, _), field = hit.value
         found = [_measure(how, field) for how in hows]
+        if field.is_key and field.numeric and {"sum", "mean", "median", "std"} & set(hows):
+            scope.problems.append(f"{field.name} is a code, no amount: count its rows, or its different values.")
         if all(found):
             for end in unit_word(scope, hit.end, field, "in"):
                 yield Hit(end.end, tuple(found), hit.tags + end.tags)
@@ -140,6 +142,9 @@ def counted(scope: Scope, at: int) -> Iterator[Hit]:
 
 def bare(scope: Scope, at: int) -> Iterator[Hit]:
     """`revenue`, without a word on how."""
+    for sense in scope.at(at, "column"):
+        if at == 0 and sense.rank == 0 and sense.field is not None and sense.field.is_key and sense.field.numeric:
+            scope.problems.append(f"{sense.field.name} is a code, no amount: count its rows, or its different values.")
     for hit in column(lambda f: f.measurable and not f.flag)(scope, at):
         yield Hit(hit.end, (Measure("", hit.value, assumed=True),), hit.tags)
 
@@ -188,7 +193,11 @@ _GETS = mute(
         "|earned|brought in"
     )
 )
+_LONG = choice("order", {True: "longest|the longest", False: "shortest|the shortest"})
+_TIMES = frozenset({"time", "duration", "length", "distance", "min", "km", "mi", "mile", "cm", "mm", "m"}) | TIME_UNITS
+"""What is long the higher it is."""
 _PEAK_OF = seq(_GETS, _PEAK, ONE)
+_LONG_OF = seq(_GETS, _LONG, ONE)
 _BEST_OF = seq(_GETS, _BEST, ONE)
 _MOST_ROWS = seq(_GETS, _MOST, ROWS_NOUN)
 _MOST_OF = seq(_GETS, _MOST, column())
@@ -204,6 +213,15 @@ def superlative(scope: Scope, at: int) -> Iterator[Hit]:
         down, found = hit.value
         if len(found) == 1 and not found[0].extreme:
             yield Hit(hit.end, (down, found[0]), hit.tags)
+    for hit in _LONG_OF(scope, at):
+        down, (one, *more) = hit.value
+        if (
+            not more
+            and one.how in ("mean", "median", "sum")
+            and one.field is not None
+            and _TIMES & set(one.field.parts)
+        ):
+            yield Hit(hit.end, (down, one), hit.tags)
     for hit in _BEST_OF(scope, at):
         down, found = hit.value
         if (

@@ -72,12 +72,31 @@ def _happened(scope: Scope, at: int) -> Iterator[Hit]:
         yield Hit(at + 1, NOTHING, (Tag(at, at + 1, "glue"),))
 
 
+def _did_make(scope: Scope, at: int) -> Iterator[Hit]:
+    """The end of `how many trips did Ana make`."""
+    last = at == len(scope.lows) - 1 or scope.words[at + 1].kind == "mark"
+    if scope.lows[at] == "make" and last and {"did", "do", "does"} & set(scope.lows[:at]) and not scope.senses.get(at):
+        yield from _MAKE(scope, at)
+
+
+_MAKE = phrase("make")
 _GLUE = phrase(
     "please|can you|could you|i want|i need|i would like|to see|to know|tell me|there|we|in total|altogether|the|a|an"
     "|all|all the|our|my|?|!|.|in the data|in the dataset|in the table|in this table|from the data|in my data"
     "|in our data|us|me|only|just|recorded|observed|measured|logged|do we have|are there|exist|values|value|values of"
-    "|the values of|thanks|thank you|, thanks|, please|in all|their|its|i have"
+    "|the values of|thanks|thank you|, thanks|, please|in all|i have"
 )
+_OWNERS = phrase("their|its")
+
+
+def _their(scope: Scope, at: int) -> Iterator[Hit]:
+    """`their` of something that the request has named: what an earlier request was about is not remembered."""
+    if scope.lows[at] in ("their", "its") and any(
+        sense.kind in ("rows", "column") for before in range(at) for sense in scope.senses.get(before, ())
+    ):
+        yield from _OWNERS(scope, at)
+
+
 _ASK = phrase("what|what is|what are|what was|what were|what s|what is the|calculate|compute|find|get")
 _RANK = phrase("rank", role="rank")
 _LIST = phrase("show|show me|list|give me|display|print|give|find|get|return|fetch")
@@ -135,6 +154,8 @@ _FIRST = alt(seq(phrase("first|head|the first"), opt(whole, 1), measures.ROW_WOR
 
 RULES: tuple[tuple[str, Rule], ...] = (
     ("glue", _GLUE),
+    ("glue", _their),
+    ("glue", _did_make),
     ("happened", _happened),
     ("ask", _ASK),
     ("list", _LIST),

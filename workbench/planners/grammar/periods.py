@@ -27,6 +27,8 @@ _NAMES = [
 ]
 _MONTHS = {name.casefold(): number for number, name in enumerate(_NAMES, 1)}
 _MONTHS |= {name[:3]: number for name, number in _MONTHS.items()} | {"sept": 9}
+MONTHS = frozenset(_MONTHS)
+"""Words that mean a month."""
 _ORDINALS = {"first": 1, "second": 2, "third": 3, "fourth": 4, "1st": 1, "2nd": 2, "3rd": 3, "4th": 4}
 _MOST_WORDS = 6
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from workbench.planners.grammar.fields import Field
-from workbench.planners.grammar.query import Dim, Measure
+from workbench.planners.grammar.query import Dim, Measure, Unit
 from workbench.planners.grammar.rules import Hit, Rule, alt, choice, listed, made, may, mute, opt, phrase, seq
 from workbench.planners.grammar.scope import Scope, column, unit_word, whole
 from workbench.planners.grammar.small import THE
@@ -48,6 +48,8 @@ def unit_dim(scope: Scope, at: int) -> Iterator[Hit]:
     for hit in UNIT(scope, at):
         for field in _clock(scope):
             yield Hit(hit.end, Dim(field, hit.value), hit.tags)
+    if scope.lows[at : at + 1] in (("hour",), ("minute",)) and scope.dates:
+        scope.problems.append("Groups of time are days, weeks, months, quarters, years and weekdays; none is shorter.")
     yield from _DAY_UNIT(scope, at)
     yield from _UNIT_OF_DAY(scope, at)
     yield from _UNIT_OF_EVENT(scope, at)
@@ -100,15 +102,21 @@ DIMS = made(
 """`by region and channel`: (by, each or per; dims)."""
 
 _AND = mute(phrase("and|and by"))
+
+
+def _happening(day: Field, unit: Unit) -> Dim:
+    return Dim(day, unit, happened=True)
+
+
 OPENED_BY = alt(
-    made(seq(column(kind="verb"), BY, UNIT), lambda day, said, unit: (said, (Dim(day, unit),))),
+    made(seq(column(kind="verb"), BY, UNIT), lambda day, said, unit: (said, (_happening(day, unit),))),
     made(
         seq(column(kind="verb"), BY, UNIT, _AND, _COLUMN_DIM),
-        lambda day, said, unit, other: (said, (Dim(day, unit), other)),
+        lambda day, said, unit, other: (said, (_happening(day, unit), other)),
     ),
     made(
         seq(column(kind="verb"), BY, _COLUMN_DIM, _AND, UNIT),
-        lambda day, said, other, unit: (said, (other, Dim(day, unit))),
+        lambda day, said, other, unit: (said, (other, _happening(day, unit))),
     ),
 )
 """`opened per month`, `opened by month and channel`"""
@@ -202,14 +210,11 @@ SCATTER = made(
     ),
     lambda found: found if found[0] is not found[1] else None,
 )
+_HISTOGRAM = mute(phrase("histogram", role="chart", value="hist"))
 HISTOGRAM = made(
-    seq(
-        opt(mute(_DRAW)),
-        _A,
-        mute(phrase("histogram", role="chart", value="hist")),
-        may(phrase("of|for|showing")),
-        THE,
-        _NUMBER,
+    alt(
+        seq(opt(mute(_DRAW)), _A, _HISTOGRAM, may(phrase("of|for|showing")), THE, _NUMBER),
+        seq(opt(mute(_DRAW)), _A, _NUMBER, _HISTOGRAM),
     ),
     lambda field: field,
 )

@@ -28,11 +28,15 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class Dim:
-    """What rows are grouped by: a column, a date column by a unit of time, or a number in steps of `width`."""
+    """What rows are grouped by: a column, a date column by a unit of time, or a number in steps of `width`.
+
+    `happened`: only rows where the day is there, as in `delivered per month`.
+    """
 
     field: Field
     unit: Unit | None = None
     width: int | float | None = None
+    happened: bool = False
 
 
 @dataclass(frozen=True, slots=True)

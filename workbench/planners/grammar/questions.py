@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from workbench.planners.grammar.fields import Field
-from workbench.planners.grammar.grouped import grouped, settle
+from workbench.planners.grammar.grouped import counts_values, grouped, settle
 from workbench.planners.grammar.parse import Part
 from workbench.planners.grammar.query import Dim, Measure, Order, Query, Where
 from workbench.planners.grammar.row import Row
@@ -24,7 +24,7 @@ def count_noun(row: Row) -> Query | None:
     """`how many regions`, `how many units`."""
     dim: Dim = row.core[-1].value
     field = dim.field
-    if row.bare_heads or dim.unit or not row.plural(row.core[-1]):
+    if row.bare_heads or dim.unit or field.flag or not row.plural(row.core[-1]):
         return None
     if field.additive:
         return Query("groups", (Measure("sum", field),), (), row.wheres)
@@ -47,7 +47,10 @@ def count_things(row: Row) -> Query | None:
     if not row.wheres or row.names_rows:
         return grouped(row)
     pieces = any(f.additive and _PIECES & set(f.parts) for f in row.scope.view.table.fields.values())
-    if row.wheres[0].op == "null" or (row.wheres[0].op == "in" and not pieces):
+    first = row.all("filter")[0]
+    if counts_values(row):
+        return Query("groups", _COUNT, (), row.wheres)
+    if first.value.op in ("null", "true") or (first.value.op == "in" and not pieces):
         return Query("groups", _COUNT, (), row.wheres)
     return None
 

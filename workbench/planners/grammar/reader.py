@@ -9,15 +9,16 @@ from datetime import date
 
 from workbench.core.errors import Refused
 from workbench.core.request import Request, Variable
-from workbench.planners.grammar import lexicon, reading, typos
+from workbench.planners.grammar import lexicon, reading, typos, unread
 from workbench.planners.grammar.assemble import assemble
 from workbench.planners.grammar.conditions import BEGINS, CONTAINS
-from workbench.planners.grammar.parse import cuts
+from workbench.planners.grammar.parse import Part, cuts
+from workbench.planners.grammar.periods import MONTHS
 from workbench.planners.grammar.query import Query
 from workbench.planners.grammar.row import Row
 from workbench.planners.grammar.rules import Tag
 from workbench.planners.grammar.scope import Scope
-from workbench.planners.grammar.sql import Writer, Written
+from workbench.planners.grammar.sql import Writer, Written, label
 from workbench.planners.grammar.views import Table, View
 from workbench.planners.grammar.words import Word, name_parts, split
 
@@ -27,6 +28,7 @@ REPHRASE = (
     + CONNECT
 )
 MAX_CHARACTERS = 20_000
+_OPPOSITES = frozenset({"un", "in", "im", "ir", "non", "dis"})
 _MOST_WORDS = 80
 _MOST_VIEWS = 6
 
@@ -72,7 +74,8 @@ def read(request: Request) -> Reading:
         known = [_is_known(words, at) for at in range(len(words))]
         unknown = _unknown(words, known, found)
     if unknown:
-        raise _not_known(words, unknown, found)
+        why = unread.reason(request.text, words, unknown)
+        raise _not_known(words, unknown, found) if why is None else Refused(why, hint=REPHRASE)
     problems: list[str] = []
     furthest = 0
     for views in _tiers(words, known, found):
@@ -82,7 +85,7 @@ def read(request: Request) -> Reading:
             rows, reached = cuts(scope)
             furthest = max(furthest, reached)
             for row in rows:
-                query = assemble(Row(scope, row))
+                query = None if _is_dated_month(words, row) else assemble(Row(scope, row))
                 if query is not None:
                     written = Writer(view).write(query)
                     tags = tuple(tag for part in row for tag in part.tags)
@@ -94,7 +97,12 @@ def read(request: Request) -> Reading:
             hint = f"Name the column, or write @ and the table's name. {CONNECT}"
             raise Refused(f"This can be read in more than one way: {ways}.", hint=hint)
         if readings:
-            return next(iter(readings.values()))
+            found_one = next(iter(readings.values()))
+            if month := _maybe_a_month(found_one):
+                raise Refused(month, hint=f"Ask again in that way. {CONNECT}")
+            return found_one
+    if why := unread.reason(request.text, words, ()):
+        raise Refused(why, hint=REPHRASE)
     if problems:
         raise Refused(problems[0], hint=f"Ask again in that way. {CONNECT}")
     if furthest < len(words):
@@ -102,6 +110,33 @@ def read(request: Request) -> Reading:
         where = f" after “{before}”" if before else " at the beginning"
         raise Refused(f"I cannot place {quote([words[furthest].text])}{where}.", hint=REPHRASE)
     raise Refused("I know each word, but not what they ask for together.", hint=REPHRASE)
+
+
+def _months(words: Sequence[Word], tags: Sequence[Tag]) -> Iterator[Tag]:
+    """Where a value is read that is also the name of a month, such as a doctor May."""
+    return (t for t in tags if t.role == "value" and t.end == t.start + 1 and words[t.start].low in MONTHS)
+
+
+def _is_dated_month(words: Sequence[Word], row: Sequence[Part]) -> bool:
+    """Whether the row takes a month for a value though its year stands behind it: May 2025 is no doctor."""
+    tags = [tag for part in row if part.kind == "filter" for tag in part.tags]
+    return any(
+        words[t.end].kind == "number" and len(words[t.end].text) == 4
+        for t in _months(words, tags[:-1])
+        if t.end < len(words)
+    )
+
+
+def _maybe_a_month(one: Reading) -> str | None:
+    """What to ask where a value alone could be a month as well, in a table with days."""
+    for tag in _months(one.words, one.tags) if one.view.dates() else ():
+        said = one.words[tag.start].text
+        for where in one.query.where:
+            named = any(t.role == "column" and t.value is where.field for t in one.tags)
+            if tag.value in where.values and not named and "month" not in where.field.parts:
+                name = label(where.field)
+                return f"Is {said} the {name} or the month? Say “{name} {said}”, or the year."
+    return None
 
 
 def _offered(words: Sequence[Word], request: Request) -> Sequence[Variable]:
@@ -138,10 +173,17 @@ def _not_known(words: Sequence[Word], unknown: Sequence[int], found: Sequence[Ta
     known = names | values
     lows = [words[at].low for at in unknown]
     near = [known[name] for low in lows for name in difflib.get_close_matches(low, known, n=1, cutoff=0.8)]
+    stems = {words[at].stem for at in unknown}
+    holding = list(dict.fromkeys(name for name in names.values() if stems & set(name_parts(name))))
+    if holding and len(holding) <= 4:  # trust: trust in science or trust in media?
+        meant = " or ".join(holding)
+        return Refused(f"{message} Did you mean {meant}?", hint=f"Ask with the whole name. {CONNECT}")
+    if near and any(low.endswith(near[0].casefold()) and low[: -len(near[0])] in _OPPOSITES for low in lows):
+        return Refused(f"{message} Did you mean not {near[0]}?", hint=f"Ask with not {near[0]}. {CONNECT}")
     if near:
         return Refused(f"{message} Did you mean {near[0]}?", hint=f"Ask with {near[0]}. {CONNECT}")
     columns = [f.name for table in found[:3] for f in list(table.fields.values())[:12]] if len(found) <= 3 else []
-    there = f"The columns are: {', '.join(columns)[:300]}. " if columns else ""
+    there = f"The columns are: {', '.join(dict.fromkeys(columns))[:300]}. " if columns else ""
     return Refused(message, hint=f"{there}{CONNECT}")
 
 

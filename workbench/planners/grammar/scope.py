@@ -46,12 +46,14 @@ class Scope:
 
 
 def column(test: Test = lambda f: True, *, kind: str = "column") -> Rule:
-    """A column by its name, also after the noun of its table: "segment", "customer segment"."""
+    """A column by its name, also with the noun of its table: "customer segment", "segment of the customer"."""
 
     def rule(scope: Scope, at: int) -> Iterator[Hit]:
         for sense in scope.at(at, kind):
             if sense.field is not None and test(sense.field):
-                yield Hit(sense.end, sense.field, (Tag(at, sense.end, "column", sense.field),))
+                own = (Tag(at, sense.end, "column", sense.field),)
+                yield Hit(sense.end, sense.field, own)
+                yield from _of_its_rows(scope, sense, sense.field, own)
         for noun in scope.at(at, "rows"):
             for sense in scope.at(noun.end, kind):
                 if sense.field is not None and sense.table == noun.table and test(sense.field):
@@ -59,6 +61,20 @@ def column(test: Test = lambda f: True, *, kind: str = "column") -> Rule:
                     yield Hit(sense.end, sense.field, tags)
 
     return rule
+
+
+def _of_its_rows(scope: Scope, sense: Sense, field: Field, own: tuple[Tag, ...]) -> Iterator[Hit]:
+    """`of the customer`, after a column of the joined table."""
+    if (
+        scope.view.other is None
+        or sense.table != scope.view.other.name
+        or scope.lows[sense.end : sense.end + 1] != ("of",)
+    ):
+        return
+    start = sense.end + 2 if scope.lows[sense.end + 1 : sense.end + 2] in (("the",), ("a",)) else sense.end + 1
+    for noun in scope.at(start, "rows"):
+        if noun.table == sense.table:
+            yield Hit(noun.end, field, (*own, Tag(sense.end, start, "glue"), Tag(start, noun.end, "table", noun.table)))
 
 
 def value_of(scope: Scope, at: int) -> Iterator[Hit]:

@@ -11,6 +11,11 @@ from workbench.planners.grammar.fields import Field
 from workbench.planners.grammar.words import name_parts
 
 _NOT_NOUNS = frozenset({"df", "data", "frame", "table", "dataset", "list", "record", "log", "raw", "clean"})
+_WORDS_FOR_PEOPLE = """
+    person employee customer client user member student pupil passenger patient player staff worker driver athlete
+    author teacher voter donor guest visitor child respondent participant subscriber candidate actor
+"""
+PERSONS = frozenset(_WORDS_FOR_PEOPLE.split())
 SenseKind = Literal["rows", "column", "date", "verb", "event", "value"]
 """rows: the table's noun. column: a column. date: a date column by its name without "date". verb: a date column by what
 happens on that day ("opened"), event: by the noun of it ("publication"). value: a value of a text column."""
@@ -80,23 +85,38 @@ class View:
         return set().union(*(table.covers() for table in self.tables))
 
     def dates(self) -> list[Field]:
-        """The date columns of the first table; the one named after its rows alone, where there is one (order_date)."""
+        """The date columns of the first table; the one named after its rows alone, where there is one: order_date of
+        orders, loaned_on of loans."""
         found = [f for f in self.table.fields.values() if f.is_date]
         nouns = {name for noun in nouns_of(self.table.variable) for name in noun[-1:]}
-        own = [f for f in found if nouns & set(f.parts)]
+        own = [f for f in found if any(part == noun or _done(part, noun) for part in f.parts for noun in nouns)]
         return own if len(own) == 1 else found
 
 
+def _done(part: str, noun: str) -> bool:
+    return len(noun) >= 4 and part in (f"{noun}ed", f"{noun}d")
+
+
 def nouns_of(variable: Variable) -> list[tuple[str, ...]]:
-    """What one row may be called: by the table's name, and by a key that is unique (order_id: orders)."""
+    """What one row may be called: by the table's name, by a key that is unique (order_id: orders), and by a column
+    that numbers persons (respondent)."""
     parts = tuple(part for part in name_parts(variable.name) if part not in _NOT_NOUNS and not part.isdigit())
     nouns = [parts, parts[-1:]] if parts else []
     for column in variable.columns:
         own = name_parts(column.name)
-        if len(own) > 1 and own[-1] == "id" and _is_unique(column, variable.rows):
+        if len(own) > 1 and own[-1] in ("id", "no", "number") and _is_unique(column, variable.rows):
             nouns.append(own[:-1])
+        elif len(own) == 1 and own[0] in PERSONS and _numbers_rows(column, variable.rows):
+            nouns.append(own)
     return list(dict.fromkeys(nouns))
 
 
 def _is_unique(column: ColumnProfile, rows: int) -> bool:
     return rows > 1 and column.distinct == rows and not column.missing
+
+
+def _numbers_rows(column: ColumnProfile, rows: int) -> bool:
+    """Whether the column counts the rows from 0 or 1 on, without a gap."""
+    low, high = column.minimum, column.maximum
+    whole = column.type == "integer" and isinstance(low, int) and isinstance(high, int) and _is_unique(column, rows)
+    return whole and low in (0, 1) and high - low + 1 == rows
