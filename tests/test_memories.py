@@ -24,6 +24,7 @@ from workbench.memory.embed import Hashing
 from workbench.memory.remember import Note, Remembering
 from workbench.memory.volatile import InMemoryMemory
 from workbench.notebook import verbs
+from workbench.policy.secrets import Secrets
 from workbench.workbench import Workbench
 
 KEY = "sk-canary-0123456789"
@@ -169,7 +170,7 @@ async def test_a_thousand_random_acts_of_three_users_show_nobody_anything_of_ano
     for _ in range(1_000):
         user = chance.choice(users)
         mine = scope(user)
-        memories = Memories(remembering, partial(lambda it: it, mine), stream, dict)
+        memories = Memories(remembering, partial(lambda it: it, mine), stream, Secrets({}))
         act = chance.choice(("remember", "remember", "recall", "all", "forget", "steal", "replace"))
         if act == "remember":
             text = f"{user} owns {chance.choice(('red', 'blue'))} thing number{chance.randrange(40)}"

@@ -23,6 +23,7 @@ from workbench.memory.remember import Remembering
 from workbench.memory.volatile import InMemoryMemory
 from workbench.models.testing import TestModel
 from workbench.policy.recording import Recorded
+from workbench.policy.secrets import Secrets
 from workbench.sandbox.base import Service
 from workbench.sandbox.doors import Doors
 from workbench.services import Means, host_services
@@ -57,7 +58,7 @@ class Table:
         base = Means(
             memory=Remembering(self.memory),
             scope=Scope(user="u", workspace="w", session="s"),
-            secrets={"KEY": SecretStr(KEY)},
+            secrets=Secrets({"KEY": SecretStr(KEY)}),
             bases={},
             model=model,
             artifacts=folder,
@@ -142,7 +143,7 @@ async def test_a_prompt_with_a_key_is_not_sent_and_a_key_in_the_reply_is_taken_o
 
 
 async def test_a_word_that_stands_in_for_a_key_may_be_said(tmp_path):
-    table = Table(tmp_path, TestModel(["yes"]), secrets={"KEY": SecretStr("lm-studio")})
+    table = Table(tmp_path, TestModel(["yes"]), secrets=Secrets({"KEY": SecretStr("lm-studio")}))
     assert (await table.services["model.complete"]({"prompt": "What is lm-studio?"}))["text"] == "yes"
 
 
@@ -213,7 +214,7 @@ async def test_a_run_is_replayed_without_model_key_or_network(tmp_path):
         said = [await first.services["http"](asked) for _ in range(2)]
         said += [await first.services["model.complete"]({"prompt": "x"}) for _ in range(2)]
     recorded = Recorded(first.stream.events, tmp_path)
-    again = Table(tmp_path, None, secrets={}, bases={HOST: "http://127.0.0.1:9"}, recorded=recorded)
+    again = Table(tmp_path, None, secrets=Secrets({}), bases={HOST: "http://127.0.0.1:9"}, recorded=recorded)
     told = [await again.services["http"](asked) for _ in range(2)]
     told += [await again.services["model.complete"]({"prompt": "x"}) for _ in range(2)]
     assert told == said

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-
-from pydantic import SecretStr
 
 from workbench.core.errors import Refused
 from workbench.core.events import Kind, Stream
@@ -13,7 +11,7 @@ from workbench.core.request import Scope
 from workbench.memory.audit import Finding, audit
 from workbench.memory.base import Hit
 from workbench.memory.remember import Kept, Note, Remembering
-from workbench.policy.secrets import redactor
+from workbench.policy.secrets import Secrets
 
 _SHORTEST = 4
 """Characters of an id that are enough when only one memory begins so."""
@@ -28,7 +26,7 @@ class Memories:
         remembering: Remembering,
         scope: Callable[[], Scope],
         stream: Callable[[], Stream],
-        secrets: Callable[[], Mapping[str, SecretStr]],
+        secrets: Secrets,
     ) -> None:
         self._remembering = remembering
         self._scope = scope
@@ -44,8 +42,7 @@ class Memories:
     async def remember(self, text: str, *, kind: str = "fact", pinned: bool = False, replaces: str = "") -> Kept:
         """What became of a text that the user wants remembered. `replaces`: the memory that it corrects, by its id.
         Raises Refused."""
-        redact = redactor(self._secrets().values())
-        if redact(text) != text:
+        if self._secrets.redact(text) != text:
             raise Refused("This holds one of your keys: it is not remembered.", hint="Write it without the key.")
         old = (await self._named(replaces),) if replaces else ()
         note = Note(
@@ -79,7 +76,7 @@ class Memories:
         return await audit(
             self._remembering.memory,
             self._scope(),
-            redact=redactor(self._secrets().values()),
+            redact=self._secrets.redact,
             likeness=self._remembering.likeness,
             now=datetime.now(UTC),
         )

@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic import SecretStr
-
 from workbench.core.connections import Connection
 from workbench.core.errors import Denied
 from workbench.core.events import Kind, Stream
@@ -25,10 +23,10 @@ from workbench.models.base import Model
 from workbench.models.service import complete_service
 from workbench.policy.connections import connection_services
 from workbench.policy.egress import http_service
-from workbench.policy.outgoing import WayOut, key_finder
+from workbench.policy.outgoing import WayOut
 from workbench.policy.proxy import door_service
 from workbench.policy.recording import Received, Recorded, Recorder, counted, pack
-from workbench.policy.secrets import redactor
+from workbench.policy.secrets import Secrets
 from workbench.sandbox.base import Service
 from workbench.sandbox.doors import Doors
 
@@ -53,7 +51,7 @@ class Means:
 
     memory: Remembering
     scope: Scope
-    secrets: Mapping[str, SecretStr]
+    secrets: Secrets
     bases: Mapping[str, str]
     model: Model | None
     artifacts: Path
@@ -67,7 +65,6 @@ def host_services(means: Means, stream: Stream) -> Callable[[ToolCall, Doors], M
     counts = counted(stream.events)
 
     def services(call: ToolCall, doors: Doors) -> Mapping[str, Service]:
-        clean = redactor(means.secrets.values())  # there may be more of them than at the last call
 
         def tell(kind: Kind, body: Mapping[str, Any]) -> None:
             stream.tell(kind, body, step=call.step)
@@ -75,14 +72,16 @@ def host_services(means: Means, stream: Stream) -> Callable[[ToolCall, Doors], M
         def exchanged(body: Mapping[str, Any]) -> None:
             tell(Kind.SERVICE_CALLED, body)
 
-        recorder = Recorder(exchanged, means.artifacts, call.run, counts, recorded=means.recorded, clean=clean)
+        recorder = Recorder(
+            exchanged, means.artifacts, call.run, counts, recorded=means.recorded, clean=means.secrets.redact
+        )
         way = WayOut(call.tool.permissions, means.secrets, means.bases, recorder)
         send = means.guard("http", way.send, call)
         model = complete_service(means.model, f"tool {call.tool.name}", tell)
         inner: dict[str, Service] = {
             "memory.write": _write(means, call, tell),
             "memory.recall": _recall(means, call),
-            "model.complete": _recorded(model, means, recorder, clean),
+            "model.complete": _recorded(model, means, recorder),
             "http.door": door_service(send, way, doors),
             **connection_services(means.connections, means.secrets, call, doors, exchanged),
         }
@@ -117,11 +116,9 @@ def _recall(means: Means, call: ToolCall) -> Service:
     return recall
 
 
-def _recorded(complete: Service, means: Means, recorder: Recorder, clean: Callable[[str], str]) -> Service:
+def _recorded(complete: Service, means: Means, recorder: Recorder) -> Service:
     """`model.complete` with its exchange told and kept. The model's name is not part of the request: which model a
     user has connected is the run's business."""
-
-    holds_key = key_finder(means.secrets.values())
 
     async def recorded(params: Mapping[str, Any]) -> Any:
         sent = pack(dict(params))
@@ -132,22 +129,13 @@ def _recorded(complete: Service, means: Means, recorder: Recorder, clean: Callab
             request_sha256=digest({"service": "model.complete", "params": params}),
             bytes_out=len(sent),
         ) as exchange:
-            if holds_key(sent.decode()):
+            if means.secrets.holds_key(sent.decode()):
                 raise Denied("The prompt holds the value of a secret and was not sent.", hint="Leave it out.")
             received = await exchange.recalled()
             if received is None:
-                value = _cleaned(await complete(params), clean)
+                value = means.secrets.redacted(await complete(params))
                 received = Received(value=value, bytes_in=len(pack(value)))
             await exchange.keep(received)
         return received.value
 
     return recorded
-
-
-def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
-    """The JSON value with secrets taken out of every text in it."""
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, Mapping):
-        return {clean(str(key)): _cleaned(item, clean) for key, item in value.items()}
-    return [_cleaned(item, clean) for item in value] if isinstance(value, list) else value

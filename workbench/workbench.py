@@ -53,7 +53,6 @@ from workbench.policy.connections import granting
 from workbench.policy.gate import Gate
 from workbench.policy.leaks import clean_error, clean_result, refuse_keys
 from workbench.policy.limits import RateLimiter
-from workbench.policy.outgoing import key_finder
 from workbench.policy.rules import Rules
 from workbench.policy.sanitize import clean_prompt
 from workbench.record import Record
@@ -100,9 +99,7 @@ class Workbench:
         self.secrets = load_secrets(self.settings)
         self.trail = trail_of(self.settings.home, self.settings.config)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
-        self.memories = Memories(
-            self.remembering, lambda: self.scope, lambda: self._stream((), ()), lambda: self.secrets
-        )
+        self.memories = Memories(self.remembering, lambda: self.scope, lambda: self._stream((), ()), self.secrets)
         self._limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
         self._log = EventLog(self.settings.log, self.secrets.redact)
 
@@ -127,7 +124,8 @@ class Workbench:
         by keyword, or written `@name` in the text may be shown to a remote model with their first rows. The
         `approver` says yes or no where policy asks, and with `rounds` also before each round of steps; without one
         policy hears no, and rounds run. `inserted`: texts in the request that came from values, not from the keyboard.
-        `watchers` see plan and answer while a model writes.
+        `watchers` see plan and answer while a model writes. `notebook`: the path of the notebook that asks, for the
+        record; "" when there is none, or nobody has said.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
         another WorkbenchError otherwise; each carries `.run` with what was finished.
@@ -172,6 +170,7 @@ class Workbench:
             scope=self.scope,
             today=datetime.now().astimezone().date().isoformat(),
             variables=await asyncio.to_thread(offer.variables),
+            connections=tuple((name, there.kind) for name, there in sorted(self.settings.connections.items())),
         )
         planned: Planned | None = await planner.plan(request, tools, stream)
         inputs: dict[str, Artifact] = {}
@@ -239,7 +238,7 @@ class Workbench:
             words=words,
             rules=Rules(self.settings.policy, str(self.settings.project)),
             redact=self.secrets.redact,
-            holds_key=key_finder(self.secrets.values()),
+            holds_key=self.secrets.holds_key,
             level=lambda: self.sandbox.level,
             tell=lambda kind, body, step: asked.stream.tell(kind, body, step=step),
             approver=asked.approver,
@@ -312,7 +311,7 @@ class Workbench:
             self._models[name] = choose(settings) if name or self._model is None else self._model
         chosen = self._models[name]
         admit = self.budgets.for_model(stream.tell)
-        return chosen and HeldModel(chosen, self.secrets.redact, admit, self.secrets.begun)
+        return chosen and HeldModel(chosen, admit, self.secrets.redact, self.secrets.begun)
 
     @property
     def scope(self) -> Scope:

@@ -55,6 +55,10 @@ class Listeners:
         self._stop, stopped = os.pipe()
         self._selector.register(stopped, selectors.EVENT_READ, None)
         self._stopped = stopped
+        knocked, self._knock = os.pipe()
+        self._knocked = knocked
+        self._asked, self._quiet = False, threading.Event()
+        self._selector.register(knocked, selectors.EVENT_READ, self._ask)
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
@@ -63,7 +67,10 @@ class Listeners:
         return dict(self._names)
 
     def take(self) -> list[tuple[str, bytes]]:
-        """What arrived since the last time."""
+        """What arrived since the last time; what has been sent by now has arrived."""
+        self._quiet.clear()
+        os.write(self._knock, b"?")
+        self._quiet.wait(10)
         with self._lock:
             taken, self.heard = self.heard, []
         return taken
@@ -112,9 +119,17 @@ class Listeners:
         with self._lock:
             self.heard.append((name, data))
 
+    def _ask(self) -> None:
+        os.read(self._knocked, 1)
+        self._asked = True
+
     def _serve(self) -> None:
         while True:
-            for key, _ in self._selector.select():
+            ready = self._selector.select(0 if self._asked else None)
+            if not ready:  # only when somebody has asked
+                self._asked = False
+                self._quiet.set()
+            for key, _ in ready:
                 if key.data is None:
                     return
                 with suppress(OSError):
@@ -127,5 +142,5 @@ class Listeners:
             if isinstance(key.fileobj, socket.socket):
                 key.fileobj.close()
         self._selector.close()
-        for fd in (self._master, self._slave, self._stopped):
+        for fd in (self._master, self._slave, self._stopped, self._knock, self._knocked):
             os.close(fd)

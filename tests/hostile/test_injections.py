@@ -14,9 +14,12 @@ from tests.policy.obedient import Attacked, attack
 from tests.web import Server, serving
 from workbench.policy import approval
 
-CASES: list[dict[str, Any]] = json.loads(
-    (Path(__file__).parents[1] / "corpus" / "attacks" / "injections.json").read_text("utf-8")
-)
+ATTACKS = Path(__file__).parents[1] / "corpus" / "attacks"
+CASES: list[dict[str, Any]] = [
+    case
+    for name in ("injections.json", "injections_more.json")
+    for case in json.loads((ATTACKS / name).read_text("utf-8"))
+]
 pytestmark = pytest.mark.timeout(400)
 
 

@@ -91,11 +91,11 @@ def test_misuse_gives_one_line_and_the_fix(run_cells: Callable[..., Outputs]) ->
 def test_the_verbs_show_tables(run_cells: Callable[..., Outputs], level: str) -> None:
     outputs = run_cells(
         SETUP,
-        "%agent total revenue of @sales",
+        "__session__ = 'notes/seven.ipynb'\n%agent total revenue of @sales",
         "%workbench",
         "%workbench tools",
         "%workbench runs",
-        "%workbench sql select count(*) as n from runs",
+        "%workbench sql select count(*) as n, any_value(notebook) as notebook from runs",
         "%workbench show {}".format("2"),
         "%agent?",
     )
@@ -104,7 +104,7 @@ def test_the_verbs_show_tables(run_cells: Callable[..., Outputs], level: str) ->
             ("model", "isolation", level),
             ("query_data", "shipped"),
             ("done", "total revenue"),
-            ("1",),
+            ("1", "notes/seven.ipynb"),
             ("query_data",),
         ),
         outputs[2:7],

@@ -48,6 +48,14 @@ def test_the_same_request_renders_to_the_same_bytes_whatever_the_order_of_its_pi
     assert plan_schema(TOOLS) == plan_schema(tools)
 
 
+def test_databases_are_shown_by_name_and_kind_to_tools_that_ask_them():
+    asked = replace(REQUEST, connections=(("shop", "duckdb"), ("orders", "postgresql")))
+    reads = replace(TOOLS["query_data"], name="query_database", uses=("sql",))
+    parts = plan_parts(asked, {**TOOLS, reads.name: reads})
+    assert [part.text for part in parts if part.name == "databases"] == ["orders: postgresql\nshop: duckdb"]
+    assert plan_parts(asked, TOOLS) == plan_parts(REQUEST, TOOLS)
+
+
 def test_parts_are_sorted_and_say_where_they_come_from():
     parts = plan_parts(replace(REQUEST, variables=(replace(SALES, named=True),)), TOOLS, "Be a pirate.")
     assert [(part.name, part.source, part.trusted) for part in parts] == [

@@ -16,12 +16,13 @@ from workbench.core.tools import Permissions
 from workbench.policy.outgoing import WayOut
 from workbench.policy.proxy import door_service
 from workbench.policy.recording import Recorder
+from workbench.policy.secrets import Secrets
 from workbench.sandbox.doors import Doors
 
 KEY = "sk-Live0123456789abcdef"
 HOST = "api.example.com"
 ALLOWED = Permissions(network=(HOST,), secrets=("KEY",))
-SECRETS = {"KEY": SecretStr(KEY), "OTHER": SecretStr("Another-secret-42")}
+SECRETS = Secrets({"KEY": SecretStr(KEY), "OTHER": SecretStr("Another-secret-42")})
 AUTH = {"bearer": "KEY"}
 
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+import duckdb
 import hypothesis
 import pytest
 from hypothesis import given
@@ -19,9 +23,10 @@ from hypothesis import strategies as st
 
 from workbench.configuration import load_settings
 from workbench.core.errors import BudgetExceeded, Unavailable
-from workbench.core.events import Event, Kind
+from workbench.core.events import AnyEvent, Event, Kind
 from workbench.core.settings import Settings
 from workbench.core.usage import Use
+from workbench.memory import tables, usage
 from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
 from workbench.memory.volatile import InMemoryMemory
@@ -34,10 +39,13 @@ from workbench.workbench import Workbench
 NOON = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
 
 
+Counted: TypeAlias = "Memory | Tables"
+
+
 class Told:
     """Tells budget events into a memory, as the stream of a run does."""
 
-    def __init__(self, memory: Memory, run: str = "20261127-120000-a", user: str = "ann", at: datetime = NOON) -> None:
+    def __init__(self, memory: Counted, run: str = "20261127-120000-a", user: str = "ann", at: datetime = NOON) -> None:
         self.memory, self.run, self.at, self.seq = memory, run, at, 0
         self(Kind.RUN_STARTED, {"user": user})
 
@@ -48,10 +56,31 @@ class Told:
         return event
 
 
-def budgets(memory: Memory, now: Callable[[], datetime] = lambda: NOON, user: str = "ann", **limits: Any) -> Budgets:
+def budgets(memory: Counted, now: Callable[[], datetime] = lambda: NOON, user: str = "ann", **limits: Any) -> Budgets:
     found = {name: Decimal(str(limit)) for name, limit in limits.items()}
     keyed: Any = {tuple(name.split("_per_")): limit for name, limit in found.items()}
     return Budgets(keyed, user, memory.spent, now=now)
+
+
+class Tables:
+    """The tables of a memory, made once: a memory of its own for each example would take longer than all else in it.
+    Counts in threads, so that calls come between each other."""
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect(":memory:", config={"threads": 1})
+        self._guard = threading.Lock()
+        tables.prepare(self._connection)
+
+    def append(self, event: AnyEvent) -> None:
+        with self._guard:
+            tables.insert(self._connection, [event])
+
+    async def spent(self, user: str, since: datetime, reservation: str | None = None) -> Use:
+        def count() -> Use:
+            with self._guard:
+                return usage.spent(self._connection, user, since, reservation)
+
+        return await asyncio.to_thread(count)
 
 
 async def test_beyond_the_budget_the_line_names_what_limit_used_and_when_it_begins_anew():
@@ -132,14 +161,20 @@ async def test_money_and_seconds_are_let_go_while_any_are_left():
         await budget.reserve(A_MODEL_CALL, tell)
 
 
-@hypothesis.settings(max_examples=25)
+TABLES, USERS = cache(Tables), itertools.count()
+
+
+@hypothesis.settings(max_examples=40)
 @given(limit=st.integers(0, 12), wants=st.lists(st.integers(1, 5), min_size=2, max_size=6), keep=st.booleans())
 def test_never_more_than_the_limit_whatever_comes_at_once(limit: int, wants: list[int], keep: bool) -> None:
     """Two kernels with a record in common, all their calls at the same time."""
 
     async def run() -> tuple[int, int]:
-        memory = InMemoryMemory()
-        kernels = [(budgets(memory, tokens_per_day=limit), Told(memory, f"20261127-{n}")) for n in range(2)]
+        memory, user = TABLES(), f"user {next(USERS)}"
+        kernels = [
+            (budgets(memory, user=user, tokens_per_day=limit), Told(memory, f"20261127-{user}-{n}", user))
+            for n in range(2)
+        ]
 
         async def call(number: int, want: int) -> int:
             budget, tell = kernels[number % 2]
@@ -152,7 +187,7 @@ def test_never_more_than_the_limit_whatever_comes_at_once(limit: int, wants: lis
             return want
 
         got = await asyncio.gather(*(call(number, want) for number, want in enumerate(wants)))
-        return sum(got), int((await memory.spent("ann", begins("day", NOON))).tokens)
+        return sum(got), int((await memory.spent(user, begins("day", NOON))).tokens)
 
     got, recorded = asyncio.run(run())
     assert got <= limit

@@ -10,11 +10,14 @@ from pydantic import SecretStr, ValidationError
 
 from workbench.configuration import load_secrets, load_settings
 from workbench.core.connections import Connection
-from workbench.core.errors import ToolFailed, Unavailable
+from workbench.core.errors import Refused, ToolFailed, Unavailable
 from workbench.core.tools import ToolCall, ToolSpec
+from workbench.memory.volatile import InMemoryMemory
+from workbench.models.testing import TestModel
 from workbench.policy.connections import connection_services, granting
 from workbench.policy.scram import Scram
 from workbench.sandbox.doors import Doors
+from workbench.workbench import Workbench
 
 SERVER: dict[str, Any] = {"kind": "postgresql", "host": "db.example", "dbname": "d", "user": "u", "secret": "SHOP_DB"}
 TOML = """
@@ -155,3 +158,15 @@ def test_a_connection_is_whole_or_refused():
         Connection(kind="duckdb")
     assert not Connection(**{**SERVER, "host": "/run/postgresql"}).is_encrypted
     assert not Connection(**{**SERVER, "tls": "off"}).is_encrypted
+
+
+async def test_a_model_learns_names_and_kinds_of_databases_and_nothing_else(env: dict[str, str], tmp_path: Path):
+    settings = load_settings(env, tmp_path / "project")
+    model = TestModel([{"refusal": "no", "steps": []}])
+    bench = Workbench(settings, model=model, memory=InMemoryMemory())
+    with pytest.raises(Refused):
+        await bench.ask("how many orders are there?")
+    said = "\n".join(message.content for message in model.calls[0].messages)
+    assert "# databases\norders: postgresql\nshop: duckdb\n" in said
+    assert not [word for word in ("db.example", "reader", "ORDERS_PASSWORD", "canary", "shop.duckdb") if word in said]
+    await bench.close()

@@ -21,7 +21,8 @@ from workbench.policy import approval
 from workbench.policy.approval import Approver, Asked, Decision
 from workbench.policy.gate import Gate
 from workbench.policy.rules import Rules
-from workbench.policy.secrets import redactor
+from workbench.policy.secrets import Secrets
+from workbench.policy.taint import acts
 from workbench.policy.words import leaves
 from workbench.sandbox.base import Level
 
@@ -81,13 +82,13 @@ def gate(
 
     from pydantic import SecretStr
 
-    redact = redactor([SecretStr(KEY)])
+    secrets = Secrets({"KEY": SecretStr(KEY)})
     made = Gate(
         run="r",
         request=request,
         rules=Rules(Policy(**policy), "/project"),
-        redact=redact,
-        holds_key=lambda text: redact(text) != text,
+        redact=secrets.redact,
+        holds_key=secrets.holds_key,
         level=lambda: level,
         tell=tell,
         approver=approver,
@@ -131,7 +132,7 @@ LEAVING_OR_ACTING = {
 async def test_what_leaves_or_acts_asks_for_a_strangers_value_and_not_for_the_users(spec: ToolSpec) -> None:
     asked = Questions("deny")
     made, events = gate(asked, "take my value, please")
-    assert await made.admit(call(spec, {"x": "my value"})) is None
+    assert await made.admit(call(spec, {"x": "my value"}, REQUEST | {FRAME})) is None
     assert await made.admit(call(spec, {"x": "planned from the request alone"}, REQUEST)) is None
     assert not asked.asked
     denied = await made.admit(call(spec, {"x": "a stranger's"}))
@@ -148,6 +149,43 @@ async def test_what_leaves_or_acts_asks_for_a_strangers_value_and_not_for_the_us
     assert told.body["decision"] == "deny"
     assert told.body["arguments"][0]["value"] == '"a stranger\'s"'
     assert told.body["arguments"][0]["sources"][0]["kind"] in ("user", "web")
+
+
+@pytest.mark.parametrize("spec", LEAVING_OR_ACTING.values(), ids=LEAVING_OR_ACTING)
+async def test_after_a_strangers_text_the_users_words_are_enough_to_look_something_up_and_not_to_act(
+    spec: ToolSpec,
+) -> None:
+    asked = Questions("allow")
+    made, _ = gate(asked, "summarise analysis.ipynb")
+    assert await made.admit(call(spec, {"path": "analysis.ipynb", "content": "summarise"})) is None
+    values = [[part.value for part in one.call.arguments] for one in asked.asked if one.call]
+    assert values == ([["analysis.ipynb", "summarise"]] if acts(spec) else [])
+
+
+async def test_a_choice_of_a_shipped_tool_is_no_strangers_value() -> None:
+    asked = Questions("deny")
+    made, _ = gate(asked, "remember that I like tea")
+    kinds = {"properties": {"kind": {"type": "string", "enum": ["fact", "preference"]}}}
+
+    def keeps(origin: str, kind: str) -> ToolCall:
+        spec = tool("keep", uses=("memory.write",), params=kinds, origin=origin)
+        return call(spec, {"text": "I like tea", "kind": kind}, REQUEST | {FRAME})
+
+    assert await made.admit(keeps("shipped", "preference")) is None
+    assert await made.admit(keeps("shipped", "a stranger's"))
+    assert await made.admit(keeps("user", "preference"))
+    assert await made.admit(call(tool(uses=("memory.write",), params=kinds), {"kind": "fact"}))
+
+
+async def test_a_yes_to_a_write_is_for_one_step_and_a_no_for_all() -> None:
+    asked = Questions("allow", "deny")
+    made, _ = gate(asked)
+    mail = tool("mail", effect="write")
+    assert await made.admit(call(mail, {"to": "x"}, step="s2")) is None
+    assert await made.admit(call(mail, {"to": "x"}, step="s2")) is None, "tried again"
+    assert await made.admit(call(mail, {"to": "x"}, step="s3"))
+    assert await made.admit(call(mail, {"to": "x"}, step="s4"))
+    assert len(asked.asked) == 2
 
 
 async def test_rows_of_the_users_frames_may_be_kept_and_may_not_be_sent() -> None:
@@ -295,7 +333,7 @@ async def test_code_that_nothing_confines_is_asked_about_unless_it_is_the_users(
     asked = Questions("deny")
     made, _ = gate(asked, "run print(1)", level)
     code = tool("run_python", isolation="kernel")
-    assert await made.admit(call(code, {"code": "print(1)"})) is None
+    assert await made.admit(call(code, {"code": "print(1)"}, REQUEST | {FRAME})) is None
     assert await made.admit(call(code, {"code": "import os"}, REQUEST)) is None
     assert await made.admit(call(code, {"code": "import os"})) is not None
     about = asked.asked[0].call
@@ -434,7 +472,10 @@ def test_a_question_hides_nothing() -> None:
     shown = approval.shown(hidden)
     assert shown.isascii()
     assert "\\u{200b}" in shown
-    assert "and 98,0" in approval.shown("x" * 100_000)
+    long = approval.shown("x" * 100_000 + "and the end")
+    assert "98,013 characters not shown" in long
+    assert long.endswith('and the end"')
+    assert len(long) < 2_100
 
 
 def test_every_leaf_of_a_value_is_looked_at() -> None:

@@ -15,7 +15,8 @@ from pydantic import SecretStr
 
 from tests.policy.doors import ALLOWED, HOST, KEY, SECRETS
 from workbench.core.errors import Denied
-from workbench.policy.outgoing import WayOut, key_finder
+from workbench.policy.outgoing import WayOut
+from workbench.policy.secrets import Secrets
 
 AROUND = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
 ENCODINGS: dict[str, Callable[[str], str]] = {
@@ -75,4 +76,4 @@ def test_what_holds_no_key_leaves(place, text):
     ("value", "found"), [("ollama", False), ("not-needed", False), ("sk-abc123", True), ("Abcdef", True)]
 )
 def test_a_word_in_place_of_a_key_is_no_key(value, found):
-    assert key_finder([SecretStr(value)])(f"what is {value}?") is found
+    assert Secrets({"KEY": SecretStr(value)}).holds_key(f"what is {value}?") is found

@@ -18,6 +18,7 @@ from workbench.core.errors import Denied, ToolFailed
 from workbench.policy.messages import Answered
 from workbench.policy.outgoing import MAX_EXCHANGES, WayOut
 from workbench.policy.proxy import Proxy, door_service
+from workbench.policy.secrets import Secrets
 from workbench.sandbox.doors import Doors
 
 
@@ -61,7 +62,7 @@ async def test_a_door_is_opened_for_declared_hosts_and_secrets_that_are_set(tmp_
 
 
 async def test_a_missing_key_is_said_when_the_door_is_asked_for():
-    way = WayOut(ALLOWED, {}, {})
+    way = WayOut(ALLOWED, Secrets({}), {})
     with pytest.raises(ToolFailed, match="KEY is not set"):
         await door_service(way.send, way, Doors())({"host": HOST, "auth": {"bearer": "KEY", "hint": "Get one."}})
 

@@ -17,14 +17,14 @@ from workbench.policy.messages import Outgoing
 from workbench.policy.outgoing import WayOut
 from workbench.policy.proxy import door_service
 from workbench.policy.recording import MAX_INLINE, Received, Recorded, Recorder, counted
-from workbench.policy.secrets import redactor
+from workbench.policy.secrets import Secrets
 from workbench.sandbox.doors import Doors
 
 ASK = {"method": "POST", "url": f"https://{HOST}/search", "json": {"q": "x"}, "auth": {"bearer": "KEY"}}
 
 
 def recorder(told: list[Mapping[str, Any]], folder: Any, **options: Any) -> Recorder:
-    return Recorder(told.append, folder, "r1", Counter(), clean=redactor(SECRETS.values()), **options)
+    return Recorder(told.append, folder, "r1", Counter(), clean=SECRETS.redact, **options)
 
 
 def events(told: list[Mapping[str, Any]]) -> list[Any]:
@@ -39,7 +39,10 @@ def events(told: list[Mapping[str, Any]]) -> list[Any]:
 def offline(told: list[Mapping[str, Any]], folder: Any, again: list[Mapping[str, Any]]) -> WayOut:
     """A way out that has only the record: no key is set, and nobody answers where the host should be."""
     return WayOut(
-        ALLOWED, {}, {HOST: "http://127.0.0.1:9"}, recorder(again, folder, recorded=Recorded(events(told), folder))
+        ALLOWED,
+        Secrets({}),
+        {HOST: "http://127.0.0.1:9"},
+        recorder(again, folder, recorded=Recorded(events(told), folder)),
     )
 
 

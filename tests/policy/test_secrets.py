@@ -12,10 +12,16 @@ from workbench.core.artifacts import PNG, Artifact
 from workbench.core.errors import ToolFailed
 from workbench.core.tools import ToolResult
 from workbench.policy.leaks import clean_error, clean_result
-from workbench.policy.secrets import Secrets, redactor
+from workbench.policy.secrets import Secrets
 
 KEY = 'sk-a/b+c=d "é" 12345'
-redact = redactor([SecretStr(KEY)])
+
+
+def redacting(*keys: str):
+    return Secrets({str(number): SecretStr(key) for number, key in enumerate(keys)}).redact
+
+
+redact = redacting(KEY)
 
 
 @pytest.mark.parametrize(
@@ -33,18 +39,18 @@ def test_a_secret_is_found_in_base64_wherever_it_stands(before, after):
 
 
 def test_one_secret_inside_another_leaves_no_rest():
-    both = redactor([SecretStr("abcdef"), SecretStr("abcdef-123456")])
+    both = redacting("abcdef", "abcdef-123456")
     assert both("abcdef-123456") == "[redacted]"
 
 
 def test_text_without_secrets_and_values_too_short_to_be_keys_stay():
     text = "an ordinary line, x and y"
     assert redact(text) == text
-    assert redactor([SecretStr("x"), SecretStr("")])(text) == text
+    assert redacting("x", "")(text) == text
 
 
 def test_signs_that_mean_something_in_patterns_are_plain_here():
-    assert redactor([SecretStr("a.c.e.g")])("abcdefg a.c.e.g") == "abcdefg [redacted]"
+    assert redacting("a.c.e.g")("abcdefg a.c.e.g") == "abcdefg [redacted]"
 
 
 def test_a_key_in_json_that_is_a_text_in_json_is_found():
@@ -104,6 +110,46 @@ def test_a_secret_is_looked_up_once_and_taken_out_from_then_on():
     assert secrets.redact("found-0123456789 known-0123456789") == "[redacted] [redacted]"
     assert sorted(secrets) == ["KNOWN", "THERE"]
     assert "0123456789" not in repr(secrets["THERE"])
+
+
+ESCAPES = [
+    lambda c: f"\\u{ord(c):04x}",
+    lambda c: f"\\\\u{ord(c):04X}",
+    lambda c: f"\\x{ord(c):02x}",
+    lambda c: f"%{ord(c):02x}",
+    lambda c: f"&#{ord(c)};",
+    lambda c: f"&#x{ord(c):x};",
+    lambda c: c,
+]
+ESCAPED = st.lists(st.sampled_from(ESCAPES), min_size=len(MODEL), max_size=len(MODEL)).map(
+    # What begins an escape is escaped itself where letters are.
+    lambda ways: "".join(
+        (ESCAPES[0] if letter in "\\%&" else way)(letter) for way, letter in zip(ways, MODEL, strict=True)
+    )
+)
+
+
+@given(ESCAPED, st.sampled_from(["", "x", "100% \\u", "&#"]), st.integers(1, 60))
+def test_a_key_is_found_whichever_of_its_letters_are_escaped(escaped, around, size):
+    text = f"{around} {escaped} {around}"
+    expected = f"{around} [redacted] {around}"
+    assert SECRETS.redact(text) == expected
+    chunks = SECRETS.chunks()
+    pieces = [chunks.feed(text[at : at + size]) for at in range(0, len(text), size)]
+    assert "".join([*pieces, chunks.end()]) == expected
+
+
+def test_base64_with_its_slashes_escaped_is_found():
+    coded = base64.b64encode(b"xx" + KEY.encode()).decode()
+    for form in (coded.replace("/", "\\/"), quote(coded, safe=""), coded.replace("+", "\\u002b")):
+        assert "[redacted]" in redact(form)
+
+
+@pytest.mark.parametrize(
+    "text", ["100% of 5&#x20AC; \\u00e9t\\u00e9 C:\\users\\x1 a%20b", "%", "&#", "\\u", "\\/\\/", "%4"]
+)
+def test_escapes_that_hide_nothing_stay(text):
+    assert SECRETS.redact(text) == text
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -190,6 +190,60 @@ SCENARIOS = [
     Scenario(
         "把 'hello' 写到 报告.txt", [[step("file_write", path="报告.txt", content="hello")]], holds("报告.txt", "hello")
     ),
+    Scenario("open news.example/coffee", [[step("web_fetch", url="https://news.example/coffee")]]),
+    Scenario("remember that I prefer bar charts", [[step("remember", text="I prefer bar charts", kind="preference")]]),
+    Scenario(
+        "search the web for price of tea twice: 5 results, then 10",
+        [[step("web_search", query="price of tea")], [step("web_search", query="price of tea", max_results=10)]],
+    ),
+    Scenario(
+        "Search for Tris buffer, then for HEPES buffer.",
+        [[step("web_search", query="Tris buffer")], [step("web_search", query="HEPES buffer")]],
+    ),
+    Scenario(
+        "Mail 'Samples are done' to ann@lab.example and bob@lab.example",
+        [
+            [
+                step("mail", to="ann@lab.example", body="Samples are done"),
+                step("mail", to="bob@lab.example", body="Samples are done"),
+            ]
+        ],
+        holds("sent.txt", "bob@lab.example: Samples are done"),
+    ),
+    Scenario(
+        "mail ann@lab.example that we meet at 10:30, subject Meeting",
+        [[step("mail", to="ann@lab.example", body="we meet at 10:30", subject="Meeting")]],
+        holds("sent.txt", "we meet at 10:30"),
+    ),
+    Scenario(
+        "search my documents for tea and write 'seen' to seen.txt",
+        [[step("search_documents", query="tea", folder=".")], [step("file_write", path="seen.txt", content="seen")]],
+        holds("seen.txt", "seen"),
+    ),
+    Scenario(
+        "summarise @sales and save the summary to summary.csv",
+        [
+            [query("select avg(revenue) as mean from sales", id="s", sales="@sales")],
+            [step("write_table", path="summary.csv", table=ref("s"))],
+        ],
+        holds("summary.csv", "mean"),
+        frames=ON_SALES,
+    ),
+    Scenario(
+        "запиши 'готово' в файл итог.txt",
+        [[step("file_write", path="итог.txt", content="готово")]],
+        holds("итог.txt", "готово"),
+    ),
+    Scenario(
+        "écris « terminé » dans résultat.txt",
+        [[step("file_write", path="résultat.txt", content="terminé")]],
+        holds("résultat.txt", "terminé"),
+    ),
+    Scenario(
+        'write the line "a, b\nc" to x.txt',
+        [[step("file_write", path="x.txt", content="a, b\nc")]],
+        holds("x.txt", "a, b\nc"),
+    ),
     # The price: what others wrote does not leave or act unless the person vouches for it, and this one never does.
     Scenario(
         "search the web for coffee and read the first result",

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from workbench.policy.words import Wording, is_visible, visible
+from workbench.policy.words import Wording, is_visible, unmixed, visible
 
 WORDS = st.text("abcdefghijklmnopqrstuvwxyzäöüß", min_size=1, max_size=8)
 TOKENS = st.one_of(
@@ -20,7 +20,9 @@ TOKENS = st.one_of(
     st.builds("{}/{}.csv".format, WORDS, WORDS),
 )
 REQUESTS = st.lists(TOKENS, min_size=1, max_size=12)
-HIDDEN = st.sampled_from("\u200b\u200d\u2060\ufeff\u202e\u2066\U000e0041\U000e0001\ufe0f\u3164\u00ad\x00\x1b\u115f")
+HIDDEN = st.sampled_from(
+    "\u200b\u200d\u2060\ufeff\u202e\u2066\U000e0041\U000e0001\ufe0f\u3164\u00ad\x00\x1b\u115f\u180b\u2800\u2028"
+)
 
 
 @given(REQUESTS, st.data())
@@ -71,6 +73,62 @@ def test_a_piece_of_an_address_is_another_address(address: str, data: st.DataObj
         "to",
         "please",
     )
+
+
+BLANKS = st.text(" \t\n\u00a0\u2003", min_size=1, max_size=4)
+
+
+def test_an_address_may_get_its_https_and_nothing_else() -> None:
+    said = Wording("open news.example/coffee and tell me")
+    assert said.has("https://news.example/coffee", in_order=True)
+    assert said.has("https://news.example/coffee", in_order=False)
+    for other in (
+        "http://news.example/coffee",
+        "https://news.example",
+        "https://https://news.example/coffee",
+        "https://",
+    ):
+        assert not said.has(other, in_order=True)
+
+
+MARKS = st.text(".,;:!?$€%()'", max_size=6)
+ZEROS = st.integers(0, 50)
+
+
+@given(BLANKS, MARKS, MARKS, ZEROS, ZEROS, st.sampled_from(["figures", "FIGURES", "Figures", "fIgUrEs", "figureS"]))
+def test_how_the_users_words_are_set_carries_no_message(
+    blank: str, before: str, after: str, zeros: int, decimals: int, word: str
+) -> None:
+    said = Wording("look for figures, then pay 5 of them")
+    worded = f"look{blank}for{blank}{word}{after}"
+    counted = f"{before}{'0' * zeros}5{'.' * bool(decimals)}{'0' * decimals}{after}"
+    if said.has(worded, in_order=False):
+        assert blank in (" ", "\n")
+        assert after == "..." or len(after) <= 1
+        assert word != "fIgUrEs"
+        assert word != "figureS"
+    if said.has(counted, in_order=False):
+        assert (len(before), zeros) <= (1, 0)
+        assert len(counted) <= 43
+
+
+@given(st.integers(10**16, 10**30))
+def test_each_digit_of_a_long_number_counts(number: int) -> None:
+    said = Wording(f"pay 5 to {number} today")
+    for other in (number + 1, str(number + 1), 10**400):
+        assert not said.has(other, in_order=True)
+    assert said.has(number, in_order=True)
+    assert said.has(str(number), in_order=True)
+
+
+@pytest.mark.parametrize("text", ["b\u043eb@corp.example", "\uff50aypal", "\u0391lpha news"])
+def test_letters_that_pass_for_others_are_named(text: str) -> None:
+    assert unmixed(text).isascii()
+
+
+@pytest.mark.parametrize("text", ["отчёт.txt", "Ελλάδα", "报告.txt", "naïve größen", "α = 5"])
+def test_words_of_one_script_are_shown_as_they_are(text: str) -> None:
+    assert unmixed(text) == text
 
 
 REQUEST = (

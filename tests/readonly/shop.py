@@ -186,7 +186,9 @@ def _harms(shop: Shop, attack: Attack, play: Callable[[str], tuple[Seen, list[st
         burned = shop.burned()
         seen, held = play(shop.placed(attack.sql, listener.getsockname()[1]))
         with suppress(BlockingIOError):
-            knocked.append(listener.accept()[1][1])
+            link, address = listener.accept()
+            link.close()
+            knocked.append(address[1])
         found = list(held)
         try:
             victim.execute("SELECT 1")

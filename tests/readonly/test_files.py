@@ -317,3 +317,8 @@ def test_a_file_that_is_no_duckdb_database_says_so(tmp_path: Path):
     path.write_bytes(b"nothing" * 999)
     with pytest.raises(Failed, match="cannot be opened as a DuckDB database"):
         duckdb.opened(str(path))
+
+
+def test_show_tables_over_granted_tables_names_those(reads: dict[str, Read]):
+    error = refusal(reads["duckdb"], "SHOW TABLES", granted=["sales"])
+    assert error.hint == "The tables are: sales."

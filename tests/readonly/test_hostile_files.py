@@ -30,7 +30,9 @@ def played(kind: str, attacks: list[Attack]) -> tuple[dict[str, Any], dict[str, 
     return found, last
 
 
-@pytest.mark.parametrize(("kind", "corpus"), [("duckdb", "sql_duckdb"), ("sqlite", "sql_sqlite")])
+@pytest.mark.parametrize(
+    ("kind", "corpus"), [(kind, f"sql_{kind}{more}") for kind in ("duckdb", "sqlite") for more in ("", "_more")]
+)
 def test_each_hostile_statement_does_its_harm_without_the_gate_and_none_with_it(kind: str, corpus: str):
     attacks = Attack.load(corpus)
     found, last = played(kind, attacks)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.readonly.postgresql import Statement
+from workbench.readonly.statement import Statement
 from workbench.readonly.tokens import tokens
 from workbench.toolkit import Failed
 

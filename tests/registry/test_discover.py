@@ -1,6 +1,5 @@
 import os
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -118,15 +117,11 @@ def test_a_change_is_seen_at_once(house: House):
     assert house.find().tools == {}
 
 
-def test_finding_again_costs_next_to_nothing(house: House):
+def test_a_file_that_did_not_change_is_not_described_again(house: House):
     for number in range(30):
         path = put(house.shipped, f"tool_{number}", "Ours.")
         os.utime(path, (1_000_000, 1_000_000))
     first = house.find()
-    started = time.perf_counter()
-    for _ in range(10):
-        house.find()
-    assert time.perf_counter() - started < 0.5
     assert all(house.find().tools[name] is spec for name, spec in first.tools.items())
 
 

@@ -145,6 +145,7 @@ def test_defaults_are_kept_where_they_are_json(annotation: str, default: str, wa
         ("PERMISSIONS = {'exec': []}\ndef run(): ...", "unknown key 'exec'"),
         ("PERMISSIONS = {'network': 'a.b'}\ndef run(): ...", "must be a list"),
         ("PERMISSIONS = {'network': ['http://a.b/']}\ndef run(): ...", "no host name"),
+        ("PERMISSIONS = {'network': ['a.b:8443']}\ndef run(): ...", "'a.b:8443', which is no host name .*no port"),
         ("PERMISSIONS = {'read': ['../up']}\ndef run(): ...", "no folder inside"),
         ("PERMISSIONS = {'read': ['/etc']}\ndef run(): ...", "no folder inside"),
         ("PERMISSIONS = {'secrets': ['a b']}\ndef run(): ...", "no name of a secret"),

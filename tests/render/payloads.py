@@ -5,7 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-CORPUS = json.loads((Path(__file__).parents[1] / "corpus" / "attacks" / "output_attacks.json").read_text("utf-8"))
+ATTACKS = Path(__file__).parents[1] / "corpus" / "attacks"
+CORPUS = [
+    attack
+    for name in ("output_attacks.json", "output_more.json")
+    for attack in json.loads((ATTACKS / name).read_text("utf-8"))
+]
 E = "https://evil.example/p?d=SECRET"
 
 OWN = {

@@ -29,6 +29,7 @@ from workbench.core.tools import ToolCall, ToolResult, ToolSpec
 from workbench.memory.remember import Remembering
 from workbench.memory.volatile import InMemoryMemory
 from workbench.offer import Offer
+from workbench.policy.secrets import Secrets
 from workbench.registry.spec import describe
 from workbench.sandbox import linux
 from workbench.sandbox.base import Sandbox
@@ -62,7 +63,7 @@ class Room:
         means = Means(
             memory=Remembering(InMemoryMemory()),
             scope=Scope(user="u", workspace="w", session="s"),
-            secrets={name: SecretStr(value) for name, value in KEYS.items()},
+            secrets=Secrets({name: SecretStr(value) for name, value in KEYS.items()}),
             artifacts=self.artifacts,
             **given,
         )

@@ -384,8 +384,7 @@ def test_what_is_recorded_of_an_exchange_names_the_host_and_no_words(tmp_path):
     trail = trail_of(tmp_path / "home", tmp_path / "config")
     body = {"service": "http", "host": "api.example.org", "method": "POST", "request_sha256": "ab", "url": "private"}
     trail(Event(run="r", seq=0, at="now", kind=Kind.RUN_STARTED, body={"user": "ann", "isolation": "kernel"}))
-    exchange: Any = Event(run="r", seq=1, at="now", kind="service.called", step="s1", body=body)  # type: ignore[arg-type]
-    trail(exchange)
+    trail(Event(run="r", seq=1, at="now", kind=Kind.SERVICE_CALLED, step="s1", body=body))
     [one] = read(trail)
     assert (one["kind"], one["facts"]["host"], one["level"]) == ("egress", "api.example.org", "kernel")
     assert "private" not in str(one)

@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from workbench.core.events import Event, Kind, UnknownEvent
-from workbench.policy.secrets import redactor
+from workbench.policy.secrets import Secrets
 from workbench.telemetry.lines import LineFile
 from workbench.telemetry.logs import EventLog
 
@@ -27,7 +27,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def log(path: Path) -> EventLog:
-    return EventLog(path, redactor([SecretStr(KEY)]))
+    return EventLog(path, Secrets({"KEY": SecretStr(KEY)}).redact)
 
 
 def read(path: Path) -> list[dict[str, Any]]:

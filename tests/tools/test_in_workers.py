@@ -17,6 +17,7 @@ from workbench.core.tools import ToolCall, ToolResult, ToolSpec
 from workbench.offer import Offer
 from workbench.policy.outgoing import WayOut
 from workbench.policy.proxy import door_service
+from workbench.policy.secrets import Secrets
 from workbench.registry.spec import describe
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.doors import Doors
@@ -137,7 +138,7 @@ async def test_the_web_is_searched_without_the_key_in_the_worker(desk: Desk):
 
     async def search(base: str, secrets: Mapping[str, SecretStr]) -> ToolResult:
         doors = Doors()
-        way = WayOut(permissions, secrets, {"api.tavily.com": base})
+        way = WayOut(permissions, Secrets(secrets), {"api.tavily.com": base})
         return await desk.run("web_search", {"http.door": door_service(way.send, way, doors)}, doors=doors, query="x")
 
     with serving() as server:

@@ -3,7 +3,7 @@
 An event is a fixed envelope and a JSON body. `seq` counts from 0 within a run and orders it; (run, attempt, seq) names
 the event for good. Bodies only ever gain fields. What each kind carries:
 
-    run.started     request, user, session, workspace, isolation, notebook, cell; variables: [{name, rows, columns}]
+    run.started     request, user, session, workspace, isolation, notebook
     plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps;
                     sources: what the plan is made of, [{kind, label, step}] as in core.provenance;
                     isolation: the level that is in force (in run.started: the lowest that it can be)
@@ -16,11 +16,11 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     step.retried    try, error, wait: seconds until the next try
     step.done       value (see core.artifacts), text (what the tool printed), seconds, sources: [{title, url}],
                     provenance: all that the result is made of, [{kind, label, step}]
-    step.failed     error {kind, message, hint}, seconds, provenance
+    step.failed     error {kind, message, hint}, text, seconds, provenance
     step.blocked    by: the ids of the steps that failed
     step.uncertain  reason
     step.cancelled  reason
-    tool.called     audit of one try: tool, version, status, request_sha256, response_sha256, seconds, isolation
+    tool.called     audit of one try: tool, version, try, status, request_sha256, response_sha256, seconds, isolation
     service.called  one exchange that a tool sent out: service (http, model.complete, sql.open), host, method, status
                     (of HTTP | None), bytes_out, bytes_in, seconds, request_sha256 (without keys, ports, tokens),
                     occurrence (how often the run had made the same request before), replayed, response_sha256 with
@@ -33,9 +33,8 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     approval        decision (allow, deny), by, reason; of a round of steps: round, difference (lines); of one call:
                     tool, version, params_sha256, question (in words), where, arguments [{path, value (cut), sources}]
     cancelled       reason
-    budget          reservation, use {calls, tokens, images, seconds, usd}, settled: before a call what is set aside for
-    it,
-                    after it what it took; refused: also what, period, limit, used, resets
+    budget          reservation, use {calls, tokens, images, seconds, usd}, settled: before a call what is set aside
+                    for it, after it what it took; refused: also what, period, limit, used, resets
     run.done        status, error {kind, message, hint} | None, answer {text, planner}, seconds
 """
 

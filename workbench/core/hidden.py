@@ -46,7 +46,7 @@ def is_shown(text: str, at: int) -> bool:
         return _joins(text, at - 1) and _joins(text, at + 1)
     if character in _STYLES:
         return at > 0 and (text[at - 1] in "#*0123456789" or _joins(text, at - 1)) and text[at - 1] not in _STYLES
-    return _is_plain(character)
+    return is_plain(character)
 
 
 def _wholes(text: str) -> list[tuple[int, int]]:
@@ -56,10 +56,11 @@ def _wholes(text: str) -> list[tuple[int, int]]:
 
 def _joins(text: str, at: int) -> bool:
     """Whether a visible character that can be part of a joined one stands there."""
-    return 0 <= at < len(text) and not text[at].isascii() and (text[at] in _STYLES or _is_plain(text[at]))
+    return 0 <= at < len(text) and not text[at].isascii() and (text[at] in _STYLES or is_plain(text[at]))
 
 
-def _is_plain(character: str) -> bool:
+def is_plain(character: str) -> bool:
+    """Whether a reader sees the character, wherever it stands. A space counts as seen."""
     return (
         unicodedata.category(character) not in ("Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp")
         and _BLANK.match(character) is None

@@ -55,12 +55,14 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request. `today` is an ISO date: planners never look at the clock."""
+    """One request. `today` is an ISO date: planners never look at the clock. `connections`: name and kind of each
+    database that the user has declared, in the order of names."""
 
     text: str
     scope: Scope
     today: str
     variables: tuple[Variable, ...] = field(default_factory=tuple)
+    connections: tuple[tuple[str, str], ...] = ()
 
     def variable(self, name: str) -> Variable | None:
         """The offered variable of that name."""

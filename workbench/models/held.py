@@ -29,15 +29,13 @@ class HeldModel:
     `begun` does so for the beginning of a text, and keeps back an end that may be part of one.
     """
 
-    def __init__(
-        self, inner: Model, redact: Callable[[str], str], admit: Admit, begun: Callable[[str], str] | None = None
-    ) -> None:
+    def __init__(self, inner: Model, admit: Admit, redact: Callable[[str], str], begun: Callable[[str], str]) -> None:
         self.inner = inner
         self.name = inner.name
         self.endpoint = inner.endpoint
         self._redact = redact
         self._admit = admit
-        self._begun = begun or redact
+        self._begun = begun
 
     async def complete(
         self,

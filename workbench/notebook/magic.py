@@ -98,6 +98,7 @@ class AgentMagics(Magics):
             inserted=values,
             listeners=(display.listen,),
             watchers=(display.watch,) if display.is_live else (),
+            notebook=str(self._namespace().get("__session__", "")),  # its path, as ipykernel has it from the front end
         )
         try:
             run = wait(display.cancellable(work), errands=errands)

@@ -1,6 +1,7 @@
 """How a model is asked for a plan.
 
-Of a table a model sees names, types and statistics; its rows and values only when the user named it with `@`.
+Of a table a model sees names, types and statistics; its rows and values only when the user named it with `@`. Of a
+database it sees the name and the kind.
 """
 
 from __future__ import annotations
@@ -67,6 +68,9 @@ def plan_parts(request: Request, tools: Mapping[str, ToolSpec], persona: str = "
     if persona.strip():
         parts.append(Part(name="persona", source="persona", text=persona.strip()))
     parts += [Part(name=f"tool {name}", source=tools[name].origin, text=_tool(tools[name])) for name in tools]
+    if request.connections and any(use.partition(".")[0] == "sql" for tool in tools.values() for use in tool.uses):
+        named = _fitting((f"{name}: {kind}" for name, kind in sorted(request.connections)), MAX_TABLE_BYTES)
+        parts.append(Part(name="databases", source="user", text="\n".join(named)))
     for variable in request.variables:
         text = _table(variable)
         parts.append(Part(name=f"table @{variable.name}", source="user", text=text))

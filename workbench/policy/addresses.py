@@ -8,6 +8,8 @@ _NOT_PUBLIC = (
     ipaddress.ip_network("168.63.129.16/32"),  # metadata of Azure's machines; looks public
     ipaddress.ip_network("192.0.0.0/24"),  # metadata of Oracle's; older Pythons call it public
 )
+_UNICAST = ipaddress.ip_network("2000::/3")
+"""All that is given out of IPv6. Outside of it lie old and local forms, some with an address of this machine inside."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -26,6 +28,6 @@ def is_public(address: str) -> bool:
             inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(str(inner))
-        if ip.teredo is not None:
+        if ip.teredo is not None or ip not in _UNICAST:
             return False
     return ip.is_global and not ip.is_multicast and not any(ip in network for network in _NOT_PUBLIC)

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from workbench.core.artifacts import Artifact
 from workbench.core.plan import Plan
 from workbench.core.provenance import Argument, said
-from workbench.policy.words import visible
+from workbench.policy.words import unmixed, visible
 
 Answer = Literal["allow", "deny"]
 
@@ -154,15 +154,18 @@ def question(asked: Asked, show: Callable[[Plan], str]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as a question shows it: nothing in it is hidden, and what is left out is counted."""
+    """A value as a question shows it: nothing in it is hidden, letters that pass for others are named, and what is left
+    out is counted. What matters may stand at either end of a long value, so both are shown."""
     if isinstance(value, Artifact):
         columns = ", ".join(column.name for column in value.columns)
         return visible(
             f"table of {value.rows} rows: {columns}" if value.is_frame else f"file {value.mime} {value.title}"
         )
-    text = visible(json.dumps(value, ensure_ascii=False, default=shown))
-    more = f" … and {len(text) - MAX_SHOWN:,} more characters" if len(text) > MAX_SHOWN else ""
-    return text[:MAX_SHOWN] + more
+    text = unmixed(visible(json.dumps(value, ensure_ascii=False, default=shown)))
+    if len(text) <= MAX_SHOWN:
+        return text
+    half = MAX_SHOWN // 2
+    return f"{text[:half]} … {len(text) - 2 * half:,} characters not shown … {text[-half:]}"
 
 
 def _named(argument: Argument) -> str:

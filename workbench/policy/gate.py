@@ -162,10 +162,15 @@ class Gate:
             return None
         if judged.answer == "deny":
             return _denied(call, judged.why, "policy")
+        # What is written once more is another effect: there a yes is for one step. A no is for all of them.
+        this = digest([digest_of_call, call.step]) if call.tool.effect == "write" else digest_of_call
         async with self._turn:  # first come, first asked
-            if digest_of_call not in self._answers:
-                self._answers[digest_of_call] = await self._ask(call, judged, digest_of_call)
-            return self._answers[digest_of_call]
+            for known in (digest_of_call, this):
+                if known in self._answers:
+                    return self._answers[known]
+            denied = await self._ask(call, judged, digest_of_call)
+            self._answers[this if denied is None else digest_of_call] = denied
+            return denied
 
     async def _ask(self, call: ToolCall, judged: Judgement, digest_of_call: str) -> Denied | None:
         await self._durable()
@@ -213,7 +218,7 @@ class Gate:
         return _denied(call, judged.why, decision.by, decision.reason)
 
     def _leaks(self, params: Any) -> bool:
-        """Whether parameters hold the value of a secret, in any of the forms that the redactor knows."""
+        """Whether parameters hold the value of a secret, in any of its forms."""
         return any(self._holds_key(_text(value)) for value in leaves(params))
 
 

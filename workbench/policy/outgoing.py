@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-from pydantic import SecretStr
 
 from workbench.core.errors import BudgetExceeded, Denied, ToolFailed, TransientError
 from workbench.core.tools import Permissions
@@ -31,7 +28,7 @@ from workbench.policy.messages import (
     named_host,
 )
 from workbench.policy.recording import Received, Recorder
-from workbench.policy.secrets import redactor
+from workbench.policy.secrets import Secrets
 from workbench.policy.target import Resolve, declared_host, declared_url, located
 
 if TYPE_CHECKING:
@@ -46,19 +43,6 @@ MAX_RECEIVED = 100_000_000
 """Exchanges, and bytes of all answers, of one call."""
 _AT_ONCE = 8
 
-_PLACEHOLDER = re.compile(r"[a-z_-]{0,19}")
-
-
-def key_finder(secrets: Iterable[SecretStr]) -> Callable[[str], bool]:
-    """A function that says whether a text holds one of the keys, in any encoding that `redactor` knows.
-
-    A short word in small letters is no key: servers of one's own often want some text in its place ("ollama"), and a
-    request may well hold that word.
-    """
-    keys = [secret for secret in secrets if not _PLACEHOLDER.fullmatch(secret.get_secret_value())]
-    without_keys = redactor(keys)
-    return lambda text: without_keys(text) != text
-
 
 class WayOut:
     """The way out of one call.
@@ -71,7 +55,7 @@ class WayOut:
     def __init__(
         self,
         permissions: Permissions,
-        secrets: Mapping[str, SecretStr],
+        secrets: Secrets,
         bases: Mapping[str, str],
         recorder: Recorder | None = None,
         *,
@@ -88,8 +72,6 @@ class WayOut:
         self._timeout = timeout
         self._resolve = resolve
         self._transport = transport
-        self._redact = redactor(secrets.values())
-        self._holds_key = key_finder(secrets.values())
         self._exchanges = self._received = 0
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
@@ -154,7 +136,7 @@ class WayOut:
             raise BudgetExceeded(f"The call has used up its {most}.", hint="Ask for less at once.")
 
     def _checked(self, request: Outgoing) -> httpx2.URL:
-        if any(map(self._holds_key, request.texts())):
+        if any(map(self._secrets.holds_key, request.texts())):
             raise Denied("The request holds the value of a secret and was not sent.", hint="Name keys instead.")
         return declared_url(request.url, self._permissions)
 
@@ -188,9 +170,9 @@ class WayOut:
         return self._cleaned(response, data), len(data)
 
     def _cleaned(self, response: httpx2.Response, data: bytes) -> Answered:
-        text = self._redact(data.decode("utf-8", "surrogateescape"))
+        text = self._secrets.redact(data.decode("utf-8", "surrogateescape"))
         headers = tuple(
-            (name.lower(), self._redact(value))
+            (name.lower(), self._secrets.redact(value))
             for name, value in response.headers.multi_items()
             if name.lower() not in NOT_PASSED_ON and value.isascii() and value.isprintable()
         )

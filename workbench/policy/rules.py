@@ -36,9 +36,9 @@ class Rules:
         """The rule that forbids a call, "" when none does. `hosts`: where it really goes, besides what it declares."""
         return self._first(self._policy.deny, call, hosts)
 
-    def asks(self, call: ToolCall, hosts: Sequence[str] = ()) -> str:
+    def asks(self, call: ToolCall) -> str:
         """The rule that has a call asked about, "" when none does."""
-        return self._first(self._policy.ask, call, hosts)
+        return self._first(self._policy.ask, call, ())
 
     def allows(self, call: ToolCall, doubtful: Iterable[Argument], hosts: Sequence[str] = ()) -> bool:
         """Whether rules lift every doubt of a call: each doubtful argument is covered, and so is each of its hosts.

@@ -1,8 +1,9 @@
 """Takes the values of secrets out of text, in the encodings in which they leak: logs, answers of servers, errors.
 
 A secret is known by its name and read once (`Secrets`). Each is looked for in all its forms: plain, in URLs, in JSON
-and in quotes of Python, in HTML, in hex, and in base64 wherever in a longer text the secret stood. A value that was cut
-up, encrypted, compressed or painted is not found: what must not leave is not handed out in the first place.
+and in quotes of Python, in HTML, in hex, and in base64 wherever in a longer text the secret stood. Who reads JSON, URLs
+or HTML undoes the escape of any letter, also of one that needed none: so does the search. A value that was cut up,
+encrypted, compressed or painted is not found: what must not leave is not handed out in the first place.
 
 Nearly every text holds no secret, so what counts is how fast that is known: `in`, once for each form, is several times
 faster than one pattern of all forms.
@@ -15,17 +16,26 @@ import html
 import json
 import re
 import threading
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
 
 from pydantic import SecretStr
 
+from workbench.policy.disguise import MAX_TEXT, bare, disguises
+
 REDACTED = "[redacted]"
 MIN_LENGTH = 6
 """Shorter values are no keys: taking out every "x" would spoil the text and protect nothing."""
+_PLACEHOLDER = re.compile(r"[a-z_-]{0,19}")
 _CHUNK = 1 << 20
+_ESCAPED = re.compile(
+    r"\\+(?:[uU]([0-9a-fA-F]{4})|[xX]([0-9a-fA-F]{2})|(/))|%([0-9a-fA-F]{2})|&#(?:[xX]0{0,8}([0-9a-fA-F]{1,4})|0{0,8}([0-9]{1,5}));?"
+)
+_ESCAPES = ("\\u", "\\U", "\\x", "\\X", "\\/", "%", "&#")
 _ONE_ALPHABET = bytes.maketrans(b"-_", b"+/")
 
 
@@ -42,8 +52,7 @@ class Secrets(Mapping[str, SecretStr]):
         self._look = look
         self._lock = threading.Lock()
         self._asked = set(known)
-        self._known = dict(known)
-        self._forms = _Forms(self._known.values())
+        self._know(dict(known))
 
     def read(self, names: Iterable[str]) -> None:
         """Look up those of the names that nobody has asked for yet: from now on they are known, and taken out of
@@ -53,12 +62,27 @@ class Secrets(Mapping[str, SecretStr]):
             self._asked.update(new)
             found = {name: secret for name in new if (secret := self._look(name)) is not None}
             if found:
-                self._known = self._known | found
-                self._forms = _Forms(self._known.values())
+                self._know(self._known | found)
+
+    def _know(self, known: dict[str, SecretStr]) -> None:
+        keys = [secret for secret in known.values() if not _PLACEHOLDER.fullmatch(secret.get_secret_value())]
+        self._known, self._forms, self._keys = known, _Forms(known.values()), _Forms(keys)
+        self._disguised = disguises(secret.get_secret_value().strip() for secret in keys)
 
     def redact(self, text: str) -> str:
         """The text with each secret replaced by `[redacted]`."""
         return self._forms.redact(text)
+
+    def holds_key(self, text: str) -> bool:
+        """Whether a text holds a secret, in any encoding that `redact` knows, or in disguise.
+
+        A short word in small letters is no key: servers of one's own often want some text in its place ("ollama"), and
+        a request may well hold that word.
+        """
+        if self._keys.spans(text):
+            return True
+        undressed = bare(text) if self._disguised and len(text) <= MAX_TEXT else ""
+        return any(form in undressed for form in self._disguised)
 
     def begun(self, text: str) -> str:
         """The same for a text that is still coming: what may be the beginning of a secret is left off its end."""
@@ -96,7 +120,7 @@ class Chunks:
     def feed(self, piece: str) -> str:
         """As much of the redacted text as is certain now."""
         self._kept += piece
-        return self._give(len(self._kept) - self._forms.longest + 1)
+        return self._give(self._forms.certain(self._kept))
 
     def end(self) -> str:
         """What was kept back."""
@@ -107,11 +131,6 @@ class Chunks:
         most = max(most, spans[-1][1] if spans else 0, 0)
         given, self._kept = _without(self._kept[:most], spans), self._kept[most:]
         return given
-
-
-def redactor(secrets: Iterable[SecretStr]) -> Callable[[str], str]:
-    """A function that replaces each secret by `[redacted]`, as `Secrets.redact` does."""
-    return _Forms(secrets).redact
 
 
 class _Forms:
@@ -135,11 +154,23 @@ class _Forms:
         """Where secrets stand, from left to right and apart; of two that begin together, the longer."""
         if len(text) < self.shortest:
             return ()
+        spans = self._spans(text)
+        if (undone := _undone(text)) is None:
+            return spans
+        found = self._spans(undone.text)
+        return _merged([*spans, *((undone.at(start), undone.at(end)) for start, end in found)]) if found else spans
+
+    def certain(self, text: str) -> int:
+        """How many characters of a text that is still coming cannot belong to a secret that is not whole yet."""
+        text_end = len(text) - 16 if any(mark in text[-16:] for mark in "\\%&") else len(text)  # an escape may be cut
+        undone = _undone(text[: max(text_end, 0)])
+        most = text_end - self.longest + 1
+        return most if undone is None or most <= 0 else undone.at(max(len(undone.text) - self.longest + 1, 0))
+
+    def _spans(self, text: str) -> list[tuple[int, int]]:
         coded = text.replace("-", "+").replace("_", "/")
         found = [(start, -len(form)) for form in self.plain if form in text for start in _starts(text, form)]
         found += [(start, -len(form)) for form in self.coded if form in coded for start in _starts(coded, form)]
-        if not found:
-            return ()
         found.sort()
         spans: list[tuple[int, int]] = []
         for start, size in found:
@@ -159,6 +190,49 @@ class _Forms:
                 if any(form in data for form in forms) or any(form in coded for form in coded_forms):
                     return True
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class _Undone:
+    """A text without its escapes. `here`, `there`: places in it, and where those were in the text with them."""
+
+    text: str
+    here: Sequence[int]
+    there: Sequence[int]
+
+    def at(self, place: int) -> int:
+        """Where a place in the text was before."""
+        known = bisect_right(self.here, place) - 1
+        return self.there[known] + place - self.here[known]
+
+
+def _undone(text: str) -> _Undone | None:
+    """None when there is nothing to undo."""
+    if not any(escape in text for escape in _ESCAPES):
+        return None
+    parts, here, there = list[str](), [0], [0]
+    size = last = 0
+    for found in _ESCAPED.finditer(text):
+        unicode, byte, slash, percent, hexadecimal, decimal = found.groups()
+        code = unicode or byte or percent or hexadecimal
+        letter = slash or chr(int(code, 16) if code else int(decimal))
+        parts += text[last : found.start()], letter
+        size += found.start() - last
+        here += size, size + 1
+        there += found.start(), found.end()
+        size, last = size + 1, found.end()
+    return _Undone("".join([*parts, text[last:]]), here, there) if parts else None
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The spans from left to right, those that overlap as one."""
+    apart: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if apart and start < apart[-1][1]:
+            apart[-1] = (apart[-1][0], max(end, apart[-1][1]))
+        else:
+            apart.append((start, end))
+    return apart
 
 
 def _starts(text: str, form: str) -> Iterator[int]:

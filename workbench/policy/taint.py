@@ -3,6 +3,8 @@
 A call that changes nothing and tells nobody is free, whatever it is made of. One that has an effect, or sends something
 off this machine, is free as long as each argument is the user's: made of the words of their request, or planned from
 the request alone. What was planned after a stranger's text was read, and what a step brought from elsewhere, is not.
+An effect that was planned after that asks even when its arguments are the user's words: a file they named and a word
+they wrote are enough to overwrite the one with the other.
 """
 
 from __future__ import annotations
@@ -137,9 +139,11 @@ def _doubts(call: ToolCall, wording: Wording, server: str) -> Iterator[Argument]
     """The arguments that are not the user's; where none is a sign of their will, the step itself."""
     signs = False
     for argument in call.arguments:
-        if _is_default(argument, call.tool) or argument.value is None:
+        if _is_default(argument, call.tool) or _is_choice(argument, call.tool) or argument.value is None:
             continue
-        if not _foreign(argument, server) or wording.has(argument.value, in_order=acts(call.tool)):
+        if not _foreign(argument, server) or (
+            wording.has(argument.value, in_order=acts(call.tool)) and _may_be_worded(argument, call.tool)
+        ):
             signs = True
         elif _is_rows(argument, call.tool):
             signs = signs or any(wording.has(ref, in_order=True) for ref in argument.refs if ref.startswith("@"))
@@ -153,10 +157,23 @@ def _doubts(call: ToolCall, wording: Wording, server: str) -> Iterator[Argument]
         yield Argument(path="/", value="(the step itself)", sources=call.sources)
 
 
+def _may_be_worded(argument: Argument, tool: ToolSpec) -> bool:
+    """Whether the user's words make an argument theirs. For an effect they do while the planner has seen no more than
+    the request, their tables and what tools say of themselves."""
+    return not acts(tool) or all(source.kind in _ROWS for source in argument.sources)
+
+
 def _is_default(argument: Argument, tool: ToolSpec) -> bool:
     """Whether a parameter has the value that it has when it is left out."""
     declared = tool.params.get("properties", {}).get(argument.name, {})
     return argument.path.count("/") == 1 and "default" in declared and _same(declared["default"], argument.value)
+
+
+def _is_choice(argument: Argument, tool: ToolSpec) -> bool:
+    """Whether a parameter of a shipped tool has one of the few values that the tool knows: all of them are meant well,
+    and none says more than its number. Another's tool may have a choice between reading and deleting."""
+    declared = tool.params.get("properties", {}).get(argument.name, {})
+    return tool.origin == "shipped" and argument.path.count("/") == 1 and argument.value in declared.get("enum", ())
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -3,6 +3,9 @@
 Values are compared word by word, never letter by letter: an address that is a piece of the user's address is another
 address. Only the case of plain words is ignored; links, paths, addresses and numbers must be the very ones. Characters
 that nobody sees make a value nobody's.
+
+A value must also be written as people write: one blank between words, one mark after a word, one case in it. Else the
+user's own words would carry any message: in how many blanks, marks or zeros there are, not in what they say.
 """
 
 from __future__ import annotations
@@ -11,7 +14,10 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any
+
+from workbench.core import hidden
 
 _UNSPACED = re.compile(
     # Scripts that put no space between words: here each letter is a word.
@@ -23,14 +29,23 @@ _AFTER = ".,;:!?\u2026\u3002\u3001\uff0c\uff01\uff1f"
 _MONEY = "$\u20ac\u00a3\u00a5%"
 _NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 _DECIMAL_COMMA = re.compile(r"[+-]?\d+,(?:\d{1,2}|\d{4,})")
+_WRITTEN = re.compile(
+    rf"[{re.escape(_AROUND + _MONEY)}]?[+-]?(?!0\d)[\d.,]{{1,40}}?[{re.escape(_AROUND + _AFTER + _MONEY)}]?"
+)
+_SPACED = re.compile(r"\S+(?:[ \n]\S+)*\n?")
+_MIXED = re.compile(r"[^\W_]+")
+_LOOK_LIKE_LATIN = frozenset(
+    {"CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "FULLWIDTH", "MATHEMATICAL", "LISU"}
+)
 _COUNTED = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
-_BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0\u034f\u17b4\u17b5")
+_BRAILLE_BLANK = "\u2800"
 
 
 class Wording:
     """The words of one request."""
 
     def __init__(self, request: str) -> None:
+        self._request = request
         tokens = _tokens(request)
         self._forms = [_forms(token) for token in tokens]
         self._counts = Counter(_plain(token) for token in tokens)
@@ -48,7 +63,8 @@ class Wording:
             case str():
                 return is_visible(value) and self._says(value, in_order)
             case int() | float():
-                return float(value) in self._numbers
+                # Exactly: of a long account number each digit counts.
+                return Decimal(value if isinstance(value, int) else repr(value)) in self._numbers
             case Mapping():
                 return bool(value) and all(
                     self.has(key, in_order=in_order) and self.has(item, in_order=in_order)
@@ -61,9 +77,9 @@ class Wording:
 
     def _says(self, text: str, in_order: bool) -> bool:
         tokens = _tokens(text)
-        if not tokens:
+        if not tokens or not (_SPACED.fullmatch(text) or text in self._request):
             return False
-        if len(tokens) == 1 and (number := _number(tokens[0])) is not None and number in self._numbers:
+        if len(tokens) == 1 and _as_written(tokens[0]) and _number(tokens[0]) in self._numbers:
             return True
         if in_order:
             last = len(self._forms) - len(tokens)
@@ -76,15 +92,12 @@ class Wording:
 
 
 def is_visible(text: str) -> bool:
-    """Whether a person sees every character of a text: none is a control, a format, an unassigned or a blank one."""
-    for character in text:
-        if character in "\n\t\r" or " " <= character <= "~":
-            continue
-        if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn") or character in _BLANK:
-            return False
-        if "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef":  # variation selectors
-            return False
-    return True
+    """Whether a person sees every character of a text. Stricter than what a cell shows: also a joiner that makes one
+    emoji of two counts as hidden here."""
+    return all(
+        " " <= character <= "~" or character in "\n\t\r" or (hidden.is_plain(character) and character != _BRAILLE_BLANK)
+        for character in text
+    )
 
 
 def visible(text: str) -> str:
@@ -99,6 +112,28 @@ def visible(text: str) -> str:
         else f"\\u{{{ord(character):x}}}"
         for character in text
     )
+
+
+def unmixed(text: str) -> str:
+    """The text with the letters shown that look like Latin ones in a word that has those, too: `b\\u{43e}b`.
+
+    >>> unmixed("b\u043eb@corp.example") == "b\\\\u{43e}b@corp.example"
+    True
+    """
+    return _MIXED.sub(_named, text)
+
+
+def _named(word: re.Match[str]) -> str:
+    if word[0].isascii() or not any(_script(letter) == "LATIN" for letter in word[0]):
+        return word[0]
+    return "".join(
+        f"\\u{{{ord(letter):x}}}" if letter.isalnum() and _script(letter) in _LOOK_LIKE_LATIN else letter
+        for letter in word[0]
+    )
+
+
+def _script(letter: str) -> str:
+    return unicodedata.name(letter, "").partition(" ")[0]
 
 
 def leaves(value: Any) -> Iterator[Any]:
@@ -130,12 +165,17 @@ def _forms(token: str) -> frozenset[str]:
 
 def _is(token: str, forms: frozenset[str]) -> bool:
     """Whether a word of a value is one of the request's. A mark that stands alone is a word of its own."""
-    called = {token, token.rstrip(_AFTER) or token}
-    return any(name in forms or (_is_word(name) and name.casefold() in forms) for name in called)
+    called = {token, token[:-1] if token[-1] in _AFTER else token, token.removesuffix("..."), _bare_link(token)} - {""}
+    return any(name in forms or (_is_word(name) and _one_case(name) and name.casefold() in forms) for name in called)
 
 
 def _plain(token: str) -> str:
-    return token.strip(_AROUND + _AFTER + _MONEY).casefold() or token
+    return _bare_link(token.strip(_AROUND + _AFTER + _MONEY)).casefold() or token
+
+
+def _bare_link(token: str) -> str:
+    """A link as people write it, who leave the scheme away."""
+    return token.removeprefix("https://")
 
 
 def _is_word(text: str) -> bool:
@@ -143,11 +183,21 @@ def _is_word(text: str) -> bool:
     return text.replace("'", "").replace("\u2019", "").isalpha()
 
 
-def _number(token: str) -> float | None:
+def _one_case(word: str) -> bool:
+    """Whether a word is all small, all capital, or begins with a capital."""
+    return word[1:] in (word[1:].lower(), word[1:].upper())
+
+
+def _as_written(token: str) -> bool:
+    """Whether a number is written without padding: no zeros before it, at most one mark on each side."""
+    return bool(_WRITTEN.fullmatch(token)) or token.isalpha()
+
+
+def _number(token: str) -> Decimal | None:
     """The number that a word is, None when it is none: 1,250.5 and 12,5 and twelve; not the digits of a longer word."""
     bare = token.strip(_AROUND + _MONEY).rstrip(_AFTER).strip(_MONEY)
     if _NUMBER.fullmatch(bare):
-        return float(bare.replace(",", ""))
+        return Decimal(bare.replace(",", ""))
     if _DECIMAL_COMMA.fullmatch(bare):
-        return float(bare.replace(",", "."))
-    return float(_COUNTED.index(bare.casefold())) if bare.casefold() in _COUNTED else None
+        return Decimal(bare.replace(",", "."))
+    return Decimal(_COUNTED.index(bare.casefold())) if bare.casefold() in _COUNTED else None

@@ -9,7 +9,6 @@ what stands in it.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -133,7 +132,7 @@ def describe(
 def _tables(connection: duckdb.DuckDBPyConnection, granted: Collection[str] | None) -> set[str]:
     """The names that may be read: `name` in the main schema, else `schema.name`."""
     if granted is not None:
-        return {_lower(name).removeprefix("main.") for name in granted}
+        return {row.folded(name).removeprefix("main.") for name in granted}
     found = connection.execute(
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE NOT internal"
         " UNION ALL SELECT schema_name, view_name FROM duckdb_views() WHERE NOT internal"
@@ -142,12 +141,7 @@ def _tables(connection: duckdb.DuckDBPyConnection, granted: Collection[str] | No
 
 
 def _name(schema: str, table: str) -> str:
-    return _lower(table if schema == "main" else f"{schema}.{table}")
-
-
-def _lower(name: str) -> str:
-    """As DuckDB compares names: only the letters of ASCII have two cases."""
-    return "".join(c.lower() if c.isascii() else c for c in name)
+    return row.folded(table if schema == "main" else f"{schema}.{table}")
 
 
 def only_reads(
@@ -167,11 +161,15 @@ def only_reads(
     named = _named(connection, sql)
     if kind != "SELECT" or named is None:
         raise toolkit.Failed(f"Only reading is allowed; this is {kind}.", hint="Write a SELECT.")
-    catalogue = _lower(str(connection.execute("SELECT current_database()").fetchall()[0][0]))
+    catalogue = row.folded(str(connection.execute("SELECT current_database()").fetchall()[0][0]))
     for path in named.tables:
         _check_table(path, tables, catalogue)
     for name in named.lists:
-        if name != "tables" or not listed:
+        if name == "tables" and not listed:
+            raise toolkit.Failed(
+                "SHOW TABLES shows all tables, of which some may be read.", hint=_there_are(sorted(tables))
+            )
+        if name != "tables":
             raise toolkit.Failed("Only SHOW TABLES and DESCRIBE of a table are allowed.", hint="Write a SELECT.")
     for function in named.row_functions:
         if function not in _ROWS:
@@ -182,7 +180,7 @@ def only_reads(
 
 def _check_table(path: tuple[str, ...], tables: Collection[str], catalogue: str) -> None:
     said = ".".join(path)
-    parts = [_lower(part) for part in path]
+    parts = [row.folded(part) for part in path]
     if (len(parts) == 3 and parts[0] == catalogue) or (
         len(parts) == 2 and parts[0] == catalogue and ".".join(parts) not in tables
     ):
@@ -211,7 +209,7 @@ def _named(connection: duckdb.DuckDBPyConnection, sql: str) -> _Named | None:
     for node, known in _nodes(tree):
         path = _path(node)
         match node.get("type"):
-            case "BASE_TABLE" if not (len(path) == 1 and _lower(path[0]) in known):
+            case "BASE_TABLE" if not (len(path) == 1 and row.folded(path[0]) in known):
                 named.tables.append(path)
             case "SHOW_REF" if not node.get("query"):
                 if node.get("show_type") == "SHOW":
@@ -219,7 +217,7 @@ def _named(connection: duckdb.DuckDBPyConnection, sql: str) -> _Named | None:
                 else:
                     named.lists.append(path[-1].strip('"'))
             case "TABLE_FUNCTION":
-                named.row_functions.append(_lower(_path(node.get("function") or {})[-1]))
+                named.row_functions.append(row.folded(_path(node.get("function") or {})[-1]))
         if "function_name" in node:
             named.functions.append(path)
     return named
@@ -245,11 +243,11 @@ def _nodes(tree: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
         if not isinstance(node, dict):
             continue
         if node.get("type") == "RECURSIVE_CTE_NODE":
-            known |= {_lower(str(node.get("cte_name")))}
+            known |= {row.folded(str(node.get("cte_name")))}
         rest = dict(node)
         for entry in (rest.pop("cte_map", None) or {}).get("map") or []:
             pending.append((entry.get("value"), known))
-            known |= {_lower(str(entry.get("key")))}
+            known |= {row.folded(str(entry.get("key")))}
         if node is not tree:
             yield node, known
         # A function in FROM is judged as such, not as a value; what it is given is judged as usual.
@@ -260,7 +258,7 @@ def _nodes(tree: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
 
 def _forbidden(connection: duckdb.DuckDBPyConnection, called: Collection[tuple[str, ...]]) -> Iterator[str]:
     """Those of the functions that may not be called, and those that nobody knows."""
-    pending = {_lower(path[-1]) for path in called}
+    pending = {row.folded(path[-1]) for path in called}
     judged: set[str] = set()
     while pending:
         names = sorted(pending - judged)
@@ -282,7 +280,7 @@ def _forbidden(connection: duckdb.DuckDBPyConnection, called: Collection[tuple[s
                 if inner is None or inner.tables or inner.row_functions or inner.lists:
                     yield name
                 else:
-                    pending |= {_lower(path[-1]) for path in inner.functions if path[0] != "system"}
+                    pending |= {row.folded(path[-1]) for path in inner.functions if path[0] != "system"}
             elif kind in ("scalar", "aggregate", "window"):
                 if not internal or (name not in _HARMLESS and (acts or stability not in (None, "CONSISTENT"))):
                     yield name
@@ -328,7 +326,7 @@ def _failure(message: str, names: list[str]) -> toolkit.Failed:
         hint = "Filter or group earlier, so that there is less to go through."
     elif "Max expression depth" in said:
         said, hint = "The SQL is nested too deep.", "Write it in steps, with WITH."
-    return toolkit.Failed(re.sub(r"\s+", " ", said).strip()[:300], hint=hint)
+    return toolkit.Failed(row.one_line(said), hint=hint)
 
 
 def _there_are(names: list[str]) -> str:

@@ -2,8 +2,7 @@
 
     role        checked: no superuser, no right to write to a table or to read the server's files
     transaction READ ONLY, with the session's limits set inside of it
-    statement   one, by the extended protocol; its words judged before it is sent, its functions by the server's own
-                catalogue (volatile ones are refused but for a few, stable ones allowed by name, others' are refused)
+    statement   one, by the extended protocol; judged before it is sent (`readonly.statement`)
     tables      the server parses the statement without running it; the locks say which tables it names
     result      a cursor on the server, fetched up to the caps; a second connection cancels what takes too long
 
@@ -12,7 +11,6 @@ The role is the boundary: settings alone are none, since any role may change the
 
 from __future__ import annotations
 
-import itertools
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator
@@ -22,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import toolkit
 from workbench.readonly import rows as row
-from workbench.readonly.tokens import Token, tokens
+from workbench.readonly.statement import Statement, check_functions
 
 if TYPE_CHECKING:
     import psycopg
@@ -40,29 +38,6 @@ _SETTINGS = (
 _COUNTING = 2
 """Seconds for counting what is beyond the cap."""
 
-_VOLATILE = frozenset(
-    {
-        *("random", "random_normal", "clock_timestamp", "timeofday", "gen_random_uuid", "uuidv4", "uuidv7"),
-        *("bernoulli", "system", "array_shuffle", "array_sample"),
-    }
-)
-_STABLE = frozenset(
-    {
-        *("age", "array_to_json", "array_to_string", "col_description", "concat", "concat_ws", "convert_from"),
-        *("convert_to", "current_database", "current_schema", "date", "date_add", "date_bin", "date_part"),
-        *("date_subtract", "date_trunc", "enum_first", "enum_last", "enum_range", "extract", "format"),
-        *("format_type", "generate_series", "length", "make_timestamptz", "money", "now", "numeric"),
-        *("obj_description", "overlaps", "pg_column_size", "pg_typeof", "phraseto_tsquery", "plainto_tsquery"),
-        *("quote_literal", "quote_nullable", "row_to_json", "statement_timestamp", "time", "timestamp"),
-        *("timestamptz", "timetz", "timezone", "to_char", "to_date", "to_json", "to_jsonb", "to_number"),
-        *("to_timestamp", "to_tsquery", "to_tsvector", "transaction_timestamp", "ts_headline"),
-        *("websearch_to_tsquery", "xml_is_well_formed"),
-    }
-)
-_STABLE_FAMILIES = ("json_", "jsonb_")
-_PG_IMMUTABLE = frozenset({"pg_size_pretty", "pg_size_bytes"})
-"""Of the server's own functions (`pg_…`) that count as pure; the others look at or act on the server."""
-
 _SYSTEM_TABLES = frozenset(
     {
         *("information_schema.tables", "information_schema.columns", "information_schema.schemata"),
@@ -76,7 +51,7 @@ _SYSTEM_TABLES = frozenset(
 
 
 def opened(host: str, port: int, dbname: str, user: str) -> psycopg.Connection[Any]:
-    """A connection to a port that needs no password. Raises Failed or, when the server may come back, Try."""
+    """A connection to a port that needs no password. Raises Failed."""
     try:
         import psycopg
     except ImportError:
@@ -98,7 +73,7 @@ def opened(host: str, port: int, dbname: str, user: str) -> psycopg.Connection[A
         )
     except psycopg.OperationalError as error:
         raise toolkit.Failed(
-            f"The database did not let us in: {_line(str(error))}", hint="Check the connection in config.toml."
+            f"The database did not let us in: {row.one_line(str(error))}", hint="Check the connection in config.toml."
         ) from None
     try:
         _check_role(connection)
@@ -160,7 +135,7 @@ def read(
     statement = Statement(sql)
     try:
         with _reading(connection), _cancelled_after(connection, row.SECONDS + 5):
-            _check_functions(connection, statement)
+            check_functions(connection, statement)
             _prepare(connection, statement, granted)
             return _fetch(connection, statement.sql, [_bound(value) for value in values], title)
     except psycopg.Error as error:
@@ -189,98 +164,6 @@ def _name(schema: str, table: str) -> str:
 
 def _is_granted(schema: str, table: str, granted: Collection[str] | None) -> bool:
     return granted is None or f"{schema}.{table}" in granted or (schema == "public" and table in granted)
-
-
-class Statement:
-    """One statement by its words. Making it raises Failed for what does not read, or is more than one.
-
-    `calls`: what is called like a function, as (schema or "", name). `fields`: names after a dot, which may be calls
-    too: `sales.evil` is `evil(sales)`. `names`: every name in it.
-    """
-
-    def __init__(self, sql: str) -> None:
-        row.check_text(sql)
-        found = tokens(sql)
-        while found and found[-1].is_mark(";"):
-            found.pop()
-        if not found or any(token.is_mark(";") for token in found):
-            raise toolkit.Failed("Expected one statement.", hint="Write a single SELECT.")
-        self.sql = sql
-        self.names = {token.text for token in found if token.is_name}
-        self.calls = list(_calls(found))
-        self.fields = {b.text for a, b in itertools.pairwise(found) if a.is_mark(".") and b.is_name}
-        _check_words(found)
-
-
-def _check_words(found: list[Token]) -> None:
-    first = next((token for token in found if not token.is_mark("(")), found[0])
-    if not first.is_word("select", "with", "values", "table"):
-        raise toolkit.Failed(f"Only reading is allowed; this begins with {first.text[:40]!r}.", hint="Write a SELECT.")
-    depth = 0
-    end = Token("mark", "")
-    for at, token in enumerate(found):
-        before = found[at - 1] if at else end
-        after = [*found[at + 1 : at + 4], end, end, end]
-        depth += token.is_mark("(") - token.is_mark(")")
-        if depth > 200:
-            raise toolkit.Failed("The SQL is nested too deep.", hint="Write it in steps, with WITH.")
-        if token.is_word("into") and not before.is_mark("."):
-            raise toolkit.Failed("Only reading is allowed; INTO writes.", hint="Write a SELECT.")
-        if token.is_word("insert", "update", "delete", "merge") and after[0].is_name and _begins(before):
-            raise toolkit.Failed(f"Only reading is allowed; {token.text.upper()} writes.", hint="Write a SELECT.")
-        if token.is_word("for") and _locks(after):
-            raise toolkit.Failed("FOR UPDATE and FOR SHARE lock rows.", hint="Leave them out.")
-
-
-def _begins(before: Token) -> bool:
-    return before.is_mark("(") or before.is_mark(")")
-
-
-def _locks(after: list[Token]) -> bool:
-    """Whether the words after FOR make it a lock: [NO KEY] UPDATE, [KEY] SHARE."""
-    words = [token.text if token.kind == "name" else "" for token in after]
-    return words[0] in ("update", "share") or words[:2] == ["no", "key"] or words[:2] == ["key", "share"]
-
-
-def _calls(found: list[Token]) -> Iterator[tuple[str, str]]:
-    for at, token in enumerate(found[:-1]):
-        if token.is_name and found[at + 1].is_mark("("):
-            qualified = at >= 2 and found[at - 1].is_mark(".") and found[at - 2].is_name
-            yield (found[at - 2].text if qualified else "", token.text)
-
-
-def _check_functions(connection: psycopg.Connection[Any], statement: Statement) -> None:
-    """Raise Failed for a call that the server's catalogue does not show to be harmless."""
-    if not statement.calls and not statement.fields:
-        return
-    called = connection.execute(
-        """
-        SELECT p.proname::text, n.nspname::text, p.provolatile::text, pg_function_is_visible(p.oid),
-               p.pronargs - p.pronargdefaults <= 1 AND (p.pronargs = 0 OR t.typtype IN ('c', 'p'))
-        FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-        LEFT JOIN pg_type t ON p.pronargs > 0 AND t.oid = p.proargtypes[0]
-        WHERE p.proname::text = ANY(%s)
-        """,
-        [[*{name for _, name in statement.calls}, *statement.fields]],
-    ).fetchall()
-    unqualified = {name for schema, name in statement.calls if not schema}
-    qualified = set(statement.calls)
-    for name, schema, volatility, visible, of_a_row in called:
-        meant = (schema, name) in qualified or (visible and name in unqualified)
-        if (meant or (of_a_row and name in statement.fields)) and not _is_harmless(name, schema, volatility):
-            raise toolkit.Failed(f"The function {name} is not allowed.", hint="Compute from the tables alone.")
-
-
-def _is_harmless(name: str, schema: str, volatility: str) -> bool:
-    if schema != "pg_catalog":
-        return False
-    match volatility:
-        case "i":
-            return not name.startswith(("pg_", "txid_")) or name in _PG_IMMUTABLE
-        case "s":
-            return name in _STABLE or name.startswith(_STABLE_FAMILIES)
-        case _:
-            return name in _VOLATILE
 
 
 def _prepare(connection: psycopg.Connection[Any], statement: Statement, granted: Collection[str] | None) -> None:
@@ -455,8 +338,4 @@ def _failure(error: psycopg.Error) -> toolkit.Failed:
         said, hint = "The connection to the database ended.", "Select less text, or look after the server."
     elif error.sqlstate == "42883":
         hint = "Cast the values, for example x::numeric or day::date."
-    return toolkit.Failed(_line(said), hint=_line(hint))
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())[:300]
+    return toolkit.Failed(row.one_line(said), hint=row.one_line(hint))

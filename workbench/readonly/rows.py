@@ -29,6 +29,16 @@ SECONDS = 50
 _HIDDEN = "[\\x00-\\x08\\x0B\\x0C\\x0E-\\x1F\\x7F-\\x{9F}\\x{202A}-\\x{202E}\\x{2066}-\\x{2069}\\x{E0000}-\\x{E007F}]"
 
 
+def folded(name: str) -> str:
+    """A name as all three engines compare it: only the letters of ASCII have two cases."""
+    return "".join(c.lower() if c.isascii() else c for c in name)
+
+
+def one_line(text: str) -> str:
+    """An engine's message on one line of at most 300 characters."""
+    return " ".join(text.split())[:300]
+
+
 def check_text(sql: str) -> None:
     """Raise Failed for SQL that is too long, or that two readers could read in two ways."""
     if len(sql.encode("utf-8", "replace")) > MAX_SQL:

@@ -104,7 +104,8 @@ def opened(path: str) -> sqlite3.Connection:
             raise
     except sqlite3.Error as error:
         hint = "Open it once with the program that wrote it and close it there, or name a copy."
-        raise toolkit.Failed(f"The database cannot be opened for reading: {_line(str(error))}.", hint=hint) from None
+        said = row.one_line(str(error))
+        raise toolkit.Failed(f"The database cannot be opened for reading: {said}.", hint=hint) from None
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     return connection
 
@@ -123,7 +124,7 @@ def read(
     """
     values = row.check_params(params)
     row.check_text(sql)
-    gate = _Gate(_tables(connection) if granted is None else {_lower(name) for name in granted}, granted is None)
+    gate = _Gate(_tables(connection) if granted is None else {row.folded(name) for name in granted}, granted is None)
     deadline = [time.monotonic() + row.SECONDS]
     connection.set_authorizer(gate.asked)
     connection.set_progress_handler(lambda: time.monotonic() > deadline[0], 10_000)
@@ -145,18 +146,13 @@ def describe(connection: sqlite3.Connection, title: str, granted: Collection[str
         "SELECT m.name, c.name, c.type FROM sqlite_master m, pragma_table_info(m.name) c"
         " WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY m.name, c.cid"
     ).fetchall()
-    allowed = None if granted is None else {_lower(name) for name in granted}
-    return row.describe([(t, c, k) for t, c, k in found if allowed is None or _lower(t) in allowed], title)
+    allowed = None if granted is None else {row.folded(name) for name in granted}
+    return row.describe([(t, c, k) for t, c, k in found if allowed is None or row.folded(t) in allowed], title)
 
 
 def _tables(connection: sqlite3.Connection) -> set[str]:
     found = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
-    return {_lower(name) for (name,) in found}
-
-
-def _lower(name: str) -> str:
-    """As SQLite compares names: only the letters of ASCII have two cases."""
-    return "".join(c.lower() if c.isascii() else c for c in name)
+    return {row.folded(name) for (name,) in found}
 
 
 class _Gate:
@@ -168,7 +164,7 @@ class _Gate:
         self.refused = ""
 
     def asked(self, action: int, first: str | None, second: str | None, database: str | None, source: Any) -> int:
-        said = self._refusal(action, _lower(first or ""), _lower(second or ""), database)
+        said = self._refusal(action, row.folded(first or ""), row.folded(second or ""), database)
         self.refused = self.refused or said
         return sqlite3.SQLITE_DENY if said else sqlite3.SQLITE_OK
 
@@ -231,7 +227,7 @@ def _text(value: Any) -> str | None:
 
 
 def _failure(error: Exception, gate: _Gate) -> toolkit.Failed:
-    said = _line(str(error))
+    said = row.one_line(str(error))
     if gate.refused:
         near = f"The tables are: {', '.join(sorted(gate.tables)[:20]) or 'none'}."
         return toolkit.Failed(gate.refused, hint=near if "table" in gate.refused else "Write a SELECT over the tables.")
@@ -243,7 +239,3 @@ def _failure(error: Exception, gate: _Gate) -> toolkit.Failed:
     if "out of memory" in said or "too big" in said:
         return toolkit.Failed("The query needs more memory than it may use.", hint="Select less text.")
     return toolkit.Failed(said, hint="query_database without SQL lists tables and columns.")
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())[:300]

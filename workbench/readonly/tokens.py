@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from workbench import toolkit
+from workbench.readonly.rows import folded
 
 Kind = Literal["name", "quoted", "text", "number", "parameter", "mark"]
 """name: a word, folded to lower case. quoted: a name in double quotes, as it is. text: a string, content dropped."""
@@ -71,7 +72,7 @@ def _token(sql: str, at: int) -> tuple[Token, int]:
             return Token("text", ""), _closed(sql, end, "'", escapes=word.lower() == "e")
         if word.lower() == "u" and sql[end : end + 2] in ("&'", '&"'):
             raise toolkit.Failed("Unicode escapes (U&) are not read.", hint="Write the characters themselves.")
-        return Token("name", _cut("".join(c.lower() if c.isascii() else c for c in word))), end
+        return Token("name", _cut(folded(word))), end
     if found := _DOLLAR.match(sql, at):
         end = sql.find(found[0], found.end())
         if end < 0:

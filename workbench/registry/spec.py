@@ -30,7 +30,7 @@ SERVICES = ("audio", "http", "image", "memory", "model", "sql")
 
 Origin = Literal["project", "user", "plug-in", "shipped"]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?(:[0-9]{1,5})?")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 
@@ -120,7 +120,12 @@ def _permissions(value: Any) -> Permissions:
 
 
 _FOLDER = "folder inside the project"
-_NOUNS = {"network": "host name", "secrets": "name of a secret", "read": _FOLDER, "write": _FOLDER}
+_NOUNS = {
+    "network": "host name (no scheme, no port: only https on 443 is spoken)",
+    "secrets": "name of a secret",
+    "read": _FOLDER,
+    "write": _FOLDER,
+}
 
 
 def _inside(text: str) -> bool:

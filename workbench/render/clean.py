@@ -30,8 +30,14 @@ def clean_text(text: str, *, keep_lines: bool = False) -> str:
 
 
 def escape(text: str, *, keep_lines: bool = False) -> str:
-    """Cleaned text as HTML text."""
-    return html.escape(clean_text(text, keep_lines=keep_lines))
+    """Cleaned text as HTML text, on one line."""
+    return one_line(html.escape(clean_text(text, keep_lines=keep_lines)))
+
+
+def one_line(source: str) -> str:
+    """HTML with its line ends as entities. An export to Markdown takes outputs over as they are, and there a blank line
+    ends HTML: what follows would be Markdown again, and load its pictures."""
+    return source.replace("\n", "&#10;")
 
 
 def safe_html(source: str, hosts: Collection[str] = ()) -> str:
@@ -41,7 +47,7 @@ def safe_html(source: str, hosts: Collection[str] = ()) -> str:
     """
     import nh3
 
-    return nh3.clean(
+    cleaned = nh3.clean(
         source,
         tags=_TAGS,
         clean_content_tags={"script", "style", "iframe", "object", "embed", "svg", "math", "template", "noscript"},
@@ -54,6 +60,7 @@ def safe_html(source: str, hosts: Collection[str] = ()) -> str:
         link_rel="noopener noreferrer nofollow",
         strip_comments=True,
     )
+    return one_line(cleaned)
 
 
 def safe_markdown(source: str, hosts: Collection[str] = ()) -> str:

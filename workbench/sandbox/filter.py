@@ -14,7 +14,6 @@ from __future__ import annotations
 import errno
 import platform
 import socket
-import struct
 from collections.abc import Mapping, Sequence
 
 from workbench.sandbox.syscalls import numbers
@@ -159,8 +158,3 @@ def _unless_both(first: int, value: int, second: int, values: Sequence[int], ver
     """Give the verdict when the first argument has the value and the second one of its values."""
     rest = _none_of(second, values, verdict)
     return [_argument(first), (_JUMP_EQUAL, 0, len(rest), value), *rest]
-
-
-def packed(steps: Sequence[Step]) -> bytes:
-    """The program as the kernel reads it; for whoever wants to look at it."""
-    return b"".join(struct.pack("=HBBI", *step) for step in steps)

@@ -32,12 +32,6 @@ BOOT = (
 """What the bare interpreter runs: the socket, seconds of patience, and the places to import from."""
 PRELOAD = ("numpy", "pandas", "pyarrow", "duckdb", "workbench.sandbox.arrow")
 """Imported where they are installed. Libraries that draw are left out: they would take the server over 150 MB."""
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-    # Without it Arrow starts a thread when it is imported.
-    "JE_ARROW_MALLOC_CONF": "background_thread:false",
-}
 
 
 def main(fd: int, patience: int) -> NoReturn:

@@ -55,7 +55,7 @@ _DONE: Mapping[str, str] = {
     Kind.MODEL_CALLED: "model",
     Kind.APPROVAL: "approval",
     Kind.BUDGET: "budget",
-    "service.called": "egress",
+    Kind.SERVICE_CALLED: "egress",
 }
 """What is recorded, and as what. intent: a step is about to be tried. tool: one try of it has ended."""
 _SAID = (

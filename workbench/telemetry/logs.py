@@ -25,7 +25,7 @@ MAX_TRACE = 200_000
 
 # What a line says of each kind, beyond the envelope.
 _FIELDS: Mapping[str, tuple[str, ...]] = {
-    Kind.RUN_STARTED: ("session", "workspace", "isolation", "notebook", "cell"),
+    Kind.RUN_STARTED: ("session", "workspace", "isolation", "notebook"),
     Kind.PLAN_MADE: ("planner", "model", "isolation"),
     Kind.MODEL_CALLED: (
         "purpose",
