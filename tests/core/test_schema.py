@@ -89,3 +89,5 @@ def test_a_table_is_a_table_and_nothing_else():
     assert list(schema.check({"$ref": "@sales"}, schema.FRAME)) == []
     for other in (picture, "sales", [1], {"$ref": "s1"}):
         assert "expected a table" in next(schema.check(other, schema.FRAME, resolved=True))
+    [said] = schema.check({"value": frame, "figures": [picture]}, schema.FRAME, resolved=True)
+    assert said.endswith("that holds one: write #/value behind the reference")

@@ -35,7 +35,9 @@ def check(value: Any, schema: Mapping[str, Any], where: str = "params", *, resol
         return
     if schema.get("x-frame"):
         if not (isinstance(value, Artifact) and value.is_frame):
-            yield f'{where}: expected a table, as {{"$ref": "@name"}} or {{"$ref": "s1"}}, got {_short(value)}'
+            inside = _tables_in(value)
+            hint = f"; that holds one: write #/{inside[0]} behind the reference" if inside else ""
+            yield f'{where}: expected a table, as {{"$ref": "@name"}} or {{"$ref": "s1"}}, got {_short(value)}{hint}'
         return
     if "anyOf" in schema:
         branches = [list(check(value, branch, where, resolved=resolved)) for branch in schema["anyOf"]]
@@ -59,6 +61,12 @@ def check(value: Any, schema: Mapping[str, Any], where: str = "params", *, resol
     elif isinstance(value, list | tuple) and "items" in schema:
         for index, item in enumerate(value):
             yield from check(item, schema["items"], f"{where}[{index}]", resolved=resolved)
+
+
+def _tables_in(value: Any) -> list[str]:
+    """The fields of a result that are tables."""
+    fields = value.items() if isinstance(value, Mapping) else ()
+    return [str(name) for name, item in fields if isinstance(item, Artifact) and item.is_frame]
 
 
 def _object(value: Mapping[str, Any], schema: Mapping[str, Any], where: str, resolved: bool) -> Iterator[str]:
