@@ -75,6 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     said.add_argument("--deny", action="store_true", help="answer the same questions with no")
     ask.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="how long a question waits before it means no")
     ask.add_argument("--model", help="model to plan and answer with")
+    ask.add_argument("--memory", action="store_true", help="show the model what you asked to be remembered")
     ask.add_argument("--json", action="store_true", help="print the run as JSON")
     ask.set_defaults(act=commands.ask)
 

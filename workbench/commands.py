@@ -47,6 +47,7 @@ def ask(options: argparse.Namespace) -> int:
         named=tuple(frames),
         plan_only=options.plan,
         model=options.model,
+        memory=options.memory,
         approver=chosen(
             yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=partial(plan_text, full=True)
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from workbench.core.errors import Refused
+from workbench.core.errors import Refused, WorkbenchError
 from workbench.core.events import Kind, Stream
 from workbench.core.request import Scope
 from workbench.memory.audit import Finding, audit
@@ -13,6 +13,10 @@ from workbench.memory.base import Hit
 from workbench.memory.remember import Kept, Note, Remembering
 from workbench.policy.secrets import Secrets
 
+_ASKED, _SHOWN = 20, 5
+"""Memories that are looked through for a plan, and those that it gets at most."""
+_NEAR = 0.3
+"""Likeness below which a text has nothing to do with a request, where meanings are compared."""
 _SHORTEST = 4
 """Characters of an id that are enough when only one memory begins so."""
 
@@ -38,6 +42,16 @@ class Memories:
         if not question.strip():
             raise Refused("There is nothing to look for.", hint="Say what, in words.")
         return await self._remembering.memory.recall(question, self._scope(), limit)
+
+    async def for_planning(self, request: str) -> tuple[str, ...]:
+        """What may matter for a request, best first: only what the user wrote. Texts that tools have remembered come
+        from anywhere, and reach a plan by its own step `recall`. Empty when the memory cannot be asked."""
+        try:
+            hits = await self._remembering.memory.recall(request, self._scope(), _ASKED)
+        except WorkbenchError:  # a request goes on without what it never needed
+            return ()
+        near = (hit for hit in hits if hit.pinned or hit.recall == "lexical" or (hit.cosine or 0) >= _NEAR)
+        return tuple(hit.text for hit in near if hit.by == "user" and not hit.closed_by)[:_SHOWN]
 
     async def remember(self, text: str, *, kind: str = "fact", pinned: bool = False, replaces: str = "") -> Kept:
         """What became of a text that the user wants remembered. `replaces`: the memory that it corrects, by its id.

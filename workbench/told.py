@@ -31,6 +31,11 @@ def made(planned: Planned, number: int, notes: Sequence[str], last: bool) -> dic
     }
 
 
+def shown(memories: Sequence[str]) -> list[str]:
+    """What a cell says of the memories that a model has seen."""
+    return [f"Shown to the model from your memory: {'; '.join(text[:200] for text in memories)}"] if memories else []
+
+
 def failure(outcome: Outcome) -> WorkbenchError | None:
     """The first failed step as an error, None when every step is done. One that was not allowed is `Denied`, one that
     went over a budget `BudgetExceeded`."""

@@ -65,7 +65,7 @@ from workbench.services import Means, host_services
 from workbench.status import in_force
 from workbench.telemetry.audit import trail_of
 from workbench.telemetry.logs import EventLog
-from workbench.told import closing, failure, made, stopped
+from workbench.told import closing, failure, made, shown, stopped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -118,6 +118,7 @@ class Workbench:
         listeners: tuple[Listener, ...] = (),
         watchers: tuple[Watcher, ...] = (),
         notebook: str = "",
+        memory: bool = False,
         **frames: pd.DataFrame,
     ) -> Run:
         """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
@@ -125,7 +126,8 @@ class Workbench:
         `approver` says yes or no where policy asks, and with `rounds` also before each round of steps; without one
         policy hears no, and rounds run. `inserted`: texts in the request that came from values, not from the keyboard.
         `watchers` see plan and answer while a model writes. `notebook`: the path of the notebook that asks, for the
-        record; "" when there is none, or nobody has said.
+        record; "" when there is none, or nobody has said. With `memory` a model also sees what the user has asked to be
+        remembered and may matter; without it no run changes because the memory has grown.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
         another WorkbenchError otherwise; each carries `.run` with what was finished.
@@ -141,8 +143,8 @@ class Workbench:
         answer, status = Answer(text="", planner=""), "failed"
         problem: Exception | None = None
         try:
-            asked = _Asked(prompt.text, prompt.notes, offer, stream, model, plan_only, approver, rounds, inserted)
-            status, answer, problem = await self._serve(asked)
+            how = (model, plan_only, approver, rounds, inserted, memory)
+            status, answer, problem = await self._serve(_Asked(prompt.text, prompt.notes, offer, stream, *how))
         except asyncio.CancelledError:
             status, problem = "cancelled", stopped(stream)
         except WorkbenchError as error:
@@ -165,23 +167,25 @@ class Workbench:
         tools = self.tools()
         await asyncio.to_thread(self.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
         planner = self._planner or self._planner_for(asked.model, stream)
+        remembers = asked.memory and not isinstance(planner, GrammarPlanner)
         request = Request(
             text=asked.text,
             scope=self.scope,
             today=datetime.now().astimezone().date().isoformat(),
             variables=await asyncio.to_thread(offer.variables),
             connections=tuple((name, there.kind) for name, there in sorted(self.settings.connections.items())),
+            memories=await self.memories.for_planning(asked.text) if remembers else (),
         )
         planned: Planned | None = await planner.plan(request, tools, stream)
         inputs: dict[str, Artifact] = {}
         words, foreign = planning.inserted(asked.text, asked.inserted)
         gate, outcome = self._gate(asked, words), fold(stream.events)
-        number = 1
+        notes, number = [*asked.notes, *shown(request.memories)], 1
         while planned is not None:
             last = number == self.settings.rounds
             sources = planning.seen(request, tools, outcome) | planned.sources | foreign
             level = self.sandbox.level if asked.plan_only else await self.sandbox.prepare()
-            body = made(planned, number, asked.notes if number == 1 else (), last)
+            body = made(planned, number, notes if number == 1 else (), last)
             stream.tell(Kind.PLAN_MADE, body | {"sources": provenance.to_json(sources), "isolation": level})
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
@@ -359,6 +363,7 @@ class _Asked:
     approver: Approver | None
     rounds: bool
     inserted: Sequence[str]
+    memory: bool
 
 
 def _used(plan: Plan) -> list[str]:

@@ -56,13 +56,16 @@ class Scope:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request. `today` is an ISO date: planners never look at the clock. `connections`: name and kind of each
-    database that the user has declared, in the order of names."""
+    database that the user has declared, in the order of names. `memories`:
+    what the user has asked to be remembered and may matter here, best first.
+    """
 
     text: str
     scope: Scope
     today: str
     variables: tuple[Variable, ...] = field(default_factory=tuple)
     connections: tuple[tuple[str, str], ...] = ()
+    memories: tuple[str, ...] = ()
 
     def variable(self, name: str) -> Variable | None:
         """The offered variable of that name."""

@@ -21,6 +21,7 @@ OPTIONS: Mapping[str, str] = {
     "deny": "answer the same questions with no",
     "timeout": "how many seconds a question waits for its answer; after that it is no",
     "model": "the model that plans and answers this request",
+    "memory": "show the model what you asked to be remembered, also where nobody watches",
     "help": "show this help",
 }
 VERBS: Mapping[str, str] = {
@@ -60,6 +61,7 @@ class Line:
     ask: bool = False
     yes: bool = False
     deny: bool = False
+    memory: bool = False
     timeout: float | None = None
     model: str | None = None
     help: bool = False

@@ -15,7 +15,10 @@ from typing import Any
 from workbench.models.base import Message
 from workbench.policy.sanitize import defused
 
-_ORDER = ("instructions", "persona", "tool", "databases", "today", "table", "rows", "result", "sources", "request")
+_ORDER = (
+    *("instructions", "persona", "tool", "databases", "memories", "today"),
+    *("table", "rows", "result", "sources", "request"),
+)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _SYSTEM = frozenset({"instructions", "persona", "tool"})
 

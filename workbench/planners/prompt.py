@@ -71,6 +71,9 @@ def plan_parts(request: Request, tools: Mapping[str, ToolSpec], persona: str = "
     if request.connections and any(use.partition(".")[0] == "sql" for tool in tools.values() for use in tool.uses):
         named = _fitting((f"{name}: {kind}" for name, kind in sorted(request.connections)), MAX_TABLE_BYTES)
         parts.append(Part(name="databases", source="user", text="\n".join(named)))
+    if request.memories:
+        told = _fitting((f"- {one_line(text, 400)}" for text in request.memories), MAX_TABLE_BYTES)
+        parts.append(Part(name="memories", source="user", text="\n".join(told)))
     for variable in request.variables:
         text = _table(variable)
         parts.append(Part(name=f"table @{variable.name}", source="user", text=text))
