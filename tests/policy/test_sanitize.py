@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.core import hidden
 from workbench.core.errors import Refused
 from workbench.core.request import ColumnProfile, Request, Scope, Variable
 from workbench.planners.parts import Part, messages
@@ -150,3 +151,10 @@ def test_ordinary_data_is_put_into_a_prompt_as_it_is():
     for text in MEANT[:3]:
         assert defused(text) == text
     assert defused("a <b> c |> d [x] 3 < 4") == "a <b> c |> d [x] 3 < 4"
+
+
+def test_what_python_calls_printable_is_seen_but_for_letters_that_are_blank():
+    printable = [chr(code) for code in range(0x110000) if chr(code).isprintable()]
+    blank = {c for c in printable if not hidden.is_plain(c)}
+    assert all(hidden.escaped(f"a{c}b") == f"a{c}b" for c in printable[::97] if c not in blank)
+    assert {hidden._BLANK.match(c) is not None for c in blank} <= {True}

@@ -31,7 +31,9 @@ def escaped(text: str) -> str:
     >>> print(escaped("a\u202eb"))
     a\u{202e}b
     """
-    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
+    # What Python calls printable is seen wherever it stands, but for the letters that are blank: most texts end here.
+    printable = text.replace("\n", "").replace("\t", "").isprintable()
+    if printable and (text.isascii() or _BLANK.search(text) is None):
         return text
     shown = {at for found in _wholes(text) for at in range(*found)}
     return "".join(

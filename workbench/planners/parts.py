@@ -56,9 +56,10 @@ def _render(part: Part) -> str:
     if part.kind == "request":
         return f"# {part.name}\n{part.text}"
     # Names of columns and tools are data too: what a person does not see in them the model is shown as an escape.
-    lines = defused(part.text.replace("\r\n", "\n")).split("\n")
-    # Every line of a text that others wrote is marked, so that none of them can pass for a heading of ours.
-    text = "\n".join(lines if part.trusted else [f"| {line}" for line in lines])
+    text = defused(part.text.replace("\r\n", "\n"))
+    if not part.trusted:
+        # Every line of a text that others wrote is marked, so that none of them can pass for a heading of ours.
+        text = "\n".join(f"| {line}" for line in text.split("\n"))
     return f"# {defused(part.name)}\n{text}"
 
 
