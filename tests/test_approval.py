@@ -156,8 +156,8 @@ def kernel() -> Iterator[BlockingKernelClient]:
     manager.shutdown_kernel(now=True)
 
 
-@pytest.mark.parametrize(("typed", "status"), [("y", "ok"), ("no", "error")])
-def test_a_person_is_asked_in_the_cell(kernel: BlockingKernelClient, typed: str, status: str) -> None:
+def answered(kernel: BlockingKernelClient, cell: str, typed: str) -> tuple[str, list[str]]:
+    """How a cell ended whose every question got the same answer, and what it asked."""
     questions: list[str] = []
 
     def answer(message: dict[str, Any]) -> None:
@@ -166,13 +166,15 @@ def test_a_person_is_asked_in_the_cell(kernel: BlockingKernelClient, typed: str,
 
     kernel.execute_interactive(SETUP, timeout=60, output_hook=lambda message: None)
     reply = kernel.execute_interactive(
-        "%agent --ask total revenue by region of @sales",
-        allow_stdin=True,
-        timeout=60,
-        stdin_hook=answer,
-        output_hook=lambda message: None,
+        cell, allow_stdin=True, timeout=60, stdin_hook=answer, output_hook=lambda message: None
     )
-    assert reply["content"]["status"] == status
+    return reply["content"]["status"], questions
+
+
+@pytest.mark.parametrize(("typed", "status"), [("y", "ok"), ("no", "error")])
+def test_a_person_is_asked_in_the_cell(kernel: BlockingKernelClient, typed: str, status: str) -> None:
+    ended, questions = answered(kernel, "%agent --ask total revenue by region of @sales", typed)
+    assert ended == status
     assert len(questions) == 1
     assert "query_data" in questions[0]
     assert questions[0].endswith("Run these steps? [y/N] ")
@@ -206,21 +208,8 @@ def test_a_call_that_policy_asks_about_is_asked_in_the_cell_without_any_option(
     own_home: Path, kernel: BlockingKernelClient, typed: str, status: str
 ) -> None:
     configured(own_home)
-    questions: list[str] = []
-
-    def answer(message: dict[str, Any]) -> None:
-        questions.append(message["content"]["prompt"])
-        kernel.input(typed)
-
-    kernel.execute_interactive(SETUP, timeout=60, output_hook=lambda message: None)
-    reply = kernel.execute_interactive(
-        "%agent total revenue by region of @sales",
-        allow_stdin=True,
-        timeout=60,
-        stdin_hook=answer,
-        output_hook=lambda message: None,
-    )
-    assert reply["content"]["status"] == status
+    ended, questions = answered(kernel, "%agent total revenue by region of @sales", typed)
+    assert ended == status
     assert len(questions) == 1
     assert 'your settings ask about "tool:query_data"' in questions[0]
     assert "select" in questions[0].lower(), "the value is shown"
