@@ -3,7 +3,11 @@
 An event is a fixed envelope and a JSON body. `seq` counts from 0 within a run and orders it; (run, attempt, seq) names
 the event for good. Bodies only ever gain fields. What each kind carries:
 
-    run.started     request, user, session, workspace, isolation, notebook
+    run.started     request, user, session, workspace, isolation, notebook; inserted: the texts of the request that came
+                    from values; asks: whether rounds are to be approved; model: the one that was asked for, ""; of a
+                    rerun: parent (a run's id), changed (in words)
+    run.resumed     by (who or what took it up again), kept, again, uncertain: ids of steps, an item as "s2[0]";
+                    begins an attempt
     plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps;
                     sources: what the plan is made of, [{kind, label, step}] as in core.provenance;
                     isolation: the level that is in force (in run.started: the lowest that it can be)
@@ -53,6 +57,7 @@ class Kind(StrEnum):
     """The kinds of event; the module's docstring says what each body holds."""
 
     RUN_STARTED = "run.started"
+    RUN_RESUMED = "run.resumed"
     PLAN_MADE = "plan.made"
     MODEL_CALLED = "model.called"
     STEP_INTENT = "step.intent"

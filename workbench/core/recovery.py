@@ -107,6 +107,10 @@ def recover(events: Iterable[AnyEvent]) -> Recovered:
                 pinned[step] = pinned[step] or str(body.get("version", ""))
             case ["tool", "called"] if place in begun:
                 begun[place].called |= body.get("status") not in _NOT_CALLED
+            case ["step" | "item", "done"] if "value" not in body and "payloads" in body:
+                # Its result lay in a file of its own, which is gone.
+                begun.setdefault(place, _Begun({"tool": planned[step]["task"]})).called = True
+                begun[place].ended = "it has happened, and its result is gone"
             case ["step", "done"]:
                 done[step] = (planned[step]["task"], artifacts.from_json(body.get("value")))
             case ["item", "done"]:
