@@ -74,6 +74,16 @@ def find(params: Any) -> Iterator[Ref]:
             yield parse(match["ref"])
 
 
+def parts(text: str) -> list[str | Ref]:
+    """A text taken apart into what stands there and the references inside of it, in order."""
+    found: list[str | Ref] = []
+    at = 0
+    for match in _INLINE.finditer(text):
+        found += [text[at : match.start()], parse(match["ref"])]
+        at = match.end()
+    return [*found, text[at:]]
+
+
 def resolve(params: Any, results: Mapping[str, Any], variables: Mapping[str, Any]) -> Any:
     """The parameters with every reference replaced by what it names.
 
