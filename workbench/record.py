@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Refused, ToolFailed, Unavailable
+from workbench.core.events import AnyEvent
 from workbench.core.outcome import fold
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolCall, ToolSpec
@@ -52,12 +53,16 @@ class Record:
 
     async def show(self, run: str) -> Run:
         """A run by its id or the beginning of it. Raises Refused when there is none."""
+        return Run(fold(await self.events(run)), self._settings.artifacts)
+
+    async def events(self, run: str) -> Sequence[AnyEvent]:
+        """The events of a run by its id or the beginning of it. Raises Refused when there is none."""
         if not run:
             raise Refused("Which run?", hint="Give its id or the beginning of it; `workbench runs` lists the newest.")
         events = await self._memory.events(run)
         if not events:
             raise Refused(f"There is no run {run!r}.", hint="`workbench runs` lists the newest.")
-        return Run(fold(events), self._settings.artifacts)
+        return events
 
     async def sql(self, query: str) -> pd.DataFrame:
         """The rows of a SELECT over the memory, run in a worker on a private copy. Raises ToolFailed."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from workbench.core import provenance, refs
-from workbench.core.artifacts import Artifact
+from workbench.core.artifacts import Artifact, to_json
 from workbench.core.errors import (
     BudgetExceeded,
     Denied,
@@ -26,9 +26,11 @@ from workbench.core.outcome import Outcome, RunStatus, fold
 from workbench.core.plan import Plan
 from workbench.core.progress import State
 from workbench.core.provenance import Sources
+from workbench.core.recovery import identities, known
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
 from workbench.parts import Asked, Parts
+from workbench.past import Present
 from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planned, Planner
 from workbench.planners.grammar import GrammarPlanner
@@ -49,7 +51,7 @@ class Story:
         self._parts = parts
         self._asked = asked
         self._stream: Stream = asked.stream
-        self._inputs: dict[str, Artifact] = {}
+        self._inputs: dict[str, Artifact] = dict(asked.past.tables) if asked.past else {}
 
     async def run(self) -> Run:
         """The run, when it is over and on disk. Raises as `Workbench.ask` does, with `.run` in each error of ours."""
@@ -82,25 +84,28 @@ class Story:
         await asyncio.to_thread(parts.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
         planner = parts.planner(asked.model, stream)
         request = await self._request(planner)
-        planned: Planned | None = await planner.plan(request, tools, stream)
+        kept = asked.past.kept if asked.past else None
+        planned: Planned | None = kept.planned if kept else await planner.plan(request, tools, stream)
         words, foreign = planning.inserted(asked.text, asked.inserted)
-        gate, number = parts.gate(asked, words), 1
+        gate, number = parts.gate(asked, words), kept.round if kept else 1
         while planned is not None:
             last = number == parts.settings.rounds
             outcome = fold(stream.events)
-            sources = planning.seen(request, tools, outcome) | planned.sources | foreign
+            sources = kept.sources if kept else planning.seen(request, tools, outcome) | planned.sources | foreign
             notes = [*asked.notes, *shown(request.memories)] if number == 1 else []
-            await self._tell_plan(made(planned, number, notes, last), sources)
+            if not (kept and kept.told):
+                await self._tell_plan(made(planned, number, notes, last, tools), sources)
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
             lineage = planning.lineage(sources, outcome)
             news = planning.difference(planned.plan, lineage) if number > 1 else ()
             gate.enter(planned.plan, number, news)
-            if no := await self._denied(planned.plan, number, news):
+            if not (kept and kept.approved) and (no := await self._denied(planned.plan, number, news)):
                 if number == 1:
                     raise no
                 break  # what the earlier rounds found is still there
-            await self._execute(planned.plan, tools, gate, lineage)
+            kept = None
+            await self._execute(planned.plan, tools, gate, sources)
             outcome = fold(stream.events)
             if (problem := failure(outcome)) is not None:
                 return "failed", summarise(outcome), problem
@@ -145,18 +150,34 @@ class Story:
             stream.tell(Kind.STEP_CANCELLED, {"reason": "not approved"}, step=step.id)
         return Denied(f"The steps were not approved. {decision.reason}".strip(), hint="Nothing was run.")
 
-    async def _execute(
-        self, plan: Plan, tools: Mapping[str, ToolSpec], gate: Gate, lineage: provenance.Lineage
-    ) -> None:
-        """Run the steps of a round, with the tables that they use taken as they are now."""
-        parts, stream = self._parts, self._stream
+    async def _execute(self, plan: Plan, tools: Mapping[str, ToolSpec], gate: Gate, sources: Sources) -> None:
+        """Run the steps of a round that are not done, with the tables that they use taken as they are now."""
+        asked, parts, stream = self._asked, self._parts, self._stream
         new = [name for name in _used(plan) if name not in self._inputs]
-        taken = await self._asked.offer.snapshot(new, parts.settings.artifacts, stream.run)
+        taken = await asked.offer.snapshot(new, parts.settings.artifacts, stream.run)
         await asyncio.to_thread(refuse_keys, taken, parts.secrets, parts.settings.artifacts)
+        for name, table in taken.items():
+            stream.tell(Kind.ARTIFACT_MADE, {"variable": name, **to_json(table)["$artifact"]})
         self._inputs |= taken
-        done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
-        executor = parts.executor(stream, gate, self._asked.model)
-        await executor.run(plan, tools, self._inputs, stream, done, lineage)
+        call = parts.call(stream, gate, asked.model)
+        same = identities(plan, tools, self._inputs, known(stream.events))
+        recovered = None
+        if asked.past is not None:
+            present = Present(
+                plan=plan,
+                tools=tools,
+                identities=same,
+                stream=stream,
+                call=call,
+                approver=asked.approver,
+                durable=parts.memory.barrier,
+            )
+            recovered = await asked.past.results(present)
+        outcome = fold(stream.events)
+        done = {step.id: (step.task, step.value) for step in outcome.steps if step.state is State.DONE}
+        lineage = planning.lineage(sources, outcome)
+        executor = parts.executor(call)
+        await executor.run(plan, tools, self._inputs, stream, done, lineage, recovered=recovered, identities=same)
 
     async def _answer(self, planner: Planner, outcome: Outcome) -> Answer:
         try:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.core.errors import BudgetExceeded, Cancelled, Denied, ToolFailed, WorkbenchError
 from workbench.core.events import Stream
 from workbench.core.outcome import Outcome, fold
 from workbench.core.progress import State
+from workbench.core.tools import ToolSpec
 from workbench.planners.base import Answer, Planned
 
 
-def made(planned: Planned, number: int, notes: Sequence[str], last: bool) -> dict[str, Any]:
+def made(
+    planned: Planned, number: int, notes: Sequence[str], last: bool, tools: Mapping[str, ToolSpec]
+) -> dict[str, Any]:
     """The body of `plan.made` for a round."""
     more = []
     if planned.plan.look:
@@ -24,6 +27,7 @@ def made(planned: Planned, number: int, notes: Sequence[str], last: bool) -> dic
         ]
     return {
         "plan": planned.plan.dump(),
+        "tools": {step.task: tools[step.task].version for step in planned.plan.steps if step.task in tools},
         "planner": planned.planner,
         "model": planned.model,
         "notes": [*planned.notes, *notes, *more],

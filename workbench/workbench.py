@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from workbench.offer import Offer
 from workbench.parts import Asked, Parts
 from workbench.policy.approval import Approver
 from workbench.policy.sanitize import clean_prompt
+from workbench.resume import Choices, Resumed
 from workbench.run import Run
 from workbench.sandbox.choose import beside
 from workbench.story import Story
@@ -57,13 +59,12 @@ class Workbench(Parts):
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
         another WorkbenchError otherwise; each carries `.run` with what was finished.
         """
-        await beside(self.sandbox.prepare())  # workers get ready while the planner plans
         prompt = clean_prompt(text)
-        self.limits.admit_request(self.settings.user)
-        await self.budgets.admit()
+        await self._admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
-        stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook))
+        asks = approver is not None and rounds
+        more = {"inserted": list(inserted), "asks": asks, "model": model or "", "memory": memory}
         asked = Asked(
             text=prompt.text,
             notes=prompt.notes,
@@ -76,7 +77,50 @@ class Workbench(Parts):
             inserted=inserted,
             memory=memory,
         )
-        return await Story(self, asked).run()
+        async with self.leased(stream.run, notebook):
+            stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook) | more)
+            return await Story(self, asked).run()
+
+    async def resume(
+        self,
+        run: str,
+        /,
+        *,
+        done: Collection[str] = (),
+        again: Collection[str] = (),
+        changed_tools: bool = False,
+        variables: Mapping[str, pd.DataFrame] | None = None,
+        model: str | None = None,
+        approver: Approver | None = None,
+        listeners: tuple[Listener, ...] = (),
+        watchers: tuple[Watcher, ...] = (),
+        notebook: str = "",
+    ) -> Run:
+        """A run that stopped, crashed or failed, taken up where it is: what is done stays, the rest is done now. `run`
+        is its id or the beginning of it.
+
+        A write that was under way is asked whether it has happened (`check` in its file), else the `approver` is;
+        `done` and `again` say so beforehand, by the step's id. `changed_tools`: steps that are not done may run with
+        tools that were edited since. Tables are those that were taken then; `variables` are needed only where none had
+        been yet.
+
+        Raises Refused when there is nothing to take up, or when another process runs it; else as `ask` does.
+        """
+        choices = Choices(done=done, again=again, changed_tools=changed_tools)
+        await self._admit()
+        past = Resumed(await self.record.events(run), self.settings, choices)
+        async with self.leased(past.outcome.run, notebook) as lease:
+            # Whoever had it may have gone on meanwhile.
+            past = Resumed(await self.record.events(past.outcome.run), self.settings, choices)
+            stream = self.stream(listeners, watchers, past.events, lease.attempt)
+            stream.tell(Kind.RUN_RESUMED, past.opening(self.settings.user))
+            asked = await asyncio.to_thread(past.asked, variables or {}, stream, model, approver)
+            return await Story(self, asked).run()
+
+    async def _admit(self) -> None:
+        await beside(self.sandbox.prepare())  # workers get ready while the planner plans
+        self.limits.admit_request(self.settings.user)
+        await self.budgets.admit()
 
 
 def _mentioned(text: str) -> set[str]:

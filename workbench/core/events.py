@@ -8,19 +8,22 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     rerun: parent (a run's id), changed (in words)
     run.resumed     by (who or what took it up again), kept, again, uncertain: ids of steps, an item as "s2[0]";
                     begins an attempt
-    plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps;
-                    sources: what the plan is made of, [{kind, label, step}] as in core.provenance;
-                    isolation: the level that is in force (in run.started: the lowest that it can be)
+    plan.made       plan (as data), tools: the version of each tool that it names, planner, notes ("read as"), model;
+                    round: 1, or later ones that add their steps; sources: what the plan is made of, [{kind, label,
+                    step}] as in core.provenance; isolation: the level that is in force (in run.started: the lowest that
+                    it can be)
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
                     finish, seconds, error
     step.intent     tool, version, effect, params_sha256, sources (what the call is made of): written before the tool is
-                    called; items: of a foreach, how many there are
+                    called; identity: what the step computes, see core.recovery; items: of a foreach, how many there are
     step.started    try (1 for the first); item: of a foreach, as in all that is told of a call of one
     step.progress   text
     step.retried    try, error, wait: seconds until the next try
     step.done       value (see core.artifacts), text (what the tool printed), seconds, sources: [{title, url}],
                     provenance: all that the result is made of, [{kind, label, step}];
-                    error: where the step failed and its default is the value
+                    error: where the step failed and its default is the value; by: who said so where no call did
+                    (check, user, option); reused: "RUN/STEP" of another run that the result is taken from, and then
+                    also tool, identity
     step.failed     error {kind, message, hint}, text, seconds, provenance
     step.skipped    reason; value: where a default stands for the result; error: where it failed and on_error is skip
     step.blocked    by: the ids of the steps that failed
@@ -35,7 +38,7 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     (of HTTP | None), bytes_out, bytes_in, seconds, request_sha256 (without keys, ports, tokens),
                     occurrence (how often the run had made the same request before), replayed, response_sha256 with
                     response (JSON) or kept (a file below artifacts/), error {kind, message, hint, retry_after} | None
-    artifact.made   the artifact's fields
+    artifact.made   the artifact's fields; without a step a table that was offered: also variable, its name
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source, by (user, tool), pinned,
                     closes: the ids of the memories whose place it takes
     memory.folded   id of the memory that says the same already; text, source, by; why (folded, recalled)
@@ -51,7 +54,7 @@ the event for good. Bodies only ever gain fields. What each kind carries:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -204,7 +207,7 @@ class Stream:
 
     `now` gives the time as UTC ISO text. `redact` takes secrets out of a body, before anyone has it. When the journal
     raises, the event did not happen and the error goes to the caller. What a listener raises goes to `on_error` and no
-    further.
+    further. `earlier`: the events of earlier attempts, which nobody hears again; numbers go on behind them.
     """
 
     def __init__(
@@ -218,10 +221,12 @@ class Stream:
         redact: Callable[[Any], Any] = lambda body: body,
         attempt: int = 1,
         watchers: tuple[Watcher, ...] = (),
+        earlier: Sequence[Event] = (),
     ) -> None:
         self.run = run
         self.attempt = attempt
-        self.events: list[Event] = []
+        self.events: list[Event] = list(earlier)
+        self._next = max((event.seq for event in earlier), default=-1) + 1
         self._journal = journal
         self._listeners = listeners
         self._now = now
@@ -246,7 +251,7 @@ class Stream:
         """The event, after the journal has taken it and everyone has heard it."""
         event = Event(
             run=self.run,
-            seq=len(self.events),
+            seq=self._next,
             at=self._now(),
             kind=kind,
             step=step,
@@ -254,6 +259,7 @@ class Stream:
             body=self._redact(body or {}),
         )
         self._journal(event)
+        self._next += 1
         self.events.append(event)
         for listener in self._listeners:
             try:

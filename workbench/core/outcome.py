@@ -31,7 +31,9 @@ class Problem:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
     """A step and what became of it. `value` is JSON with artifacts as leaves; `tries` counts from 1 once started.
-    `sources` are the works that its result cites; `provenance` is all that it is made of."""
+    `sources` are the works that its result cites; `provenance` is all that it is made of. `reused`: "RUN/STEP" where
+    the result was taken over from another run, else ""; `said_by`: who said that it had happened, "" when its call did.
+    """
 
     id: str
     task: str
@@ -47,6 +49,8 @@ class StepOutcome:
     tries: int = 0
     progress: str = ""
     provenance: Sources = NONE
+    reused: str = ""
+    said_by: str = ""
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -74,7 +78,8 @@ class Cost:
 class Outcome:
     """A run as a reader sees it. `planner` and `model` name who planned; `notes` say how the request was read;
     `answered_by` who wrote the answer; `isolation` the level that the workers ran under; `plan_sources` what the plan
-    is made of, all rounds together."""
+    is made of, all rounds together. `attempt` counts how often the run was begun; `parent` is the run that this one
+    repeats with changes, "" when there is none."""
 
     run: str
     request: str = ""
@@ -94,6 +99,8 @@ class Outcome:
     user: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
     plan_sources: Sources = NONE
+    attempt: int = 1
+    parent: str = ""
 
     @property
     def images(self) -> tuple[Artifact, ...]:
@@ -131,7 +138,10 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
                 isolation=body.get("isolation", ""),
                 user=body.get("user", ""),
                 started_at=event.at,
+                parent=body.get("parent", ""),
             )
+        case Kind.RUN_RESUMED:
+            return _resumed(outcome, event)
         case Kind.PLAN_MADE:
             return _planned(outcome, body)
         case Kind.APPROVAL if body.get("decision") == "deny" and not event.step:  # a step says so itself
@@ -153,6 +163,23 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
             return replace(outcome, steps=tuple(_step(s, event) if s.id == event.step else s for s in outcome.steps))
         case _:
             return outcome
+
+
+def _resumed(outcome: Outcome, event: Event) -> Outcome:
+    """The outcome when a further attempt begins: what has a result keeps it, everything else is open again."""
+    kept = (State.DONE, State.SKIPPED)
+    return replace(
+        outcome,
+        status="running",
+        attempt=event.attempt,
+        problem=None,
+        answer="",
+        answered_by="",
+        steps=tuple(
+            step if step.state in kept else replace(step, state=State.WAITING, problem=None, blocked_by=(), progress="")
+            for step in outcome.steps
+        ),
+    )
 
 
 def _planned(outcome: Outcome, body: Mapping[str, Any]) -> Outcome:
@@ -193,6 +220,8 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
                 seconds=float(body.get("seconds", 0.0)),
                 sources=tuple(body.get("sources", ())),
                 provenance=_provenance(step, body),
+                reused=body.get("reused", ""),
+                said_by=body.get("by", ""),
             )
         case Kind.STEP_FAILED:
             return replace(
@@ -206,7 +235,12 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
         case Kind.STEP_BLOCKED:
             return replace(step, state=State.BLOCKED, blocked_by=tuple(body.get("by", ())))
         case Kind.STEP_UNCERTAIN:
-            return replace(step, state=State.UNCERTAIN)
+            problem = Problem(
+                kind="Uncertain",
+                message=f"nobody knows whether it has happened: {body.get('reason', '')}".removesuffix(": "),
+                hint=f"See whether it has. Then resume with --done {step.id} if so, else with --again {step.id}.",
+            )
+            return replace(step, state=State.UNCERTAIN, problem=problem)
         case Kind.STEP_CANCELLED:
             return replace(step, state=State.CANCELLED)
         case _:
