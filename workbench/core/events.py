@@ -3,9 +3,10 @@
 An event is a fixed envelope and a JSON body. `seq` counts from 0 within a run and orders it; (run, attempt, seq) names
 the event for good. Bodies only ever gain fields. What each kind carries:
 
-    run.started     request, user, session, workspace, isolation, notebook
+    run.started     request, user, session, workspace, isolation, notebook, budget: what the run may use, by what
     plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps;
                     sources: what the plan is made of, [{kind, label, step}] as in core.provenance;
+                    mends: ids of failed steps, and of those that needed them, in whose place this round's steps are;
                     isolation: the level that is in force (in run.started: the lowest that it can be)
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
                     finish, seconds, error
