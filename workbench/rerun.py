@@ -74,9 +74,7 @@ class Rerun:
         }
         self.taken = [name for name in done if name not in _touched(before, plan, changes, done)]
         self.kept = Kept(
-            planned=Planned(
-                plan=plan, planner=self.outcome.planner, model=self.outcome.model, notes=self._notes()
-            ),
+            planned=Planned(plan=plan, planner=self.outcome.planner, model=self.outcome.model, notes=self._notes()),
             round=1,
             sources=self.outcome.plan_sources,
             told=False,
@@ -101,7 +99,9 @@ class Rerun:
     def _notes(self) -> list[str]:
         what = str(self.changes)
         kept = f"taken over as it was: {', '.join(self.taken)}" if self.taken else "every step is run again"
-        return [f"Run again{f' {what}' if what.startswith(('from', 'without')) else f' with {what}' if what else ''}; {kept}."]
+        return [
+            f"Run again{f' {what}' if what.startswith(('from', 'without')) else f' with {what}' if what else ''}; {kept}."
+        ]
 
 
 def take_over(events: Sequence[Event], taken: Mapping[str, str], present: Present) -> None:
@@ -182,4 +182,3 @@ def _touched(before: Plan, after: Plan, changes: Changes, done: Mapping[str, Any
     while more := {name for name, needed in needs.items() if name not in found and needed & found}:
         found |= more
     return found
-

@@ -43,9 +43,7 @@ class Reused:
                 return Recovered(done={here: done[there] for here, there in taken.items()})
         return Recovered()
 
-    def _fits(
-        self, events: Sequence[Event], done: Mapping[str, tuple[str, Any]], present: Present
-    ) -> dict[str, str]:
+    def _fits(self, events: Sequence[Event], done: Mapping[str, tuple[str, Any]], present: Present) -> dict[str, str]:
         """Steps here → steps there that compute the same, with all that they are made of."""
         there = {same: step for step, same in known(events).items() if step in done and self._is_whole(done[step][1])}
         before = made_of(present.plan, present.tools)

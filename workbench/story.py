@@ -10,7 +10,7 @@ import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from workbench.core import provenance, refs
+from workbench.core import provenance
 from workbench.core.artifacts import Artifact, to_json
 from workbench.core.errors import (
     BudgetExceeded,
@@ -191,5 +191,5 @@ class Story:
 
 def _used(plan: Plan) -> list[str]:
     """The offered variables that a plan refers to, each once."""
-    found = (ref.variable for step in plan.steps for ref in refs.find(step.params) if ref.variable)
+    found = (ref.variable for step in plan.steps for ref in step.references() if ref.variable)
     return list(dict.fromkeys(found))

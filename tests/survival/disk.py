@@ -1,7 +1,7 @@
 """A disk of which a crash leaves what was synced and any part of the rest, and a record that lies on it.
 
-    kill -9      the process is gone; what it wrote is there
-    power cut    what was synced is there, and of what came after it a beginning of any length
+kill -9      the process is gone; what it wrote is there
+power cut    what was synced is there, and of what came after it a beginning of any length
 """
 
 from __future__ import annotations

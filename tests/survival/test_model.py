@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 from tests.survival.disk import Crash, FakeLog, Fuel, Log
 from tests.survival.world import EFFECTS, Somebody, Tools, World
 from workbench.core.errors import Refused
-from workbench.core.events import AnyEvent, Event, Kind, Stream
+from workbench.core.events import Event, Kind, Stream
 from workbench.core.outcome import Outcome, fold
 from workbench.core.plan import Plan, load
 from workbench.core.progress import State

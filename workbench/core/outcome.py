@@ -15,8 +15,9 @@ from workbench.core.progress import State
 from workbench.core.provenance import NONE, Sources
 from workbench.core.provenance import from_json as sources_from
 
-RunStatus = Literal["planned", "running", "done", "failed", "cancelled"]
-"""planned: shown, not run. failed: a step, the planner or the answer failed; finished steps are kept."""
+RunStatus = Literal["planned", "running", "done", "failed", "cancelled", "budget"]
+"""planned: shown, not run. failed: a step, the planner or the answer failed; finished steps are kept. budget: stopped
+because what the run may use was used up; finished steps are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +32,11 @@ class Problem:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
     """A step and what became of it. `value` is JSON with artifacts as leaves; `tries` counts from 1 once started.
-    `sources` are the works that its result cites; `provenance` is all that it is made of. `reused`: "RUN/STEP" where
-    the result was taken over from another run, else ""; `said_by`: who said that it had happened, "" when its call did.
-    """
+    `sources` are the works that its result cites; `provenance` is all that it is made of. `items` of a foreach: how many
+    there are and how many have their result, None for every other step. `retries`: tries after a failure, of all its
+    calls. `problem` of a step that is done: why its default is the value. `mended`: the step failed, and later steps
+    were planned in its place. `reused`: "RUN/STEP" where the result was taken over from another run, else "";
+    `said_by`: who said that it had happened, "" when its call did."""
 
     id: str
     task: str
@@ -49,6 +52,10 @@ class StepOutcome:
     tries: int = 0
     progress: str = ""
     provenance: Sources = NONE
+    reason: str = ""
+    items: tuple[int, int] | None = None
+    retries: int = 0
+    mended: bool = False
     reused: str = ""
     said_by: str = ""
 
@@ -176,7 +183,9 @@ def _resumed(outcome: Outcome, event: Event) -> Outcome:
         answer="",
         answered_by="",
         steps=tuple(
-            step if step.state in kept else replace(step, state=State.WAITING, problem=None, blocked_by=(), progress="")
+            step
+            if step.state in kept or step.mended
+            else replace(step, state=State.WAITING, problem=None, blocked_by=(), progress="")
             for step in outcome.steps
         ),
     )
@@ -185,6 +194,8 @@ def _resumed(outcome: Outcome, event: Event) -> Outcome:
 def _planned(outcome: Outcome, body: Mapping[str, Any]) -> Outcome:
     """The outcome with a plan, or with the steps that a later round adds to it."""
     earlier = outcome.steps if int(body.get("round", 1)) > 1 else ()
+    mends = set(body.get("mends", ()))
+    earlier = tuple(replace(step, mended=True) if step.id in mends else step for step in earlier)
     made = load(body["plan"], [step.id for step in earlier])
     new = tuple(StepOutcome(id=s.id, task=s.task, title=s.title or s.task, params=s.params) for s in made.steps)
     plan = made
@@ -206,9 +217,16 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
     body = event.body
     match event.kind:
         case Kind.STEP_INTENT:
-            return replace(step, state=State.RUNNING, provenance=sources_from(body.get("sources", ())))
+            begun = replace(step, state=State.RUNNING, provenance=sources_from(body.get("sources", ())))
+            count = body.get("items")
+            return begun if count is None else replace(begun, items=(0 if step.items is None else step.items[0], count))
         case Kind.STEP_STARTED:
-            return replace(step, tries=int(body.get("try", 1)))
+            return replace(step, tries=max(step.tries, int(body.get("try", 1))))
+        case Kind.STEP_RETRIED:
+            return replace(step, retries=step.retries + 1)
+        case Kind.ITEM_DONE if step.items is not None:
+            done, count = step.items
+            return replace(step, items=(done + 1, count))
         case Kind.STEP_PROGRESS:
             return replace(step, progress=str(body.get("text", "")))
         case Kind.STEP_DONE:
@@ -220,6 +238,7 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
                 seconds=float(body.get("seconds", 0.0)),
                 sources=tuple(body.get("sources", ())),
                 provenance=_provenance(step, body),
+                problem=_problem(body.get("error")),
                 reused=body.get("reused", ""),
                 said_by=body.get("by", ""),
             )
@@ -232,6 +251,15 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
                 seconds=float(body.get("seconds", 0.0)),
                 provenance=_provenance(step, body),
             )
+        case Kind.STEP_SKIPPED:
+            return replace(
+                step,
+                state=State.SKIPPED,
+                value=artifacts.from_json(body.get("value")),
+                reason=str(body.get("reason", "")),
+                seconds=float(body.get("seconds", 0.0)),
+                provenance=_provenance(step, body),
+            )
         case Kind.STEP_BLOCKED:
             return replace(step, state=State.BLOCKED, blocked_by=tuple(body.get("by", ())))
         case Kind.STEP_UNCERTAIN:
@@ -240,9 +268,9 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
                 message=f"nobody knows whether it has happened: {body.get('reason', '')}".removesuffix(": "),
                 hint=f"See whether it has. Then resume with --done {step.id} if so, else with --again {step.id}.",
             )
-            return replace(step, state=State.UNCERTAIN, problem=problem)
+            return replace(step, state=State.UNCERTAIN, problem=problem, reason=str(body.get("reason", "")))
         case Kind.STEP_CANCELLED:
-            return replace(step, state=State.CANCELLED)
+            return replace(step, state=State.CANCELLED, reason=str(body.get("reason", "")))
         case _:
             return step
 

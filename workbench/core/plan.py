@@ -58,7 +58,7 @@ class Step(BaseModel):
     the step fails and the results of the other items are kept for when the run is taken up again.
 
     A skipped step has no result, and a step that refers to it is skipped too; one that only waits for it runs. With a
-    `default` that is its result, and nothing else is skipped.
+    `default`, outside of a foreach, that is its result, and nothing else is skipped.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +80,11 @@ class Step(BaseModel):
     def has_default(self) -> bool:
         """Whether a default is given; null is one."""
         return "default" in self.model_fields_set
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether the default stands for the result of the whole step; that of a foreach is one for its items."""
+        return self.has_default and self.foreach is None
 
     def references(self) -> Iterator[refs.Ref]:
         """Every reference of the step, wherever it stands. Raises ValueError on a malformed one."""
@@ -294,7 +299,8 @@ def _check_flow(step: Step) -> Iterator[str]:
         yield f"{step.id}: refers to an item, and has no foreach"
     if step.on_error == "default" and not step.has_default:
         yield f"{step.id}: on_error is default, and no default is given"
-    if step.has_default and step.when is None and step.on_error not in ("default", "skip"):
+    used = step.on_error == "default" or (step.foreach is None and (step.when is not None or step.on_error == "skip"))
+    if step.has_default and not used:
         yield f"{step.id}: its default is never used: it belongs to `if`, or to on_error default or skip"
     if any(not ref.is_item for ref in _found(step.default)):
         yield f"{step.id}: default holds a reference; it has to be a plain value"

@@ -41,25 +41,28 @@ _ENDS: Mapping[Kind, State] = {
 
 class Progress:
     """The states of a plan's steps. `needs`: step id → ids that come first (see `Plan.needs`), free of cycles.
-    `uses`: step id → those of them whose results it refers to. `done`: ids that an earlier attempt has done."""
+    `uses`: step id → those of them whose results it refers to. `done` and `skipped`: ids that an earlier attempt has
+    done, and has skipped without a result."""
 
     def __init__(
         self,
         needs: Mapping[str, tuple[str, ...]],
         uses: Mapping[str, Collection[str]] | None = None,
         done: Collection[str] = (),
+        skipped: Collection[str] = (),
     ) -> None:
         self.states: dict[str, State] = dict.fromkeys(needs, State.WAITING)
         self._needs = needs
         self._uses = uses or {}
-        self._empty: set[str] = set()
+        self._empty = set(skipped)
         self._missing = {step: len(set(before)) for step, before in needs.items()}
         self._after: dict[str, list[str]] = {step: [] for step in needs}
         for step, before in needs.items():
             for name in set(before):
                 self._after[name].append(step)
-        for name in done:
-            self._end(name, State.DONE)
+        for ended, state in ((done, State.DONE), (skipped, State.SKIPPED)):
+            for name in ended:
+                self._end(name, state)
 
     def ready(self) -> list[str]:
         """The steps that may start now, in the plan's order."""

@@ -77,6 +77,7 @@ class ToolCall:
     files that the worker may open beyond what its tool declares, such as a database that the user's settings name.
     `arguments`: the parts of the parameters with their sources; `sources`: all that the call is made of, its plan and
     context included. Both stay on the host. `key` names the effect of the call, the same in every attempt of its run.
+    `item`: its place in the list of a foreach, None outside of one. `approve`: whether the plan wants somebody asked.
     `entry`: what of the tool's file is called, `run` with the parameters or `check` with the key.
     """
 
@@ -91,6 +92,8 @@ class ToolCall:
     arguments: tuple[Argument, ...] = ()
     sources: Sources = NONE
     key: str = ""
+    item: int | None = None
+    approve: bool = False
     entry: Literal["run", "check"] = "run"
 
     def request_sha256(self) -> str:
