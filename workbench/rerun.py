@@ -98,10 +98,10 @@ class Rerun:
 
     def _notes(self) -> list[str]:
         what = str(self.changes)
+        if what:
+            what = f" {what}" if what.startswith(("from", "without")) else f" with {what}"
         kept = f"taken over as it was: {', '.join(self.taken)}" if self.taken else "every step is run again"
-        return [
-            f"Run again{f' {what}' if what.startswith(('from', 'without')) else f' with {what}' if what else ''}; {kept}."
-        ]
+        return [f"Run again{what}; {kept}."]
 
 
 def take_over(events: Sequence[Event], taken: Mapping[str, str], present: Present) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.survival.disk import Crash, FakeLog, Fuel, Log
 from tests.survival.world import EFFECTS, Somebody, Tools, World
@@ -27,6 +27,10 @@ from workbench.resume import Choices, Resumed
 
 SETTINGS = Settings(home=Path("/nowhere/home"), project=Path("/nowhere"), config=Path("/nowhere/config"))
 ITEMS = 3
+FUEL = st.one_of(st.integers(2, 40), st.integers(2, 40), st.none())
+"""After how many things the process dies; None: it does not."""
+CUT = st.none() | st.sampled_from([0.0, 0.3, 0.6, 0.9])
+"""How much of what was not synced is left; None: all, the machine goes on."""
 
 
 @st.composite
@@ -78,7 +82,7 @@ class Survival(RuleBasedStateMachine):
         if hasattr(self, "log"):
             self.log.close()
 
-    @rule(target=runs, plan=plans(), fuel=st.none() | st.integers(0, 60), cut=st.none() | st.floats(0, 1))
+    @rule(target=runs, plan=plans(), fuel=FUEL, cut=CUT)
     def start(self, plan: Plan, fuel: int | None, cut: float | None) -> Any:
         model = RunModel(f"r{len(self.models) + len(self.erased)}", plan)
         self.models.append(model)
@@ -94,8 +98,8 @@ class Survival(RuleBasedStateMachine):
 
     @rule(
         model=runs,
-        fuel=st.none() | st.integers(0, 60),
-        cut=st.none() | st.floats(0, 1),
+        fuel=FUEL,
+        cut=CUT,
         changed=st.booleans(),
         lazy=st.booleans(),
     )
@@ -142,13 +146,13 @@ class Survival(RuleBasedStateMachine):
     def merge(self) -> None:
         self.log.merge()
 
-    @rule(model=consumes(runs), again=st.booleans())
-    def erase(self, model: RunModel, again: bool) -> Any:
+    @precondition(lambda self: len(self.models) > 2)
+    @rule(model=runs)
+    def erase(self, model: RunModel) -> None:
         if model in self.models:
             self.log.erase(model.id)
             self.models.remove(model)
             self.erased.append(model)
-        return multiple()
 
     @rule(model=runs)
     def replay(self, model: RunModel) -> None:
@@ -261,4 +265,4 @@ def _done(events: Any) -> set[tuple[str, int | None]]:
 
 
 TestSurvival = Survival.TestCase
-TestSurvival.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+TestSurvival.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)

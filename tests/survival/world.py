@@ -1,4 +1,4 @@
-"""What tools do in the model: reads that give a value, writes that count how often they acted, and who looks at that."""
+"""What tools do in the model: reads give a value, writes count how often they acted. And somebody who can see that."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EFFECTS: Mapping[str, Effect] = {"read": "read", "idem": "idempotent", "write": 
 
 @dataclass
 class World:
-    """Everything outside of the workbench. `calls` counts by run and place, `acts` by key; `kept` is what `keep` wrote."""
+    """All that is outside: `calls` counts by run and place, `acts` by key, `kept` is what was written."""
 
     versions: dict[str, int] = field(default_factory=lambda: dict.fromkeys(EFFECTS, 1))
     calls: Counter[tuple[str, str, int | None]] = field(default_factory=Counter)

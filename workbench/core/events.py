@@ -4,10 +4,9 @@ An event is a fixed envelope and a JSON body. `seq` counts from 0 within a run a
 the event for good. Bodies only ever gain fields. What each kind carries:
 
     run.started     request, user, session, workspace, isolation, notebook, budget: what the run may use, by what;
-                    inserted: the texts of the request that came from values; asks: whether rounds are to be approved; model: the one that was asked for, ""; of a
-                    rerun: parent (a run's id), changed (in words)
-    run.resumed     by (who or what took it up again), kept, again, uncertain: ids of steps, an item as "s2[0]";
-                    begins an attempt
+                    inserted: the texts of the request that came from values; asks: whether rounds are to be approved;
+                    model: the one that was asked for, ""; of a rerun: parent (a run's id), changed (in words)
+    run.resumed     begins a further attempt: by, kept, again, uncertain: ids of steps, an item of one as "s2[0]"
     plan.made       plan (as data), tools: the version of each tool that it names, planner, notes ("read as"), model;
                     round: 1, or later ones that add their steps; sources: what the plan is made of, [{kind, label,
                     step}] as in core.provenance; mends: ids of failed steps, and of those that needed them, in whose
