@@ -265,4 +265,4 @@ def _done(events: Any) -> set[tuple[str, int | None]]:
 
 
 TestSurvival = Survival.TestCase
-TestSurvival.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
+TestSurvival.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)
