@@ -57,6 +57,11 @@ class Past(Protocol):
         """Tables that were offered before, by name; they stay as they were taken."""
         ...
 
+    @property
+    def made_of(self) -> Mapping[str, Sources]:
+        """What such tables are made of beyond the user's rows, by name, where that is known."""
+        ...
+
     async def results(self, present: Present) -> Recovered:
         """What of the steps at hand is done, and what may not be: told in the stream where it is news there.
 

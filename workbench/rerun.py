@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from workbench.core import artifacts, provenance
 from workbench.core.errors import Refused
@@ -22,10 +22,7 @@ from workbench.parts import Asked
 from workbench.past import Kept, Present
 from workbench.planners.base import Planned
 from workbench.policy.approval import Approver
-from workbench.resume import asked_again, refuse_others, tables_of
-
-if TYPE_CHECKING:
-    import pandas as pd
+from workbench.resume import asked_again, made_of, refuse_others, tables_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +62,7 @@ class Rerun:
             raise Refused(f"{self.outcome.run} has no plan.", hint="Ask again.")
         before = _whole(self.outcome)
         self.tables = tables_of(self._events, settings.artifacts)
+        self.made_of = made_of(self._events)
         plan = read(_changed(before, changes), tools, [*self.tables])
         self._left = recover(self._events)
         done = {
@@ -83,13 +81,13 @@ class Rerun:
 
     def opening(self) -> dict[str, Any]:
         """What the first event of the new run says besides."""
-        return {"parent": self.outcome.run, "changed": str(self.changes)}
+        before = next((event.body for event in self._events if event.kind is Kind.RUN_STARTED), {})
+        same = {name: before[name] for name in ("inserted", "asked_model") if name in before}
+        return {**same, "parent": self.outcome.run, "changed": str(self.changes)}
 
-    def asked(
-        self, frames: Mapping[str, pd.DataFrame], stream: Stream, model: str | None, approver: Approver | None
-    ) -> Asked:
+    def asked(self, stream: Stream, model: str | None, approver: Approver | None, rounds: bool) -> Asked:
         """The request as it was asked then."""
-        return replace(asked_again(self._events, frames, stream, model, approver, self), rounds=approver is not None)
+        return replace(asked_again(self._events, {}, stream, model, approver, self), rounds=rounds)
 
     async def results(self, present: Present) -> Recovered:
         """See `Past`."""

@@ -75,6 +75,7 @@ class Resumed:
         self.kept = _kept(self.events, self.outcome)
         self.left = recover(self.events)
         self.tables = tables_of(self.events, self._folder)
+        self.made_of = made_of(self.events)
         _refuse_strangers(self._choices, self.left)
 
     def asked(
@@ -227,7 +228,7 @@ def asked_again(
         notes=(),
         offer=Offer(frames),
         stream=stream,
-        model=model or str(body.get("model", "")) or None,
+        model=model or str(body.get("asked_model", "")) or None,
         plan_only=False,
         approver=approver,
         rounds=bool(body.get("asks")),
@@ -248,6 +249,12 @@ def tables_of(events: Sequence[Event], folder: Path) -> dict[str, Artifact]:
     told = [event.body for event in events if event.kind is Kind.ARTIFACT_MADE and event.body.get("variable")]
     tables = {str(body["variable"]): artifacts.artifact(body) for body in told}
     return {name: table for name, table in tables.items() if (folder / table.path).is_file()}
+
+
+def made_of(events: Sequence[Event]) -> dict[str, provenance.Sources]:
+    """What the tables that a run took are made of beyond the user's rows, by name."""
+    told = [event.body for event in events if event.kind is Kind.ARTIFACT_MADE and event.body.get("variable")]
+    return {str(body["variable"]): provenance.from_json(body.get("sources", ())) for body in told}
 
 
 def _kept(events: Sequence[Event], outcome: Outcome) -> Kept:

@@ -12,6 +12,7 @@ from typing import Any
 from workbench.core import artifacts
 from workbench.core.artifacts import Artifact
 from workbench.core.events import Event
+from workbench.core.provenance import Sources
 from workbench.core.recovery import Recovered, known, made_of, recover
 from workbench.core.settings import Settings
 from workbench.memory.base import Memory
@@ -29,6 +30,7 @@ class Reused:
 
     def __init__(self, memory: Memory, settings: Settings) -> None:
         self.tables: Mapping[str, Artifact] = {}
+        self.made_of: Mapping[str, Sources] = {}
         self._memory = memory
         self._settings = settings
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from workbench.core import provenance
@@ -27,12 +28,13 @@ from workbench.core.plan import Plan
 from workbench.core.progress import State
 from workbench.core.provenance import Sources
 from workbench.core.recovery import identities, known
-from workbench.core.request import Request
+from workbench.core.request import Request, Talk
 from workbench.core.tools import ToolSpec
 from workbench.parts import Asked, Parts
 from workbench.past import Present
 from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planned, Planner
+from workbench.planners.extract import extract
 from workbench.planners.grammar import GrammarPlanner
 from workbench.policy import planning
 from workbench.policy.approval import Asked as Question
@@ -40,6 +42,9 @@ from workbench.policy.gate import Gate
 from workbench.policy.leaks import clean_error, refuse_keys
 from workbench.run import Run
 from workbench.told import closing, failure, made, shown, stopped
+
+PREVIOUS = "previous"
+"""The name under which a request that follows another is offered the other's last table."""
 
 Ending = tuple[RunStatus, Answer, WorkbenchError | None]
 
@@ -52,6 +57,7 @@ class Story:
         self._asked = asked
         self._stream: Stream = asked.stream
         self._inputs: dict[str, Artifact] = dict(asked.past.tables) if asked.past else {}
+        self._made: Mapping[str, Sources] = dict(asked.past.made_of) if asked.past else {}
 
     async def run(self) -> Run:
         """The run, when it is over and on disk. Raises as `Workbench.ask` does, with `.run` in each error of ours."""
@@ -71,6 +77,8 @@ class Story:
         stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
         await asyncio.gather(parts.memory.barrier(), asyncio.to_thread(parts.trail.sync))
         run = Run(fold(stream.events), parts.settings.artifacts)
+        if self._asked.follows:
+            parts.conversation.hear(self._asked.notebook, run.outcome)
         if problem is None:
             return run
         clean_error(problem, parts.secrets)
@@ -92,12 +100,12 @@ class Story:
             last = number == parts.settings.rounds
             outcome = fold(stream.events)
             sources = kept.sources if kept else planning.seen(request, tools, outcome) | planned.sources | foreign
-            notes = [*asked.notes, *shown(request.memories)] if number == 1 else []
+            notes = [*asked.notes, *shown(request)] if number == 1 else []
             if not (kept and kept.told):
                 await self._tell_plan(made(planned, number, notes, last, tools), sources)
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
-            lineage = planning.lineage(sources, outcome)
+            lineage = planning.lineage(sources, outcome, self._made)
             news = planning.difference(planned.plan, lineage) if number > 1 else ()
             gate.enter(planned.plan, number, news)
             if not (kept and kept.approved) and (no := await self._denied(planned.plan, number, news)):
@@ -112,21 +120,37 @@ class Story:
             looks = planned.plan.look and not last
             planned = await planner.look(request, outcome, tools, stream) if looks else None
             number += 1
-        return "done", await self._answer(planner, fold(stream.events)), None
+        answer = await self._answer(planner, fold(stream.events))
+        await self._note()
+        return "done", answer, None
 
     async def _request(self, planner: Planner) -> Request:
         """What the planner is told: everything in it that can differ from run to run goes through here."""
         asked, parts = self._asked, self._parts
         remembers = asked.memory and not isinstance(planner, GrammarPlanner)
         connections = sorted(parts.settings.connections.items())
+        talk = await self._talk(planner)
         return Request(
             text=asked.text,
             scope=parts.scope,
             today=datetime.now().astimezone().date().isoformat(),
+            talk=talk,
             variables=await asyncio.to_thread(asked.offer.variables),
             connections=tuple((name, there.kind) for name, there in connections),
             memories=await parts.memories.for_planning(asked.text) if remembers else (),
         )
+
+    async def _talk(self, planner: Planner) -> Talk:
+        """What was asked here before, for a model that is to follow it; its last table is offered as `previous`."""
+        asked, parts = self._asked, self._parts
+        model = parts.model(asked.model, self._stream)
+        if not asked.follows or isinstance(planner, GrammarPlanner) or model is None:
+            return Talk()
+        talk = await parts.conversation.so_far(asked.notebook, model, self._stream.tell, remembers=asked.memory)
+        table = talk.turns[-1].table if talk.turns else None
+        if table is not None and await asyncio.to_thread(asked.offer.add, PREVIOUS, table, parts.settings.artifacts):
+            self._made = {**self._made, PREVIOUS: talk.made_of}
+        return talk
 
     async def _tell_plan(self, body: Mapping[str, object], sources: Sources) -> None:
         sandbox = self._parts.sandbox
@@ -156,9 +180,8 @@ class Story:
         new = [name for name in _used(plan) if name not in self._inputs]
         taken = await asked.offer.snapshot(new, parts.settings.artifacts, stream.run)
         await asyncio.to_thread(refuse_keys, taken, parts.secrets, parts.settings.artifacts)
-        for name, table in taken.items():
-            stream.tell(Kind.ARTIFACT_MADE, {"variable": name, **to_json(table)["$artifact"]})
         self._inputs |= taken
+        self._tell_tables(_used(plan))
         call = parts.call(stream, gate, asked.model)
         same = identities(plan, tools, self._inputs, known(stream.events))
         recovered = None
@@ -175,9 +198,26 @@ class Story:
             recovered = await asked.past.results(present)
         outcome = fold(stream.events)
         done = {step.id: (step.task, step.value) for step in outcome.steps if step.state is State.DONE}
-        lineage = planning.lineage(sources, outcome)
+        lineage = planning.lineage(sources, outcome, self._made)
         executor = parts.executor(call)
         await executor.run(plan, tools, self._inputs, stream, done, lineage, recovered=recovered, identities=same)
+
+    def _tell_tables(self, names: Sequence[str]) -> None:
+        """Tell which tables were taken: whoever goes on with this run, or repeats it, takes the same."""
+        stream = self._stream
+        told = {event.body.get("variable") for event in stream.events if event.kind is Kind.ARTIFACT_MADE}
+        for name in (name for name in names if name not in told):
+            made_of = provenance.to_json(self._made.get(name, provenance.NONE))
+            body = {"variable": name, "sources": made_of, **to_json(self._inputs[name])["$artifact"]}
+            stream.tell(Kind.ARTIFACT_MADE, body)
+
+    async def _note(self) -> None:
+        """Remember what the user's words say for good, where they have switched that on."""
+        asked, parts, stream = self._asked, self._parts, self._stream
+        model = parts.model(asked.model, stream)
+        if parts.settings.extract and asked.memory and model is not None:
+            with suppress(Refused, Unavailable, TransientError, BudgetExceeded):  # the answer is there all the same
+                await parts.memories.note(await extract(model, asked.text, stream.tell), stream.tell, stream.run)
 
     async def _answer(self, planner: Planner, outcome: Outcome) -> Answer:
         try:

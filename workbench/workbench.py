@@ -14,7 +14,9 @@ from workbench.offer import Offer
 from workbench.parts import Asked, Parts
 from workbench.policy.approval import Approver
 from workbench.policy.sanitize import clean_prompt
+from workbench.rerun import Changes, Rerun
 from workbench.resume import Choices, Resumed
+from workbench.reuse import Reused
 from workbench.run import Run
 from workbench.sandbox.choose import beside
 from workbench.story import Story
@@ -46,6 +48,9 @@ class Workbench(Parts):
         watchers: tuple[Watcher, ...] = (),
         notebook: str = "",
         memory: bool = False,
+        follows: bool = False,
+        fresh: bool = False,
+        reuse: bool = False,
         **frames: pd.DataFrame,
     ) -> Run:
         """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
@@ -54,7 +59,11 @@ class Workbench(Parts):
         policy hears no, and rounds run. `inserted`: texts in the request that came from values, not from the keyboard.
         `watchers` see plan and answer while a model writes. `notebook`: the path of the notebook that asks, for the
         record; "" when there is none, or nobody has said. With `memory` a model also sees what the user has asked to be
-        remembered and may matter; without it no run changes because the memory has grown.
+        remembered and may matter; without it no run changes because the memory has grown. With `follows` it also sees
+        what was asked before in this notebook and session, and is offered the last table of that as `previous`; with
+        `memory` also of earlier sessions of the notebook. `fresh` lets that begin anew.
+        With `reuse` a step that computes the same as one of an earlier run takes its result over: the same tool, the
+        same parameters, the same tables.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
         another WorkbenchError otherwise; each carries `.run` with what was finished.
@@ -64,7 +73,7 @@ class Workbench(Parts):
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
         asks = approver is not None and rounds
-        more = {"inserted": list(inserted), "asks": asks, "model": model or "", "memory": memory}
+        more = {"inserted": list(inserted), "asks": asks, "asked_model": model or "", "memory": memory}
         asked = Asked(
             text=prompt.text,
             notes=prompt.notes,
@@ -76,9 +85,14 @@ class Workbench(Parts):
             rounds=rounds,
             inserted=inserted,
             memory=memory,
+            notebook=notebook,
+            follows=follows,
+            past=Reused(self.memory, self.settings) if reuse else None,
         )
         async with self.leased(stream.run, notebook):
-            stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook) | more)
+            stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook, fresh=fresh) | more)
+            if fresh:
+                self.conversation.start_anew(notebook)
             return await Story(self, asked).run()
 
     async def resume(
@@ -115,6 +129,38 @@ class Workbench(Parts):
             stream = self.stream(listeners, watchers, past.events, lease.attempt)
             stream.tell(Kind.RUN_RESUMED, past.opening(self.settings.user))
             asked = await asyncio.to_thread(past.asked, variables or {}, stream, model, approver)
+            return await Story(self, asked).run()
+
+    async def rerun(
+        self,
+        run: str,
+        /,
+        *,
+        first: Collection[str] = (),
+        values: Mapping[str, Any] | None = None,
+        drop: Collection[str] = (),
+        model: str | None = None,
+        approver: Approver | None = None,
+        rounds: bool = False,
+        listeners: tuple[Listener, ...] = (),
+        watchers: tuple[Watcher, ...] = (),
+        notebook: str = "",
+    ) -> Run:
+        """A new run of an earlier one's plan, with changes: only steps that change, and what descends from them, are
+        run, the results of the rest are taken over. `first`: steps that are run again with all that descends from them;
+        `values` by their place, `{"s2.params.limit": 5}`; `drop`: steps that are left out. Without any change every
+        step is run again. Tables are those that were taken then.
+
+        Raises Refused when there is no such run, step or place, PlanInvalid when what is left breaks the rules of a
+        plan; else as `ask` does.
+        """
+        changes = Changes(first=first, values=values or {}, drop=drop)
+        await self._admit()
+        past = Rerun(await self.record.events(run), self.settings, self.tools(), changes)
+        stream = self.stream(listeners, watchers)
+        asked = past.asked(stream, model, approver, rounds)
+        async with self.leased(stream.run, notebook):
+            stream.tell(Kind.RUN_STARTED, self.opening(asked.text, notebook) | past.opening())
             return await Story(self, asked).run()
 
     async def _admit(self) -> None:

@@ -4,8 +4,9 @@ An event is a fixed envelope and a JSON body. `seq` counts from 0 within a run a
 the event for good. Bodies only ever gain fields. What each kind carries:
 
     run.started     request, user, session, workspace, isolation, notebook, budget: what the run may use, by what;
-                    inserted: the texts of the request that came from values; asks: whether rounds are to be approved;
-                    model: the one that was asked for, ""; of a rerun: parent (a run's id), changed (in words)
+                    fresh: it follows nothing said before; inserted: the texts of the request that came from values;
+                    asks: whether rounds are to be approved; asked_model: the one that was asked for, ""; memory: whether
+                    memories were offered; of a rerun: parent (a run's id), changed (in words)
     run.resumed     begins a further attempt: by, kept, again, uncertain: ids of steps, an item of one as "s2[0]"
     plan.made       plan (as data), tools: the version of each tool that it names, planner, notes ("read as"), model;
                     round: 1, or later ones that add their steps; sources: what the plan is made of, [{kind, label,
@@ -38,11 +39,15 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     (of HTTP | None), bytes_out, bytes_in, seconds, request_sha256 (without keys, ports, tokens),
                     occurrence (how often the run had made the same request before), replayed, response_sha256 with
                     response (JSON) or kept (a file below artifacts/), error {kind, message, hint, retry_after} | None
-    artifact.made   the artifact's fields; without a step a table that was offered: also variable, its name
+    artifact.made   the artifact's fields; without a step a table that was offered: also variable, its name, and
+                    sources: what it is made of beyond the user's rows
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source, by (user, tool), pinned,
                     closes: the ids of the memories whose place it takes
     memory.folded   id of the memory that says the same already; text, source, by; why (folded, recalled)
     memory.forgotten id
+    memory.pinned   id, pinned (false: no longer), user
+    conversation.summarised  text, in place of older turns of this notebook; upto: the newest run that it tells of;
+                    sources: what the text is made of
     approval        decision (allow, deny), by, reason; of a round of steps: round, difference (lines); of one call:
                     tool, version, params_sha256, question (in words), where, arguments [{path, value (cut), sources}]
     cancelled       reason
@@ -89,6 +94,8 @@ class Kind(StrEnum):
     MEMORY_WRITTEN = "memory.written"
     MEMORY_FOLDED = "memory.folded"
     MEMORY_FORGOTTEN = "memory.forgotten"
+    MEMORY_PINNED = "memory.pinned"
+    CONVERSATION_SUMMARISED = "conversation.summarised"
     APPROVAL = "approval"
     CANCELLED = "cancelled"
     BUDGET = "budget"
