@@ -21,6 +21,7 @@ from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
 from workbench.executor import Executor
 from workbench.memories import Memories
+from workbench.memory import lease
 from workbench.memory.base import Holder, Lease, Leases, Memory
 from workbench.memory.duckdb import DuckDBMemory
 from workbench.memory.lease import FileLeases
@@ -152,11 +153,15 @@ class Parts:
         since = datetime.now(UTC).isoformat(timespec="seconds")
         user, session = self.settings.user, self.session
         holder = Holder(run=run, pid=os.getpid(), session=session, notebook=notebook, user=user, since=since)
-        lease = await leases.claim(holder)
+        held = await leases.claim(holder)
         try:
-            yield lease
+            yield held
         finally:
-            await lease.release()
+            await held.release()
+
+    def left(self) -> list[Holder]:
+        """This user's runs whose process on this machine died before they ended, oldest first."""
+        return [holder for holder in lease.left(self.settings.home) if holder.user == self.settings.user]
 
     def _take(self, event: AnyEvent) -> None:
         self.trail(event)  # first: nothing is done that leaves no record

@@ -5,8 +5,8 @@ the event for good. Bodies only ever gain fields. What each kind carries:
 
     run.started     request, user, session, workspace, isolation, notebook, budget: what the run may use, by what;
                     fresh: it follows nothing said before; inserted: the texts of the request that came from values;
-                    asks: whether rounds are to be approved; asked_model: the one that was asked for, ""; memory: whether
-                    memories were offered; of a rerun: parent (a run's id), changed (in words)
+                    asks: whether rounds are to be approved; asked_model: the one that was asked for, ""; memory;
+                    of a rerun: parent (a run's id), changed (in words)
     run.resumed     begins a further attempt: by, kept, again, uncertain: ids of steps, an item of one as "s2[0]"
     plan.made       plan (as data), tools: the version of each tool that it names, planner, notes ("read as"), model;
                     round: 1, or later ones that add their steps; sources: what the plan is made of, [{kind, label,

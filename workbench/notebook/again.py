@@ -1,0 +1,163 @@
+"""`%workbench resume` and `%workbench rerun`, and the line that offers the first after a kernel has died."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from workbench.core.errors import Refused
+from workbench.notebook import kernel
+from workbench.notebook import line as lines
+from workbench.notebook.display import Display
+from workbench.notebook.watched import Line, watched
+
+if TYPE_CHECKING:
+    from workbench.policy.approval import Approver
+    from workbench.run import Run
+    from workbench.workbench import Workbench
+
+
+def takes_resume(parser: argparse.ArgumentParser) -> None:
+    """What `resume` takes."""
+    parser.add_argument("run", help="the run's id, or the beginning of it")
+    parser.add_argument("--done", action="append", default=[], metavar="STEP", help="this step in doubt has happened")
+    parser.add_argument("--again", action="append", default=[], metavar="STEP", help="do this step in doubt again")
+    parser.add_argument("--changed-tools", action="store_true", help="run steps with tools that were edited since")
+    _takes_answers(parser)
+
+
+def takes_rerun(parser: argparse.ArgumentParser) -> None:
+    """What `rerun` takes."""
+    parser.add_argument("run", help="the run's id, or the beginning of it")
+    parser.add_argument(
+        "--from", action="append", default=[], metavar="STEP", dest="first", help="run this step and what descends"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="PLACE=VALUE", help="for example s2.params.limit=5"
+    )
+    parser.add_argument("--drop", action="append", default=[], metavar="STEP", help="leave this step out")
+    parser.add_argument("--ask", action="store_true", help="show the steps and ask before they run")
+    _takes_answers(parser)
+
+
+def _takes_answers(parser: argparse.ArgumentParser) -> None:
+    said = parser.add_mutually_exclusive_group()
+    said.add_argument("--yes", action="store_true", help="answer questions with yes, but for steps in doubt")
+    said.add_argument("--deny", action="store_true", help="answer questions with no")
+    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="how long a question waits; then it is no")
+    parser.add_argument("--model", help="model to plan and answer with")
+
+
+def values(pairs: Sequence[str]) -> dict[str, Any]:
+    """The values of `--set`: JSON where a text is JSON, else the text itself. Raises Refused."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        place, equals, text = pair.partition("=")
+        if not equals or not place:
+            raise Refused(f"--set {pair} is not PLACE=VALUE.", hint="For example --set s2.params.limit=5")
+        try:
+            found[place] = json.loads(text)
+        except ValueError:
+            found[place] = text
+    return found
+
+
+def approver(options: argparse.Namespace | lines.Line, line: Line | None) -> Approver:
+    """Who answers, as the options say."""
+    from workbench.policy.approval import chosen
+    from workbench.render import plan_text
+
+    show = partial(plan_text, full=True)
+    return chosen(yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=show)
+
+
+def resume(workbench: Workbench, rest: str) -> Run:
+    """A run that was left unfinished, taken up again in this cell."""
+    options = _read("resume", takes_resume, rest)
+
+    def work(shell: Any, display: Display, line: Line | None) -> Coroutine[Any, Any, Run]:
+        from workbench.notebook.magic import tables
+
+        return workbench.resume(
+            options.run,
+            done=options.done,
+            again=options.again,
+            changed_tools=options.changed_tools,
+            variables=tables(getattr(shell, "user_ns", {})),
+            model=options.model,
+            approver=approver(options, line),
+            listeners=(display.listen,),
+            watchers=(display.watch,) if display.is_live else (),
+            notebook=kernel.notebook(shell),
+        )
+
+    return _shown(workbench, work)
+
+
+def rerun(workbench: Workbench, rest: str) -> Run:
+    """An earlier run once more, with changes."""
+    options = _read("rerun", takes_rerun, rest)
+
+    def work(shell: Any, display: Display, line: Line | None) -> Coroutine[Any, Any, Run]:
+        return workbench.rerun(
+            options.run,
+            first=options.first,
+            values=values(options.set),
+            drop=options.drop,
+            model=options.model,
+            approver=approver(options, line),
+            rounds=options.ask,
+            listeners=(display.listen,),
+            watchers=(display.watch,) if display.is_live else (),
+            notebook=kernel.notebook(shell),
+        )
+
+    return _shown(workbench, work)
+
+
+_offered = False
+
+
+def offer(workbench: Workbench, shell: Any) -> str:
+    """The line that offers a run which a dead process of this user has left unfinished in this notebook; "" when there
+    is none, where nobody looks, and after the first time."""
+    global _offered
+    if _offered or kernel.front(shell, workbench.settings.headless) == "headless":
+        return ""
+    _offered = True
+    here = kernel.notebook(shell)
+    left = [found for found in workbench.left() if found.notebook == here]
+    if not left:
+        return ""
+    newest = left[-1]
+    more = f" ({len(left) - 1} more: %workbench runs)" if len(left) > 1 else ""
+    since = f"begun {newest.since[:16].replace('T', ' ')} UTC"
+    return f"A run was left unfinished here, {since}. To go on with it: %workbench resume {newest.run}{more}"
+
+
+def _shown(workbench: Workbench, work: Callable[[Any, Display, Line | None], Coroutine[Any, Any, Run]]) -> Run:
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    return watched(shell, workbench.settings.headless, partial(work, shell))
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reads a line of a cell: what is wrong is told as any other error there, and nothing ends the kernel."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Refused(f"%workbench {self.prog}: {message.split(' (choose from')[0]}.", hint=self.format_usage().strip())
+
+
+def _read(verb: str, takes: Callable[[argparse.ArgumentParser], None], rest: str) -> argparse.Namespace:
+    parser = _Parser(prog=verb, add_help=False)
+    takes(parser)
+    try:
+        words = shlex.split(rest)
+    except ValueError as error:
+        raise Refused(f"%workbench {verb}: {error}.") from None
+    return parser.parse_args(words)
