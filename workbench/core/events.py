@@ -34,7 +34,8 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     item.done       item, and what step.done holds; error: where it failed and the default is the value
     item.failed     item, and what step.failed holds; skipped: whether the list goes without it
     item.uncertain  item, reason
-    tool.called     audit of one try: tool, version, try, status, request_sha256, response_sha256, seconds, isolation
+    tool.called     audit of one try: tool, version, try, status, request_sha256, response_sha256, seconds, isolation;
+                    entry: "check" where the tool was only asked whether it has acted
     service.called  one exchange that a tool sent out: service (http, model.complete, sql.open), host, method, status
                     (of HTTP | None), bytes_out, bytes_in, seconds, request_sha256 (without keys, ports, tokens),
                     occurrence (how often the run had made the same request before), replayed, response_sha256 with
