@@ -159,9 +159,17 @@ class Parts:
         finally:
             await held.release()
 
-    def left(self) -> list[Holder]:
-        """This user's runs whose process on this machine died before they ended, oldest first."""
-        return [holder for holder in lease.left(self.settings.home) if holder.user == self.settings.user]
+    async def left(self) -> list[Holder]:
+        """This user's runs whose process on this machine died before they ended, oldest first. Reads the memory only
+        where there are some; raises Unavailable when it cannot."""
+        home, found = self.settings.home, []
+        for holder in lease.left(home):
+            events = await self.memory.events(holder.run)
+            if any(event.kind == Kind.RUN_DONE for event in events[-1:]) or not events:
+                lease.drop(home, holder.run)  # it died after its last word, or before its first
+            elif holder.user == self.settings.user:
+                found.append(holder)
+        return found
 
     def _take(self, event: AnyEvent) -> None:
         self.trail(event)  # first: nothing is done that leaves no record

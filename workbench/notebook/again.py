@@ -6,10 +6,12 @@ import argparse
 import json
 import shlex
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from workbench.core.errors import Refused
+from workbench.bridge import wait
+from workbench.core.errors import Refused, WorkbenchError
 from workbench.notebook import kernel
 from workbench.notebook import line as lines
 from workbench.notebook.display import Display
@@ -129,8 +131,9 @@ def offer(workbench: Workbench, shell: Any) -> str:
     if _offered or kernel.front(shell, workbench.settings.headless) == "headless":
         return ""
     _offered = True
-    here = kernel.notebook(shell)
-    left = [found for found in workbench.left() if found.notebook == here]
+    here, left = kernel.notebook(shell), []
+    with suppress(WorkbenchError):  # no reason to stand in the way of what was asked
+        left = [found for found in wait(workbench.left()) if found.notebook == here]
     if not left:
         return ""
     newest = left[-1]
