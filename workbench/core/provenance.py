@@ -127,8 +127,7 @@ class Argument:
 class Lineage:
     """The sources of one run's values: of its plan, and of each step that is done.
 
-    `plan`: what the plan of this round is made of. `steps`: id → sources, for the steps of earlier rounds. `item`: of the
-    item that a foreach is at: those of the whole list.
+    `plan`: what the plan of this round is made of. `steps`: id → sources, for the steps of earlier rounds.
     """
 
     def __init__(self, plan: Sources = REQUEST, steps: Mapping[str, Sources] | None = None) -> None:
