@@ -22,6 +22,7 @@ from workbench.parts import Asked
 from workbench.past import Kept, Present
 from workbench.planners.base import Planned
 from workbench.policy.approval import Approver
+from workbench.policy.run_budget import RunBudget
 from workbench.resume import asked_again, made_of, refuse_others, tables_of
 
 
@@ -85,9 +86,12 @@ class Rerun:
         same = {name: before[name] for name in ("inserted", "asked_model") if name in before}
         return {**same, "parent": self.outcome.run, "changed": str(self.changes)}
 
-    def asked(self, stream: Stream, model: str | None, approver: Approver | None, rounds: bool) -> Asked:
+    def asked(
+        self, stream: Stream, model: str | None, approver: Approver | None, rounds: bool, budget: RunBudget
+    ) -> Asked:
         """The request as it was asked then."""
-        return replace(asked_again(self._events, {}, stream, model, approver, self), rounds=rounds)
+        asked = asked_again(self._events, {}, stream, model, approver, self)
+        return replace(asked, rounds=rounds, budget=budget)
 
     async def results(self, present: Present) -> Recovered:
         """See `Past`."""

@@ -29,6 +29,7 @@ from workbench.past import Kept, Past, Present
 from workbench.planners.base import Planned
 from workbench.policy.approval import Approver, AskedStep, shown
 from workbench.policy.approval import Asked as Question
+from workbench.policy.run_budget import RunBudget
 from workbench.sandbox.frames import read_frame
 
 if TYPE_CHECKING:
@@ -78,8 +79,18 @@ class Resumed:
         self.made_of = made_of(self.events)
         _refuse_strangers(self._choices, self.left)
 
+    @property
+    def budget(self) -> Mapping[str, float]:
+        """The limits that the run was given; empty when there were none."""
+        return next((event.body.get("budget", {}) for event in self.events if event.kind is Kind.RUN_STARTED), {})
+
     def asked(
-        self, frames: Mapping[str, pd.DataFrame], stream: Stream, model: str | None, approver: Approver | None
+        self,
+        frames: Mapping[str, pd.DataFrame],
+        stream: Stream,
+        model: str | None,
+        approver: Approver | None,
+        budget: RunBudget,
     ) -> Asked:
         """The request as it was asked, to be gone on with. `frames`: offered besides the tables that were taken.
 
@@ -88,7 +99,7 @@ class Resumed:
         if self.kept.planned.plan.look:
             taken = {name: read_frame(self._folder / table.path) for name, table in self.tables.items()}
             frames = {**taken, **frames}
-        return asked_again(self.events, frames, stream, model, approver, self)
+        return replace(asked_again(self.events, frames, stream, model, approver, self), budget=budget)
 
     def opening(self, by: str) -> dict[str, Any]:
         """The body of the attempt's first event."""

@@ -140,6 +140,7 @@ class StepRun:
             if item is None:
                 manner.budget.begin_step()
             manner.budget.begin_call()
+            manner.budget.retries.begin()
             call = self._begun(item)
             if self._tool.effect == "write":
                 await manner.durable()
@@ -156,7 +157,9 @@ class StepRun:
                 call = replace(call, attempt=call.attempt + 1)
                 result = await self._try(call)
         around.lineage.record(call.step, call.sources, result.reached)
-        if result.status != "ok":
+        if result.status == "ok":
+            manner.budget.retries.back(call.attempt - 1)
+        else:
             hint = result.hint
             if not hint and (result.retry_after or 0.0) > MAX_RETRY_AFTER:
                 hint = f"It asks to wait {result.retry_after:.0f} s."
@@ -210,7 +213,7 @@ class StepRun:
         retry, asked = self._step.retry, result.retry_after or 0.0
         if result.status != "transient" or call.tool.effect == "write" or call.attempt > retry.max:
             return None
-        if asked > MAX_RETRY_AFTER or not self._manner.budget.again():
+        if asked > MAX_RETRY_AFTER or not self._manner.budget.retries.take():
             return None
         return asked + self._manner.uniform(0.0, min(retry.cap, retry.base * 2 ** (call.attempt - 1)))
 

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import bridge
 from workbench.core import refs
+from workbench.core.budget import Budget
 from workbench.core.events import Kind, Listener, Watcher
 from workbench.offer import Offer
 from workbench.parts import Asked, Parts
 from workbench.policy.approval import Approver
+from workbench.policy.run_budget import RunBudget, budget_of
 from workbench.policy.sanitize import clean_prompt
 from workbench.rerun import Changes, Rerun
 from workbench.resume import Choices, Resumed
@@ -51,6 +53,7 @@ class Workbench(Parts):
         follows: bool = False,
         fresh: bool = False,
         reuse: bool = False,
+        budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
         **frames: pd.DataFrame,
     ) -> Run:
         """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
@@ -61,19 +64,24 @@ class Workbench(Parts):
         record; "" when there is none, or nobody has said. With `memory` a model also sees what the user has asked to be
         remembered and may matter; without it no run changes because the memory has grown. With `follows` it also sees
         what was asked before in this notebook and session, and is offered the last table of that as `previous`; with
-        `memory` also of earlier sessions of the notebook. `fresh` lets that begin anew.
+        `memory` also of earlier sessions of the notebook. `fresh` lets that begin anew. `budget`: what the run may use,
+        such as "usd=0.5,calls=20", in place of the setting; runs that are given one `RunBudget` share it.
         With `reuse` a step that computes the same as one of an earlier run takes its result over: the same tool, the
         same parameters, the same tables.
 
-        Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
+        Raises Refused when the request cannot be served, ToolFailed when a step failed, BudgetExceeded when it was
+        stopped because a budget is used up, Cancelled when it was stopped by somebody,
         another WorkbenchError otherwise; each carries `.run` with what was finished.
         """
+        allowed = budget_of(budget, self.settings.budget)
         prompt = clean_prompt(text)
         await self._admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
         asks = approver is not None and rounds
         more = {"inserted": list(inserted), "asks": asks, "asked_model": model or "", "memory": memory}
+        if limits := allowed.all_limits().limits():
+            more["budget"] = limits
         asked = Asked(
             text=prompt.text,
             notes=prompt.notes,
@@ -81,12 +89,13 @@ class Workbench(Parts):
             stream=stream,
             model=model,
             plan_only=plan_only,
-            approver=approver,
+            approver=approver and allowed.patient(approver),
             rounds=rounds,
             inserted=inserted,
             memory=memory,
             notebook=notebook,
             follows=follows,
+            budget=allowed,
             past=Reused(self.memory, self.settings) if reuse else None,
         )
         async with self.leased(stream.run, notebook):
@@ -109,6 +118,7 @@ class Workbench(Parts):
         listeners: tuple[Listener, ...] = (),
         watchers: tuple[Watcher, ...] = (),
         notebook: str = "",
+        budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
     ) -> Run:
         """A run that stopped, crashed or failed, taken up where it is: what is done stays, the rest is done now. `run`
         is its id or the beginning of it.
@@ -116,7 +126,7 @@ class Workbench(Parts):
         A write that was under way is asked whether it has happened (`check` in its file), else the `approver` is;
         `done` and `again` say so beforehand, by the step's id. `changed_tools`: steps that are not done may run with
         tools that were edited since. Tables are those that were taken then; `variables` are needed only where none had
-        been yet.
+        been yet. `budget`: what this attempt may use; by default what the run was given, anew.
 
         Raises Refused when there is nothing to take up, or when another process runs it; else as `ask` does.
         """
@@ -128,7 +138,8 @@ class Workbench(Parts):
             past = Resumed(await self.record.events(past.outcome.run), self.settings, choices)
             stream = self.stream(listeners, watchers, past.events, lease.attempt)
             stream.tell(Kind.RUN_RESUMED, past.opening(self.settings.user))
-            asked = await asyncio.to_thread(past.asked, variables or {}, stream, model, approver)
+            allowed = budget_of(budget or past.budget, self.settings.budget)
+            asked = await asyncio.to_thread(past.asked, variables or {}, stream, model, approver, allowed)
             return await Story(self, asked).run()
 
     async def rerun(
@@ -145,6 +156,7 @@ class Workbench(Parts):
         listeners: tuple[Listener, ...] = (),
         watchers: tuple[Watcher, ...] = (),
         notebook: str = "",
+        budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
     ) -> Run:
         """A new run of an earlier one's plan, with changes: only steps that change, and what descends from them, are
         run, the results of the rest are taken over. `first`: steps that are run again with all that descends from them;
@@ -158,9 +170,11 @@ class Workbench(Parts):
         await self._admit()
         past = Rerun(await self.record.events(run), self.settings, self.tools(), changes)
         stream = self.stream(listeners, watchers)
-        asked = past.asked(stream, model, approver, rounds)
+        asked = past.asked(stream, model, approver, rounds, budget_of(budget, self.settings.budget))
         async with self.leased(stream.run, notebook):
-            stream.tell(Kind.RUN_STARTED, self.opening(asked.text, notebook) | past.opening())
+            limits = asked.budget.all_limits().limits()
+            more = past.opening() | ({"budget": limits} if limits else {})
+            stream.tell(Kind.RUN_STARTED, self.opening(asked.text, notebook) | more)
             return await Story(self, asked).run()
 
     async def _admit(self) -> None:

@@ -32,11 +32,12 @@ class Problem:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
     """A step and what became of it. `value` is JSON with artifacts as leaves; `tries` counts from 1 once started.
-    `sources` are the works that its result cites; `provenance` is all that it is made of. `items` of a foreach: how
-    many have their result and how many there are, None for every other step. `retries`: tries after a failure, of all
-    its calls. `problem` of a step that is done: why its default is the value. `mended`: the step failed, and later
-    steps were planned in its place. `reused`: "RUN/STEP" where the result was taken over from another run, else "";
-    `said_by`: who said that it had happened, "" when its call did."""
+    `sources` are the works that its result cites; `provenance` is all that it is made of. `reason` says why it is
+    skipped, cancelled or uncertain. `items` of a foreach: how many have their result, and how many there are; None for
+    every other step. `retries`: tries after a failure, of all its calls. `problem` of a step that is done: why its
+    default is the value. `mended`: it failed, and later steps were planned in its place. `reused`: "RUN/STEP" where
+    the result was taken over from another run, else ""; `said_by`: who said that it had happened, "" when its call
+    did."""
 
     id: str
     task: str

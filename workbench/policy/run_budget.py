@@ -4,44 +4,25 @@ Steps and calls are counted where they begin. What a call of a model will cost n
 as its prompt and a reply are likely to take, or as the dearest call so far took. A call for which there is no room
 beside those under way waits for them; when none is under way it goes alone, as long as its prompt is affordable. So
 runs at the same time overshoot by one call at most, whatever that costs.
-
-The tries after a failure have a budget too: five, and one more for every ten calls of the run. A server that is gone,
-or one that turns every call away, costs so much and not a multiple of it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 
-from workbench.core.budget import Budget, Limited, said
+from workbench.core.budget import Budget, Limited, read, said
 from workbench.core.errors import BudgetExceeded
-from workbench.core.usage import Use, dollars
+from workbench.core.retries import Retries
+from workbench.core.usage import Estimate, Use, dollars
+from workbench.policy.approval import Approver, Asked, Decision
 
-RETRIES = 5
-CALLS_FOR_A_RETRY = 10
 HINT = "What is done is kept. Ask with a larger --budget, or for less."
 _LOCK = threading.Lock()
 """Held for a few lines at a time: runs that share a budget may be on several event loops."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """What a call of a model will take: the tokens of its prompt and of a likely reply. `least` and `likely` are US
-    dollars for the prompt alone and for both, None where the price is not known."""
-
-    prompt: int
-    reply: int
-    least: Decimal | None = None
-    likely: Decimal | None = None
-
-
-Spent = Callable[..., None]
-Admitted = AbstractAsyncContextManager[Spent]
 
 
 class RunBudget:
@@ -54,17 +35,29 @@ class RunBudget:
         self.limits = limits or Budget()
         self.used = Use()
         self.steps = 0
-        self.retries = 0
+        self.retries = Retries()
         self.exceeded: BudgetExceeded | None = None
         self._within = within
         self._under_way: list[Use] = []
         self._dearest = Decimal(0)
         self._unpriced = False
+        self._clock: asyncio.Timeout | None = None
+        self._began = 0.0
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
 
     def narrow(self, limits: Budget | None) -> None:
         """Allow no more than `limits` from now on, and no more than before."""
         self.limits = self.limits.narrowed(limits)
+        self._set_clock()
+
+    def patient(self, approver: Approver) -> Approver:
+        """The approver, during whose questions the clock stands."""
+
+        async def asked(question: Asked) -> Decision:
+            with self.standing():
+                return await approver(question)
+
+        return asked
 
     def all_limits(self) -> Budget:
         """What is allowed, that of shared budgets counted in."""
@@ -90,15 +83,8 @@ class RunBudget:
             for budget in self._chain():
                 budget.used += Use(calls=1)
 
-    def again(self) -> bool:
-        """Whether a try after a failure is left; then it is counted."""
-        if self.retries >= RETRIES + self.used.calls // CALLS_FOR_A_RETRY:
-            return False
-        self.retries += 1
-        return True
-
     @asynccontextmanager
-    async def for_model(self, estimate: Estimate) -> AsyncIterator[Spent]:
+    async def for_model(self, estimate: Estimate) -> AsyncIterator[Callable[..., None]]:
         """Entered around a call of a model, as soon as there is room for it; takes what it was found to have used.
 
         Raises BudgetExceeded.
@@ -106,9 +92,9 @@ class RunBudget:
         held = await self._reserve(estimate)
         took, known = held, True  # of a call that was broken off nobody says what it cost
 
-        def spent(*, tokens: int, usd: str | None) -> None:
+        def spent(*, tokens: int, usd: str | None, calls: int = 1) -> None:
             nonlocal took, known
-            took, known = Use(calls=1, tokens=tokens, usd=dollars(usd)), usd is not None or not tokens
+            took, known = Use(calls=calls, tokens=tokens, usd=dollars(usd)), usd is not None or not tokens
 
         try:
             yield spent
@@ -117,24 +103,48 @@ class RunBudget:
                 for budget in self._chain():
                     budget._settle(held, took, known)
 
-    def out_of_time(self) -> BudgetExceeded:
-        """The error of a run that has used its seconds."""
-        limit = self.all_limits().seconds or 0
-        self.exceeded = BudgetExceeded(
-            f"The budget of this run is used up: {said('seconds', limit)}.", hint=HINT, what="seconds", limit=limit
-        )
-        return self.exceeded
+    @asynccontextmanager
+    async def on_time(self) -> AsyncIterator[None]:
+        """Around a run: stops it, as a cancellation does, when its seconds are over. Raises BudgetExceeded then."""
+        self._began = asyncio.get_running_loop().time()
+        clock = self._clock = asyncio.timeout(None)
+        try:
+            async with clock:
+                self._set_clock()
+                yield
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            raise self._stop(self, "seconds") from None
+
+    @contextmanager
+    def standing(self) -> Iterator[None]:
+        """While a person is asked, the clock stands."""
+        since = asyncio.get_running_loop().time()
+        if self._clock is not None and not self._clock.expired():
+            self._clock.reschedule(None)
+        try:
+            yield
+        finally:
+            self._began += asyncio.get_running_loop().time() - since
+            self._set_clock()
+
+    def _set_clock(self) -> None:
+        seconds = self.all_limits().seconds
+        if self._clock is not None and not self._clock.expired():
+            self._clock.reschedule(None if seconds is None else self._began + seconds)
 
     async def _reserve(self, estimate: Estimate) -> Use:
+        limited = self.all_limits().usd is not None  # to find a price takes longer than to ask whether one is needed
         while True:
             with _LOCK:
                 for budget in self._chain():
                     budget._admit_call(self)
                     budget._admit_model(self, estimate)
                 dearest = max(budget._dearest for budget in self._chain())
-                held = Use(
-                    calls=1, tokens=estimate.prompt + estimate.reply, usd=max(dearest, estimate.likely or Decimal(0))
-                )
+                held = Use(calls=1, tokens=estimate.tokens)
+                if limited:
+                    held += Use(usd=max(dearest, estimate.likely))
                 if all(not budget._under_way or budget._has_room(held) for budget in self._chain()):
                     for budget in self._chain():
                         budget._under_way.append(held)
@@ -150,12 +160,14 @@ class RunBudget:
 
     def _admit_model(self, run: RunBudget, estimate: Estimate) -> None:
         """Raises BudgetExceeded when nothing is left, or too little for the prompt alone."""
-        least_of: dict[Limited, Decimal] = {"usd": estimate.least or Decimal(0), "tokens": Decimal(estimate.prompt)}
+        least_of: dict[Limited, Callable[[], Decimal]] = {
+            "usd": lambda: estimate.least,
+            "tokens": lambda: Decimal(estimate.prompt),
+        }
         for name, least in least_of.items():
-            used = self._amount(name)
-            limit = self._limit(name)
-            if limit is not None and (used >= limit or used + least > limit):
-                raise run._stop(self, name, least if used < limit else None)
+            used, limit = self._amount(name), self._limit(name)
+            if limit is not None and (used >= limit or used + least() > limit):
+                raise run._stop(self, name, least() if used < limit else None)
         if self.limits.usd is not None and self._unpriced:
             run.exceeded = BudgetExceeded(
                 "The price of this model is not known, so a budget in money cannot hold it.",
@@ -185,17 +197,15 @@ class RunBudget:
                 loop.call_soon_threadsafe(freed.set)
 
     def _stop(self, budget: RunBudget, name: Limited, more: Decimal | None = None) -> BudgetExceeded:
-        limit = budget._limit(name) or Decimal(0)
-        used = budget._amount(name)
+        allowed = getattr(budget.all_limits(), name)
         whose = "this run" if budget is self else "these runs"
+        used = "" if name == "seconds" else f"{said(name, float(budget._amount(name))).split()[0]} of "
         needs = f", and the next call of the model takes at least {said(name, float(more))}" if more else ""
         self.exceeded = BudgetExceeded(
-            f"The budget of {whose} is used up: {said(name, float(used)).split()[0]} of"
-            f" {said(name, float(limit))}{needs}.",
+            f"The budget of {whose} is used up: {used}{said(name, allowed)}{needs}.",
             hint=HINT,
             what=name,
-            limit=float(limit),
-            used=float(used),
+            limit=allowed,
         )
         return self.exceeded
 
@@ -215,3 +225,10 @@ class RunBudget:
         while budget is not None:
             yield budget
             budget = budget._within
+
+
+def budget_of(given: Budget | RunBudget | Mapping[str, float] | str | None, setting: Budget | None = None) -> RunBudget:
+    """The budget of a new run: what is `given` for it, else the setting. Raises Refused when nobody can read it."""
+    if isinstance(given, RunBudget):
+        return RunBudget(within=given)
+    return RunBudget(read(given) or setting)
