@@ -7,7 +7,7 @@ import sys
 
 from workbench.commands.asking import load_tables, printed
 from workbench.commands.base import Verb
-from workbench.notebook.again import approver, takes_rerun, takes_resume, values
+from workbench.notebook.options import approver, takes_rerun, takes_resume, values
 
 
 def resume(options: argparse.Namespace) -> int:

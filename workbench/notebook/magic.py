@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from workbench.notebook.display import Display
-    from workbench.notebook.watched import Line
+    from workbench.notebook.options import Line
     from workbench.run import Run
     from workbench.workbench import Workbench
 
@@ -90,7 +90,7 @@ class AgentMagics(Magics):
     def _ask(self, text: str, frames: dict[str, Any], names: list[str], asked: lines.Line, values: list[str]) -> Run:
         from workbench.core.errors import Cancelled
         from workbench.notebook import kernel
-        from workbench.notebook.again import approver
+        from workbench.notebook.options import approver
         from workbench.notebook.watched import watched
 
         try:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from workbench.notebook.display import Display
+from workbench.notebook.options import Line
 
 if TYPE_CHECKING:
     from workbench.run import Run
-
-Line = Callable[[str], Awaitable[str]]
 
 
 def watched(shell: Any, headless: bool | None, work: Callable[[Display, Line | None], Coroutine[Any, Any, Run]]) -> Run:
