@@ -47,6 +47,8 @@ class Workbench(Parts):
         notebook: str = "",
         memory: bool = False,
         budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
+        follows: bool = False,
+        fresh: bool = False,
         **frames: pd.DataFrame,
     ) -> Run:
         """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
@@ -55,12 +57,14 @@ class Workbench(Parts):
         policy hears no, and rounds run. `inserted`: texts in the request that came from values, not from the keyboard.
         `watchers` see plan and answer while a model writes. `notebook`: the path of the notebook that asks, for the
         record; "" when there is none, or nobody has said. With `memory` a model also sees what the user has asked to be
-        remembered and may matter; without it no run changes because the memory has grown. `budget`: what the run may
-        use, such as "usd=0.5,calls=20", in place of the setting; runs that are given one `RunBudget` share it.
+        remembered and may matter; without it no run changes because the memory has grown. With `follows` it also sees
+        what was asked before in this notebook and session, and is offered the last table of that as `previous`; with
+        `memory` also of earlier sessions of the notebook. `fresh` lets that begin anew. `budget`: what the run may use,
+        such as "usd=0.5,calls=20", in place of the setting; runs that are given one `RunBudget` share it.
 
-        Raises Refused when the request cannot be served, ToolFailed when a step failed, BudgetExceeded when it was
-        stopped because a budget is used up, Cancelled when it was stopped by somebody,
-        another WorkbenchError otherwise; each carries `.run` with what was finished.
+        Raises Refused when the request cannot be served, ToolFailed when a step failed, BudgetExceeded when a budget is
+        used up, Cancelled when it was stopped, another WorkbenchError otherwise; each carries `.run` with what was
+        finished.
         """
         allowed = budget_of(budget, self.settings.budget)
         await beside(self.sandbox.prepare())  # workers get ready while the planner plans
@@ -69,9 +73,10 @@ class Workbench(Parts):
         await self.budgets.admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
-        limits = allowed.all_limits().limits()
-        opening = self.opening(prompt.text, notebook) | ({"budget": limits} if limits else {})
-        stream.tell(Kind.RUN_STARTED, opening)
+        opening = self.opening(prompt.text, notebook, fresh=fresh)
+        stream.tell(Kind.RUN_STARTED, opening | allowed.told())
+        if fresh:
+            self.conversation.start_anew(notebook)
         asked = Asked(
             text=prompt.text,
             notes=prompt.notes,
@@ -84,6 +89,8 @@ class Workbench(Parts):
             inserted=inserted,
             memory=memory,
             budget=allowed,
+            notebook=notebook,
+            follows=follows,
         )
         return await Story(self, asked).run()
 

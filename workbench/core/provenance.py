@@ -13,6 +13,7 @@ frames are theirs as data (`FRAME`), never as instructions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -128,23 +129,31 @@ class Lineage:
     """The sources of one run's values: of its plan, and of each step that is done.
 
     `plan`: what the plan of this round is made of. `steps`: id → sources, for the steps of earlier rounds.
+    `variables`: name → what an offered table is made of beyond the user's rows, where that is known.
     """
 
-    def __init__(self, plan: Sources = REQUEST, steps: Mapping[str, Sources] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Sources = REQUEST,
+        steps: Mapping[str, Sources] | None = None,
+        variables: Mapping[str, Sources] | None = None,
+    ) -> None:
         self.plan = plan
+        self._variables = dict(variables or {})
         self.steps: dict[str, Sources] = dict(steps or {})
         self._item: Sources | None = None
 
     def at_item(self, of: Sources) -> Lineage:
         """The same lineage as a call of a foreach sees it, whose list is made of `of`."""
-        inner = Lineage(self.plan)
-        inner.steps, inner._item = self.steps, of
+        inner = copy(self)
+        inner._item = of
         return inner
 
     def of(self, ref: refs.Ref) -> Sources:
         """What a reference brings. A step that nobody recorded is a stranger's."""
         if ref.variable is not None:
-            return frozenset({Source(kind=SourceKind.FRAME, label=f"@{ref.variable}")})
+            made_of = self._variables.get(ref.variable, NONE)
+            return made_of | {Source(kind=SourceKind.FRAME, label=f"@{ref.variable}")}
         if ref.is_item and self._item is not None:
             return self._item
         unknown = frozenset({Source(kind=SourceKind.TOOL, label="unknown", step=str(ref.step))})
