@@ -46,9 +46,9 @@ class Workbench(Parts):
         watchers: tuple[Watcher, ...] = (),
         notebook: str = "",
         memory: bool = False,
-        budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
         follows: bool = False,
         fresh: bool = False,
+        budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
         **frames: pd.DataFrame,
     ) -> Run:
         """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
@@ -88,9 +88,9 @@ class Workbench(Parts):
             rounds=rounds,
             inserted=inserted,
             memory=memory,
-            budget=allowed,
             notebook=notebook,
             follows=follows,
+            budget=allowed,
         )
         return await Story(self, asked).run()
 
