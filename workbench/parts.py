@@ -17,6 +17,7 @@ from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watch
 from workbench.core.request import Scope
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
+from workbench.core.usage import Price
 from workbench.executor import Executor
 from workbench.memories import Memories
 from workbench.memory.base import Memory
@@ -24,7 +25,7 @@ from workbench.memory.duckdb import DuckDBMemory
 from workbench.memory.remember import Remembering
 from workbench.models.base import Model, Patient
 from workbench.models.choose import choose
-from workbench.models.held import HeldModel, Price, price_of
+from workbench.models.held import HeldModel, price_of
 from workbench.models.openai import OpenAIModel
 from workbench.planners.base import Planner
 from workbench.planners.grammar import GrammarPlanner

@@ -62,9 +62,9 @@ class Workbench(Parts):
         `memory` also of earlier sessions of the notebook. `fresh` lets that begin anew. `budget`: what the run may use,
         such as "usd=0.5,calls=20", in place of the setting; runs that are given one `RunBudget` share it.
 
-        Raises Refused when the request cannot be served, ToolFailed when a step failed, BudgetExceeded when it was
-        stopped because a budget is used up, Cancelled when it was stopped by somebody,
-        another WorkbenchError otherwise; each carries `.run` with what was finished.
+        Raises Refused when the request cannot be served, ToolFailed when a step failed, BudgetExceeded when a budget is
+        used up, Cancelled when it was stopped, another WorkbenchError otherwise; each carries `.run` with what was
+        finished.
         """
         allowed = budget_of(budget, self.settings.budget)
         await beside(self.sandbox.prepare())  # workers get ready while the planner plans
@@ -73,9 +73,8 @@ class Workbench(Parts):
         await self.budgets.admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
-        limits = allowed.all_limits().limits()
-        opening = self.opening(prompt.text, notebook, fresh=fresh) | ({"budget": limits} if limits else {})
-        stream.tell(Kind.RUN_STARTED, opening)
+        opening = self.opening(prompt.text, notebook, fresh=fresh)
+        stream.tell(Kind.RUN_STARTED, opening | allowed.told())
         if fresh:
             self.conversation.start_anew(notebook)
         asked = Asked(
