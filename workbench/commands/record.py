@@ -1,4 +1,4 @@
-"""The runs on record: `runs`, `show`, `sql`."""
+"""The runs on record: `runs`, `show`, `why`, `sql`."""
 
 from __future__ import annotations
 
@@ -32,12 +32,20 @@ def show(options: argparse.Namespace) -> None:
         print(run._repr_mimebundle_()[0]["text/plain"])
 
 
+def why(options: argparse.Namespace) -> None:
+    from workbench.bridge import wait
+    from workbench.workbench import current
+
+    print(wait(current().record.why(options.what)))
+
+
 def sql(options: argparse.Namespace) -> None:
     from workbench.bridge import wait
     from workbench.workbench import current
 
     frame = wait(current().record.sql(options.query))
-    rows = [tuple(row) for row in frame.itertuples(index=False)]
+    whole = frame.astype(object).where(frame.notna(), None)
+    rows = [tuple(row) for row in whole.itertuples(index=False)]
     table(tuple(map(str, frame.columns)), rows, options.json)
 
 
@@ -49,12 +57,19 @@ def _run(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("run", help="the run's id, or the beginning of it")
 
 
+def _what(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("what", metavar="RUN[.step]", help="a run's id or the beginning of it, and a step of it")
+
+
 def _query(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("query", help="one SELECT over runs, steps, events, model_calls, tool_calls, …")
+    verb.add_argument(
+        "query", help="one SELECT over runs, steps, events, model_calls, tool_calls, costs, failures, lineage, …"
+    )
 
 
 VERBS = (
     Verb("runs", "list the newest runs", runs, _count, json=True),
     Verb("show", "show one run", show, _run, json=True),
+    Verb("why", "tell from a result back to all that it is made of", why, _what),
     Verb("sql", "query the memory", sql, _query, json=True),
 )

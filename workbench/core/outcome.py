@@ -74,7 +74,7 @@ class Cost:
 class Outcome:
     """A run as a reader sees it. `planner` and `model` name who planned; `notes` say how the request was read;
     `answered_by` who wrote the answer; `isolation` the level that the workers ran under; `plan_sources` what the plan
-    is made of, all rounds together."""
+    is made of, all rounds together; `inputs` are the offered tables as the steps took them, by name."""
 
     run: str
     request: str = ""
@@ -94,6 +94,7 @@ class Outcome:
     user: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
     plan_sources: Sources = NONE
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)
 
     @property
     def images(self) -> tuple[Artifact, ...]:
@@ -142,6 +143,8 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
         case Kind.APPROVAL if body.get("decision") == "deny" and not event.step:  # a step says so itself
             reason = f"Not approved: {body.get('reason', '')}".removesuffix(": ")
             return replace(outcome, notes=(*outcome.notes, reason))
+        case Kind.ARTIFACT_MADE if not event.step and "variable" in body:
+            return replace(outcome, inputs={**outcome.inputs, body["variable"]: artifacts.artifact(body)})
         case Kind.MODEL_CALLED:
             return replace(outcome, cost=_add(outcome.cost, body))
         case Kind.RUN_DONE:

@@ -21,7 +21,7 @@ from workbench.core.events import AnyEvent, loads
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
-VERSION = 2
+VERSION = 3
 """Version of the schema; `schema/<number>.sql` brings a file from the version before to this one."""
 
 _ROW = Sequence[Any]
