@@ -106,15 +106,18 @@ async def test_what_models_have_cost_is_the_same_in_sql_in_the_run_and_in_what_w
 
 
 def test_costs_add_up_by_run_model_and_purpose_and_say_where_a_price_is_missing():
+    again = called("a", "0.9", 9)[1]
     events = [
         *told((Kind.RUN_STARTED, {"user": "ann"}, None), called("a", "0.10", 5), called("a", "0.2", 7, "s1")),
         *told(called("a", None, 1), called("b", "0.4", 1), run="r2"),
+        *told((Kind.MODEL_CALLED, {**again, "replayed": True}, None), run="r3"),
     ]
-    query = "select run, user, model, calls, tokens_in, usd, unpriced from costs order by run, model"
+    query = "select run, user, model, calls, tokens_in, usd, unpriced, replayed from costs order by run, model"
     assert rows(events, query) == [
-        ("r1", "ann", "a", 2, 12, Decimal("0.3000000000"), 0),
-        ("r2", None, "a", 1, 1, Decimal("0.0000000000"), 1),
-        ("r2", None, "b", 1, 1, Decimal("0.4000000000"), 0),
+        ("r1", "ann", "a", 2, 12, Decimal("0.3000000000"), 0, 0),
+        ("r2", None, "a", 1, 1, Decimal("0.0000000000"), 1, 0),
+        ("r2", None, "b", 1, 1, Decimal("0.4000000000"), 0, 0),
+        ("r3", None, "a", 0, 0, Decimal("0.0000000000"), 0, 1),
     ]
 
 

@@ -1,1 +1,1 @@
--- Version 3: views of what runs cost, where they failed and what results are made of; all are made anew (views.sql).
+-- Version 3: more views, see views.sql.

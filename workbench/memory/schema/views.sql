@@ -182,19 +182,26 @@ select
 from events
 where kind = 'service.called';
 
--- What models cost, by run, model and purpose. usd is the sum of what is known; unpriced counts the calls without a price.
+-- What models cost, by run, model and purpose: the calls that were made. usd is the sum of what is known; unpriced counts
+-- the calls without a price, replayed those that were answered from the record of an earlier run, and cost nothing again.
 create or replace view costs as
+with told as (
+    select run, seq, attempt, coalesce(try_cast(body->>'$.replayed' as boolean), false) as replayed
+    from events
+    where kind = 'model.called'
+)
 select
     calls.run, runs.user, calls.model, calls.purpose,
-    count(*)::bigint as calls,
-    sum(calls.tokens_in)::bigint as tokens_in,
-    sum(calls.tokens_out)::bigint as tokens_out,
-    coalesce(sum(calls.usd), 0) as usd,
-    count(*) filter (calls.usd is null)::bigint as unpriced,
-    sum(calls.seconds) as seconds,
+    count(*) filter (not replayed)::bigint as calls,
+    coalesce(sum(calls.tokens_in) filter (not replayed), 0)::bigint as tokens_in,
+    coalesce(sum(calls.tokens_out) filter (not replayed), 0)::bigint as tokens_out,
+    coalesce(sum(calls.usd) filter (not replayed), 0) as usd,
+    count(*) filter (calls.usd is null and not replayed)::bigint as unpriced,
+    count(*) filter (replayed)::bigint as replayed,
+    coalesce(sum(calls.seconds) filter (not replayed), 0) as seconds,
     min(calls.happened_at) as first_at,
     max(calls.happened_at) as last_at
-from model_calls as calls left join runs on runs.run = calls.run
+from model_calls as calls join told using (run, attempt, seq) left join runs on runs.run = calls.run
 group by calls.run, runs.user, calls.model, calls.purpose;
 
 -- Whatever went wrong, one row each, as it was told; also what a later try or attempt made good.
