@@ -145,6 +145,8 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
             return replace(outcome, notes=(*outcome.notes, reason))
         case Kind.ARTIFACT_MADE if not event.step and "variable" in body:
             return replace(outcome, inputs={**outcome.inputs, body["variable"]: artifacts.artifact(body)})
+        case Kind.MEMORY_WRITTEN if body.get("by") == "model":
+            return replace(outcome, notes=(*outcome.notes, f"Remembered of your words: {body.get('text', '')}"))
         case Kind.MODEL_CALLED:
             return replace(outcome, cost=_add(outcome.cost, body))
         case Kind.RUN_DONE:
