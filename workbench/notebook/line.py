@@ -30,6 +30,7 @@ VERBS: Mapping[str, str] = {
     "runs": "the newest runs",
     "show RUN": "one run again",
     "why RUN[.STEP]": "from a result back to the calls, plan, sources, hashes and cost",
+    "notebook RUN [FILE]": "the run as a notebook of plain cells that work without the workbench",
     "sql QUERY": "the record: runs, steps, events, costs, failures, lineage, model_calls, tool_calls, service_calls, …",
     "recall QUESTION": "what is remembered about it, and why it was found",
     "remember TEXT": "keep it; --pin, --kind KIND, --replaces ID before the text",
