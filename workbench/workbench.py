@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench import bridge
+from workbench import bridge, many
 from workbench.core import refs
 from workbench.core.budget import Budget
+from workbench.core.errors import WorkbenchError
 from workbench.core.events import Kind, Listener, Watcher
+from workbench.many import Request, Runs
 from workbench.offer import Offer
 from workbench.parts import Asked, Parts
 from workbench.policy.approval import Approver
@@ -21,6 +23,7 @@ from workbench.resume import Choices, Resumed
 from workbench.reuse import Reused
 from workbench.run import Run
 from workbench.sandbox.choose import beside
+from workbench.scheduler.local import Local
 from workbench.story import Story
 
 if TYPE_CHECKING:
@@ -69,9 +72,9 @@ class Workbench(Parts):
         With `reuse` a step that computes the same as one of an earlier run takes its result over: the same tool, the
         same parameters, the same tables.
 
-        Raises Refused when the request cannot be served, ToolFailed when a step failed, BudgetExceeded when it was
-        stopped because a budget is used up, Cancelled when it was stopped by somebody,
-        another WorkbenchError otherwise; each carries `.run` with what was finished.
+        Raises Refused when the request cannot be served, ToolFailed when a step failed, BudgetExceeded when a budget is
+        used up, Cancelled when it was stopped, another WorkbenchError otherwise; each carries `.run` with what was
+        finished.
         """
         allowed = budget_of(budget, self.settings.budget)
         prompt = clean_prompt(text)
@@ -80,8 +83,6 @@ class Workbench(Parts):
         stream = self.stream(listeners, watchers)
         asks = approver is not None and rounds
         more = {"inserted": list(inserted), "asks": asks, "asked_model": model or "", "memory": memory}
-        if limits := allowed.all_limits().limits():
-            more["budget"] = limits
         asked = Asked(
             text=prompt.text,
             notes=prompt.notes,
@@ -99,7 +100,7 @@ class Workbench(Parts):
             past=Reused(self.memory, self.settings) if reuse else None,
         )
         async with self.leased(stream.run, notebook):
-            stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook, fresh=fresh) | more)
+            stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook, fresh=fresh) | allowed.told() | more)
             if fresh:
                 self.conversation.start_anew(notebook)
             return await Story(self, asked).run()
@@ -126,7 +127,7 @@ class Workbench(Parts):
         A write that was under way is asked whether it has happened (`check` in its file), else the `approver` is;
         `done` and `again` say so beforehand, by the step's id. `changed_tools`: steps that are not done may run with
         tools that were edited since. Tables are those that were taken then; `variables` are needed only where none had
-        been yet. `budget`: what this attempt may use; by default what the run was given, anew.
+        been yet. `budget`: what the run may use, all attempts together; by default what it was given.
 
         Raises Refused when there is nothing to take up, or when another process runs it; else as `ask` does.
         """
@@ -139,7 +140,9 @@ class Workbench(Parts):
             stream = self.stream(listeners, watchers, past.events, lease.attempt)
             stream.tell(Kind.RUN_RESUMED, past.opening(self.settings.user))
             allowed = budget_of(budget or past.budget, self.settings.budget)
-            asked = await asyncio.to_thread(past.asked, variables or {}, stream, model, approver, allowed)
+            allowed.resume(past.events)
+            patient = approver and allowed.patient(approver)
+            asked = await asyncio.to_thread(past.asked, variables or {}, stream, model, patient, allowed)
             return await Story(self, asked).run()
 
     async def rerun(
@@ -170,17 +173,44 @@ class Workbench(Parts):
         await self._admit()
         past = Rerun(await self.record.events(run), self.settings, self.tools(), changes)
         stream = self.stream(listeners, watchers)
-        asked = past.asked(stream, model, approver, rounds, budget_of(budget, self.settings.budget))
+        allowed = budget_of(budget, self.settings.budget)
+        asked = past.asked(stream, model, approver and allowed.patient(approver), rounds, allowed)
         async with self.leased(stream.run, notebook):
-            limits = asked.budget.all_limits().limits()
-            more = past.opening() | ({"budget": limits} if limits else {})
-            stream.tell(Kind.RUN_STARTED, self.opening(asked.text, notebook) | more)
+            stream.tell(Kind.RUN_STARTED, self.opening(asked.text, notebook) | allowed.told() | past.opening())
             return await Story(self, asked).run()
 
     async def _admit(self) -> None:
         await beside(self.sandbox.prepare())  # workers get ready while the planner plans
         self.limits.admit_request(self.settings.user)
         await self.budgets.admit()
+
+    async def ask_many(
+        self,
+        requests: Sequence[Request],
+        /,
+        *,
+        concurrency: int = 4,
+        ended: Callable[[int, Run | WorkbenchError], None] = lambda number, result: None,
+        **options: Any,
+    ) -> Runs:
+        """The runs of many requests, `concurrency` at once, in the order of the requests; one that fails costs no
+        other, and stands there as its error, with `.run`. A request is its words, or {"request": words, …} with options
+        for this one; `options` are those of `ask`, for all. `ended(number, result)` hears each as it ends.
+
+        Raises Cancelled when it was stopped or the workbench closed, with what had come of each by then in
+        `.data["runs"]`: none more were started, and those under way were stopped as one run is.
+        """
+        scheduler = Local(concurrency)
+        self.under_way.add(scheduler)
+        try:
+            return await many.ask_many(self.ask, requests, scheduler, options, ended)
+        finally:
+            self.under_way.discard(scheduler)
+
+    def stop_many(self, seconds: float = 0.0) -> None:
+        """Start no more of many requests, and stop those under way after `seconds`. From any thread."""
+        for scheduler in list(self.under_way):
+            scheduler.stop(seconds)
 
 
 def _mentioned(text: str) -> set[str]:
@@ -208,3 +238,15 @@ def use(workbench: Workbench) -> Workbench:
 def ask(text: str, /, **options: Any) -> Run:
     """`Workbench.ask` of this process's workbench for code without `await`: the run of one request."""
     return bridge.wait(current().ask(text, **options))
+
+
+def ask_many(requests: Sequence[Request], /, *, seconds: float = 10.0, **options: Any) -> Runs:
+    """`Workbench.ask_many` of this process's workbench for code without `await`. On SIGTERM the requests under way get
+    `seconds` to finish, no more are started, and the process ends when all is on disk."""
+    workbench = current()
+    with many.graceful(workbench.stop_many, seconds) as heard:
+        try:
+            return bridge.wait(workbench.ask_many(requests, **options))
+        finally:
+            if heard:
+                raise SystemExit(many.TERMINATED)

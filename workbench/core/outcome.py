@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from workbench.core import artifacts
+from workbench.core import artifacts, payloads
 from workbench.core.artifacts import Artifact
 from workbench.core.events import AnyEvent, Event, Kind
 from workbench.core.plan import Plan, load
@@ -86,8 +86,8 @@ class Cost:
 class Outcome:
     """A run as a reader sees it. `planner` and `model` name who planned; `notes` say how the request was read;
     `answered_by` who wrote the answer; `isolation` the level that the workers ran under; `plan_sources` what the plan
-    is made of, all rounds together. `attempt` counts how often the run was begun; `parent` is the run that this one
-    repeats with changes, "" when there is none."""
+    is made of, all rounds together; `inputs` are the offered tables as the steps took them, by name. `attempt` counts
+    how often the run was begun; `parent` is the run that this one repeats with changes, "" when there is none."""
 
     run: str
     request: str = ""
@@ -107,6 +107,7 @@ class Outcome:
     user: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
     plan_sources: Sources = NONE
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)
     attempt: int = 1
     parent: str = ""
 
@@ -129,8 +130,13 @@ def fold(events: Iterable[AnyEvent], start: Outcome | None = None) -> Outcome:
     """The outcome that the events of one run tell, in order of seq. Unknown kinds change nothing."""
     outcome = start or Outcome(run="")
     for event in events:
-        if isinstance(event, Event):
-            outcome = advance(outcome, event)
+        if not isinstance(event, Event):
+            continue
+        if gone := payloads.lost(event):
+            where = f" of step {event.step}" if event.step else ""
+            said = f"Gone, or changed since it was written: {', '.join(gone)} in {event.kind}{where}."
+            outcome = replace(outcome, notes=(*outcome.notes, said))
+        outcome = advance(outcome, event)
     return outcome
 
 
@@ -150,11 +156,13 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
             )
         case Kind.RUN_RESUMED:
             return _resumed(outcome, event)
-        case Kind.PLAN_MADE:
+        case Kind.PLAN_MADE if "plan" in body:
             return _planned(outcome, body)
         case Kind.APPROVAL if body.get("decision") == "deny" and not event.step:  # a step says so itself
             reason = f"Not approved: {body.get('reason', '')}".removesuffix(": ")
             return replace(outcome, notes=(*outcome.notes, reason))
+        case Kind.ARTIFACT_MADE if not event.step and "variable" in body:
+            return replace(outcome, inputs={**outcome.inputs, body["variable"]: artifacts.artifact(body)})
         case Kind.MEMORY_WRITTEN if body.get("by") == "model":
             return replace(outcome, notes=(*outcome.notes, f"Remembered of your words: {body.get('text', '')}"))
         case Kind.MODEL_CALLED:

@@ -105,6 +105,7 @@ class AgentMagics(Magics):
                 named=names,
                 plan_only=asked.plan,
                 model=asked.model,
+                budget=asked.budget,
                 approver=approver(asked, line),
                 rounds=asked.ask,
                 inserted=values,
