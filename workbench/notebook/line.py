@@ -22,6 +22,7 @@ OPTIONS: Mapping[str, str] = {
     "timeout": "how many seconds a question waits for its answer; after that it is no",
     "model": "the model that plans and answers this request",
     "budget": "what the run may use, of usd, tokens, steps, calls and seconds",
+    "reuse": "take over results of an earlier run for steps that are the same",
     "memory": "show the model what you asked to be remembered, also where nobody watches",
     "fresh": "follow nothing that was asked in this notebook before",
     "help": "show this help",
@@ -32,6 +33,8 @@ VERBS: Mapping[str, str] = {
     "show RUN": "one run again",
     "why RUN[.STEP]": "from a result back to the calls, plan, sources, hashes and cost",
     "notebook RUN [FILE]": "the run as a notebook of plain cells that work without the workbench",
+    "resume RUN": "go on with a run that stopped; --done STEP, --again STEP for writes in doubt, --changed-tools",
+    "rerun RUN": "its plan again; --from STEP, --set s2.params.limit=5, --drop STEP: only what changes is run",
     "sql QUERY": "the record: runs, steps, events, costs, failures, lineage, model_calls, tool_calls, service_calls, …",
     "recall QUESTION": "what is remembered about it, and why it was found",
     "remember TEXT": "keep it; --pin, --kind KIND, --replaces ID before the text",
@@ -74,6 +77,7 @@ class Line:
     yes: bool = False
     deny: bool = False
     memory: bool = False
+    reuse: bool = False
     fresh: bool = False
     timeout: float | None = None
     model: str | None = None
