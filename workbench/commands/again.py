@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from workbench.commands.asking import load_tables, printed
+from workbench.commands.asking import printed, tables
 from workbench.commands.base import Verb
 from workbench.notebook.options import approver, takes_rerun, takes_resume, values
 
@@ -20,11 +20,11 @@ def resume(options: argparse.Namespace) -> int:
         done=options.done,
         again=options.again,
         changed_tools=options.changed_tools,
-        variables=load_tables(options.data),
+        variables=tables(options.data),
         model=options.model,
         approver=approver(options, errands.input if sys.stdin.isatty() else None),
     )
-    return printed(work, errands, as_json=options.json)
+    return printed(work, errands, in_json=options.json)
 
 
 def rerun(options: argparse.Namespace) -> int:
@@ -41,7 +41,7 @@ def rerun(options: argparse.Namespace) -> int:
         approver=approver(options, errands.input if sys.stdin.isatty() else None),
         rounds=options.ask,
     )
-    return printed(work, errands, as_json=options.json)
+    return printed(work, errands, in_json=options.json)
 
 
 def _takes_resume(parser: argparse.ArgumentParser) -> None:
