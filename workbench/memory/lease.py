@@ -41,7 +41,7 @@ class FileLease:
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
-        self._descriptor: int | None = descriptor
+        self.descriptor: int | None = descriptor
         self._pid = os.getpid()
 
     async def release(self) -> None:
@@ -50,7 +50,7 @@ class FileLease:
 
     def let_go(self) -> None:
         """`release` for a caller without an event loop."""
-        descriptor, self._descriptor = self._descriptor, None
+        descriptor, self.descriptor = self.descriptor, None
         if descriptor is None or self._pid != os.getpid():  # a forked child has let go of its copies already
             return
         with suppress(OSError):
