@@ -57,6 +57,7 @@ def test_a_new_kernel_offers_what_its_forerunner_left_once_and_only_where_somebo
         )
         since = "2026-01-01T12:00:00+00:00"
         held = lease.take(home, Holder(run=run, pid=4711, notebook=notebook, user=who, since=since))
+        assert held.descriptor is not None
         locks.close(held.descriptor)  # as when its process dies
     offers = again.Offers()
     assert offers.line(bench, shell("/work/a.ipynb", live=False)) == ""
