@@ -28,7 +28,7 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     artifact.made   the artifact's fields
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source, by (user, tool), pinned,
                     closes: the ids of the memories whose place it takes
-    memory.folded   id of the memory that says the same already; text, source, by; why (folded, recalled)
+    memory.folded   id of the memory that says the same already; text, source, by, user; why (folded, recalled)
     memory.forgotten id
     approval        decision (allow, deny), by, reason; of a round of steps: round, difference (lines); of one call:
                     tool, version, params_sha256, question (in words), where, arguments [{path, value (cut), sources}]
