@@ -22,7 +22,7 @@ from workbench.core.events import AnyEvent, loads
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
-VERSION = 3
+VERSION = 4
 """Version of the schema; `schema/<number>.sql` brings a file from the version before to this one."""
 
 _ROW = Sequence[Any]
