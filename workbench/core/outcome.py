@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from workbench.core import artifacts
+from workbench.core import artifacts, payloads
 from workbench.core.artifacts import Artifact
 from workbench.core.events import AnyEvent, Event, Kind
 from workbench.core.plan import Plan, load
@@ -114,8 +114,13 @@ def fold(events: Iterable[AnyEvent], start: Outcome | None = None) -> Outcome:
     """The outcome that the events of one run tell, in order of seq. Unknown kinds change nothing."""
     outcome = start or Outcome(run="")
     for event in events:
-        if isinstance(event, Event):
-            outcome = advance(outcome, event)
+        if not isinstance(event, Event):
+            continue
+        if gone := payloads.lost(event):
+            where = f" of step {event.step}" if event.step else ""
+            said = f"Gone, or changed since it was written: {', '.join(gone)} in {event.kind}{where}."
+            outcome = replace(outcome, notes=(*outcome.notes, said))
+        outcome = advance(outcome, event)
     return outcome
 
 
@@ -132,7 +137,7 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
                 user=body.get("user", ""),
                 started_at=event.at,
             )
-        case Kind.PLAN_MADE:
+        case Kind.PLAN_MADE if "plan" in body:
             return _planned(outcome, body)
         case Kind.APPROVAL if body.get("decision") == "deny" and not event.step:  # a step says so itself
             reason = f"Not approved: {body.get('reason', '')}".removesuffix(": ")

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ from workbench.memory.base import Hit, Page
 from workbench.memory.blobs import Blobs
 from workbench.memory.embed import Embedder
 from workbench.memory.journal import Disk, Journal
+from workbench.memory.payloads import Payloads
 from workbench.memory.recall import Recall
 from workbench.memory.recent import Recent, is_whole_and_live, ordered
 from workbench.memory.shared import Busy
@@ -66,7 +68,8 @@ class DuckDBMemory:
         self._merge_seconds = merge_seconds
         self._wait_seconds = wait_seconds
         self._network = network
-        self._journal = Journal(self.home / "journal", disk=disk)
+        self.payloads = Payloads(self.home / "artifacts")
+        self._journal = Journal(self.home / "journal", disk=disk, payloads=self.payloads)
         self._closed = False
         self._afresh()
         _memories.add(self)
@@ -112,7 +115,8 @@ class DuckDBMemory:
             events, position = tables.page(connection, after, limit, user)
             return Page(events=events, position=position)
 
-        return await asyncio.to_thread(self._read, read)
+        page = await asyncio.to_thread(self._read, read)
+        return replace(page, events=await asyncio.to_thread(self.payloads.joined, page.events))
 
     async def runs(self, limit: int = 20, *, user: str | None = None) -> Sequence[Mapping[str, Any]]:
         return await asyncio.to_thread(self._read, lambda connection: tables.runs(connection, limit, user))
@@ -206,12 +210,12 @@ class DuckDBMemory:
         if user is not None:  # what is theirs the tables say, and all that is appended here is in them by now
             if run not in names and len(names) > 1:
                 raise Refused(_several(run, names), hint="Give more of the id.")
-            return ordered(events)
+            return ordered(self.payloads.joined(events))
         names = sorted({*names, *(name for name in self._recent.runs_like(run) if name not in erased)})
         if run not in names and len(names) > 1:
             raise Refused(_several(run, names), hint="Give more of the id.")
         chosen = run if run in names or not names else names[0]
-        return ordered([*([] if chosen in erased else self._recent.events(chosen)), *events])
+        return ordered([*([] if chosen in erased else self._recent.events(chosen)), *self.payloads.joined(events)])
 
     def _hear_others(self) -> None:
         """Bring `_recall` up to what other processes have made durable; a look at file sizes when there is nothing."""
@@ -229,7 +233,7 @@ class DuckDBMemory:
                 self._recall.erase(newest.erased)
                 for run in newest.erased:
                     self._recent.drop(run)
-                for event in newest.events:
+                for event in self.payloads.joined(newest.events):
                     self._recall.hear(event)
                 self._recalled, self._recalled_sizes = (newest.store, newest.position), sizes
 

@@ -28,9 +28,10 @@ from pathlib import Path
 from weakref import WeakSet
 
 from workbench.core.errors import Unavailable
-from workbench.core.events import AnyEvent, dumps
+from workbench.core.events import AnyEvent
 from workbench.memory import folder as folders
 from workbench.memory import locks, tail
+from workbench.memory.payloads import Payloads
 from workbench.memory.tombstones import Tombstones
 
 _MAX_EVENTS = 1_000
@@ -62,11 +63,13 @@ class Disk:
 
 
 class Journal:
-    """The journal of this process in `folder`. Thread-safe. `names` are the files it has made so far."""
+    """The journal of this process in `folder`. Thread-safe. `names` are the files it has made so far. `payloads`: where
+    what is too large for a line goes; None: beside the folder, into `artifacts`."""
 
-    def __init__(self, folder: Path, *, disk: Disk | None = None) -> None:
+    def __init__(self, folder: Path, *, disk: Disk | None = None, payloads: Payloads | None = None) -> None:
         self.folder = folder
         self._disk = disk or Disk()
+        self._payloads = payloads or Payloads(folder.parent / "artifacts")
         self._afresh()
         _journals.add(self)
 
@@ -87,14 +90,16 @@ class Journal:
         self._size = 0
         self._tombstones = Tombstones(self.folder)
         self._obeyed: frozenset[str] = frozenset()
+        self._payloads.afresh()
 
     def append(self, event: AnyEvent) -> int:
-        """Take an event, which is acknowledged once a later `barrier` or `wait` returns; gives its size in bytes.
+        """Take an event, which is acknowledged once a later `barrier` or `wait` returns; gives its size in bytes, with
+        what is kept beside the journal because it is large.
 
         Raises Unavailable when the journal can take none, ValueError or TypeError when the body is not JSON.
         """
-        line = dumps(event) + b"\n"
         self._own()
+        line, size = self._payloads.line(event)
         if self._failure is not None:
             self.wait(_PATIENCE)
         with self._changed:
@@ -102,10 +107,10 @@ class Journal:
                 raise Unavailable("The memory is closed.", hint="Open a new workbench.")
             if self._thread is None:
                 self._start()
-            self._queue.append(line)
+            self._queue.append(line + b"\n")
             self._appended += 1
             self._changed.notify_all()
-        return len(line)
+        return size
 
     async def barrier(self) -> None:
         """Return when everything appended before is durable. Raises Unavailable when it cannot be made so."""
@@ -206,6 +211,7 @@ class Journal:
             self._give_up()  # the folder was deleted under us
         if self._descriptor is None:
             self._create()
+        self._payloads.flush()  # first: no line names what is not there
         descriptor = self._descriptor
         assert descriptor is not None  # noqa: S101 - `_create` has set it
         written = 0

@@ -1,0 +1,1 @@
+-- Version 3: more views, see views.sql.
