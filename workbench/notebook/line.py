@@ -32,7 +32,9 @@ VERBS: Mapping[str, str] = {
     "recall QUESTION": "what is remembered about it, and why it was found",
     "remember TEXT": "keep it; --pin, --kind KIND, --replaces ID before the text",
     "forget ID": "hide a memory, at once",
-    "memory [audit]": "all that is remembered, or what is wrong with it",
+    "memory [audit | compact | export DIR | import DIR]": "all that is remembered, or what is wrong with it; tidy up; "
+    "write your whole record into a folder, or take one in",
+    "erase --memory ID": "remove it for good, with every run that knows it; also --run ID, --user NAME; --yes",
     "doctor": "check this installation",
     "audit": "check that the audit trail is whole",
 }
