@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Unavailable
-from workbench.core.events import AnyEvent, loads
+from workbench.core.events import AnyEvent, Kind, loads
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
 VERSION = 4
 """Version of the schema; `schema/<number>.sql` brings a file from the version before to this one."""
+
+MEMORY_KINDS = (Kind.MEMORY_WRITTEN, Kind.MEMORY_FORGOTTEN, Kind.MEMORY_PINNED)
+"""The kinds of event that recall hears."""
 
 _ROW = Sequence[Any]
 _READABLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
@@ -164,8 +167,8 @@ def erase(connection: Connection, runs: Iterable[str], wanted: Callable[[Iterabl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
-    """What a store has to say of memories: its name, the newest position in it, what was remembered and forgotten, and
-    the runs that were erased."""
+    """What a store has to say of memories: its name, the newest position in it, what changes what is
+    remembered, and the runs that were erased."""
 
     store: str
     position: int
@@ -174,11 +177,11 @@ class Heard:
 
 
 def memory_events(connection: Connection, after: int) -> Heard:
-    """What was remembered and forgotten behind position `after`."""
+    """What changes what is remembered, behind position `after`."""
     store = connection.execute("select value from meta where key = 'store'").fetchall()[0][0]
     newest = connection.execute("select coalesce(max(merged), 0) from events").fetchall()[0][0]
-    where = "where merged > ? and kind in ('memory.written', 'memory.forgotten') order by merged"
-    events = _events(connection.execute(_READ + where, [after]).fetchall())
+    where = "where merged > $1 and list_contains($2::varchar[], kind) order by merged"
+    events = _events(connection.execute(_READ + where, [after, [*MEMORY_KINDS]]).fetchall())
     return Heard(store=store, position=newest, events=events, erased=erased(connection))
 
 

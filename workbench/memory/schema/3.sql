@@ -1,1 +1,1 @@
--- Version 3: more views, see views.sql.
+-- Only the views have changed since version 2.
