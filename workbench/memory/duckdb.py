@@ -223,7 +223,10 @@ class DuckDBMemory:
         def hear() -> None:
             with self._recalling:
                 found = self._store.sizes()
-                sizes = {name: size for name, size in found.items() if name not in self._journal.names}
+                own = self._journal.names
+                sizes = {name: size for name, size in found.items() if name not in own}
+                # An own journal that went: what was in it may have been erased by another.
+                sizes |= dict.fromkeys(own - set(found), -1)
                 if sizes == self._recalled_sizes:
                     return
                 store, position = self._recalled
