@@ -64,10 +64,19 @@ class Disk:
 
 class Journal:
     """The journal of this process in `folder`. Thread-safe. `names` are the files it has made so far. `payloads`: where
-    what is too large for a line goes; None: beside the folder, into `artifacts`."""
+    what is too large for a line goes; None: beside the folder, into `artifacts`. `max_file`: bytes beyond which it goes
+    on in a new file."""
 
-    def __init__(self, folder: Path, *, disk: Disk | None = None, payloads: Payloads | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        disk: Disk | None = None,
+        payloads: Payloads | None = None,
+        max_file: int = MAX_FILE,
+    ) -> None:
         self.folder = folder
+        self._max_file = max_file
         self._disk = disk or Disk()
         self._payloads = payloads or Payloads(folder.parent / "artifacts")
         self._afresh()
@@ -230,7 +239,7 @@ class Journal:
             self._give_up()
             raise
         self._size += len(blob)
-        if self._size >= MAX_FILE:
+        if self._size >= self._max_file:
             self._give_up()  # what is in it can then go, once a snapshot holds it
 
     def _obey(self) -> None:

@@ -59,16 +59,26 @@ class SharedFile:
     """The shared file of one WORKBENCH_HOME. Thread-safe; blocks, so it is used from worker threads.
 
     `wait`: seconds to wait for other processes. `notices`: what the user should hear about, one line each. `network`:
-    whether a home on a network file system is accepted.
+    whether a home on a network file system is accepted. `restored`: called with a file that was made again from a
+    snapshot, before anybody reads it.
     """
 
-    def __init__(self, home: Path, *, wait: float, notices: list[str], network: bool = False) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        wait: float,
+        notices: list[str],
+        network: bool = False,
+        restored: Callable[[Connection], object] = lambda connection: None,
+    ) -> None:
         self.home = home
         self.path = home / "memory.duckdb"
         self.notices = notices
         self.snapshots = Snapshots(home / "snapshots")
         self.wait = wait
         self._network = network
+        self._restored = restored
         self._mutex = threading.Lock()
         self._connection: Connection | None = None
         self._set_aside_at: float | None = None
@@ -98,11 +108,13 @@ class SharedFile:
         with self.locked(wait), locks.fork_gate:
             connection = self._connect()
             try:
-                self._restore()
+                restored = self._restore()
                 connection.execute(f"attach '{copies.quoted(self.path)}' as store (type duckdb)")
                 connection.execute("use store")
                 self.keep_private()
                 tables.prepare(connection)
+                if restored:
+                    self._restored(connection)
                 yield connection
                 wal = self._wal()
                 if wal.exists() and wal.stat().st_size > _WAL_BYTES:
@@ -198,15 +210,16 @@ class SharedFile:
             with suppress(Exception):
                 connection.close()
 
-    def _restore(self) -> None:
-        """Put the newest whole snapshot in the place of a file that is not there."""
+    def _restore(self) -> bool:
+        """Put the newest whole snapshot in the place of a file that is not there; whether there was one."""
         if self.path.exists() or not self.snapshots.folder.exists():
-            return
+            return False
         self._wal().unlink(missing_ok=True)  # of a file that is gone: it belongs to no other
         found = self.snapshots.newest_whole(self.notices.append)
         if found is not None:
             self.snapshots.put(found, self.path)
             self.notices.append(f"memory.duckdb was made again from snapshots/{found.path.name} and the journals")
+        return found is not None
 
     def _is_broken(self, error: Exception) -> bool:
         """Whether the content of the file is to blame, so that making it again helps."""

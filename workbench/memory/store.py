@@ -62,7 +62,7 @@ class Store:
     ) -> None:
         self.home = home
         self.notices = [] if notices is None else notices
-        self.file = SharedFile(home, wait=wait, notices=self.notices, network=network)
+        self.file = SharedFile(home, wait=wait, notices=self.notices, network=network, restored=self._forget_again)
         self._wait = wait
         self._journals = home / "journal"
         self._takeover = Takeover(self._journals, self.notices)
@@ -124,9 +124,12 @@ class Store:
         size, count = self._compacted_at
         return sum(sizes.values()) > size + MAX_BYTES or len(sizes) > count + MAX_JOURNALS
 
-    def erase(self, runs: Collection[str], let_go: Callable[[], object] = lambda: None) -> list[str]:
+    def erase(
+        self, runs: Collection[str], let_go: Callable[[], object] = lambda: None, *, patience: float = _PATIENCE
+    ) -> list[str]:
         """Remove the events of these runs for good: from the file, the journals, the snapshots and the files that were
-        set aside. `let_go` makes this process's own journal look for tombstones. The lines say what could not go yet,
+        set aside. `let_go` makes this process's own journal look for tombstones; `patience`: seconds to wait for those
+        of others. The lines say what could not go yet,
         empty when all is gone. Idempotent. Raises Busy, Unavailable; then the next process on this home goes on."""
         with self._alone(self._wait):
             live = self._running(runs)
@@ -138,7 +141,7 @@ class Store:
                 except OSError as error:
                     raise folders.cannot(self._journals, error) from error
                 let_go()
-                self._wait_for_owners(gone)
+                self._wait_for_owners(gone, patience)
                 left += self._finish()
         return left
 
@@ -156,6 +159,11 @@ class Store:
     def close(self) -> None:
         """Write the log into the file when that can be done at once, and let go."""
         self.file.close()
+
+    def _forget_again(self, connection: Connection) -> None:
+        """Of a file that comes from a snapshot: without the runs of erasures that are not complete yet."""
+        if runs := self._tombstones.runs():
+            tables.erase(connection, runs, _hashes)
 
     def _step(self, connection: Connection, sizes: Mapping[str, int]) -> bool:
         complete = self._takeover.step(connection, sizes, self._tombstones.runs())
@@ -236,8 +244,8 @@ class Store:
             found |= collection.runs_in(self._journals / name) & set(runs)
         return found
 
-    def _wait_for_owners(self, runs: Collection[str]) -> None:
-        deadline = time.monotonic() + _PATIENCE
+    def _wait_for_owners(self, runs: Collection[str], patience: float) -> None:
+        deadline = time.monotonic() + patience
         while self._living_with(runs) and time.monotonic() < deadline:
             time.sleep(0.05)
 
