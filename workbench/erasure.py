@@ -3,7 +3,9 @@
 What goes is whole runs, since whatever knew a text may have worked it into anything that came after:
 
     a run      itself
-    a memory   the acts that wrote it, and every run of its user that holds its text or its id, in events or in files
+    a memory   the acts that wrote it, and every run of its user that holds its text, its id, or what is like nothing
+               else in it (a number, an address), in events or in files
+    a text     the same for a text that the user names
     a user     all of their runs, and what they remembered and forgot
 
 Of these runs go the events (from the journals, the store, its snapshots, what was set aside), the files with all that
@@ -79,11 +81,11 @@ class Erasure:
         self._recordings = recordings
         self._payloads = Payloads(settings.artifacts)
 
-    async def find(self, *, user: str = "", memory: str = "", run: str = "") -> Found:
-        """What of one of the three would go. Memories and runs are this user's own, named by the beginning of their id.
+    async def find(self, *, user: str = "", memory: str = "", run: str = "", text: str = "") -> Found:
+        """What of one of the four would go. Memories and runs are this user's own, named by the beginning of their id.
         Raises Refused when there is nothing, or several begin so."""
-        if sum(map(bool, (user, memory, run))) != 1:
-            raise Refused("What is to be erased?", hint="One of --user NAME, --memory ID, --run RUN.")
+        if sum(map(bool, (user, memory, run, text))) != 1:
+            raise Refused("What is to be erased?", hint="One of --memory ID, --run ID, --text TEXT, --user NAME.")
         whose = user or self._settings.user
         events = await self._events(whose)
         if run:
@@ -92,7 +94,17 @@ class Erasure:
         elif memory:
             written = [event for event in events if event.kind == Kind.MEMORY_WRITTEN]
             name = _named("memory", memory, {str(event.body.get("id")) for event in written})
-            runs, of = await self._knowing(name, written, events), f"memory {name}"
+            said = next(str(event.body.get("text", "")) for event in written if event.body.get("id") == name)
+            same = {str(event.body["id"]) for event in written if event.body.get("text") == said}
+            holds = needles.needles({said, *needles.marks(said)}, same)
+            runs, of = await asyncio.to_thread(self._knowing, holds, events), f"memory {name}"
+        elif text:
+            if len(text.strip()) < _SHORTEST:
+                raise Refused("So short a text stands in everything.", hint="Give more of it.")
+            holds = needles.needles({text}, {" ".join(text.split()).casefold()})
+            runs, of = await asyncio.to_thread(self._knowing, holds, events), "that text"
+            if not runs:
+                raise Refused("That text is nowhere in your record.", hint="It is looked for as it stands.")
         else:
             runs, of = {event.run for event in events}, f"user {user}"
             if not runs:
@@ -121,20 +133,13 @@ class Erasure:
             found += page.events
         return found
 
-    async def _knowing(self, name: str, written: Sequence[AnyEvent], events: Sequence[AnyEvent]) -> set[str]:
-        """The runs that hold a memory's text or its id."""
-        text = next(str(event.body.get("text", "")) for event in written if event.body.get("id") == name)
-        same = {str(event.body["id"]) for event in written if event.body.get("text") == text}
-        holds = needles.needles({text}, same)
-
-        def look() -> set[str]:
-            runs = {event.run for event in events if needles.in_value(event.body, holds)}
-            for run in {event.run for event in events} - runs:
-                if any(needles.in_file(path, holds) for path in _files(self._folder(run))):
-                    runs.add(run)
-            return runs
-
-        return await asyncio.to_thread(look)
+    def _knowing(self, holds: needles.Holds, events: Sequence[AnyEvent]) -> set[str]:
+        """The runs that hold what is looked for, in an event or in a file."""
+        runs = {event.run for event in events if needles.in_value(event.body, holds)}
+        for run in {event.run for event in events} - runs:
+            if any(needles.in_file(path, holds) for path in _files(self._folder(run))):
+                runs.add(run)
+        return runs
 
     def _from_recordings(self, found: Found) -> Sequence[Path]:
         holds = needles.needles({*found.memories, *found.requests}, set(found.runs))

@@ -12,6 +12,7 @@ from tests.memory.support import ask, child, event, journals
 from workbench.core.errors import Unavailable
 from workbench.core.events import Kind
 from workbench.core.request import Scope
+from workbench.memory import needles
 from workbench.memory.blobs import Blobs
 from workbench.memory.duckdb import DuckDBMemory
 from workbench.memory.embed import content_hash
@@ -199,3 +200,28 @@ async def test_a_process_that_has_read_a_memory_loses_it_when_another_erases_it(
         assert list(await memory.events("secret")) == []
         await memory.close()
     assert holding(tmp_path) == set()
+
+
+async def test_what_is_in_no_journal_any_more_is_recalled_from_the_tables(tmp_path: Path):
+    write(tmp_path, "a", "the office is in Lisbon").close()
+    Store(tmp_path).compact()
+    assert journals(tmp_path) == []
+    memory = DuckDBMemory(tmp_path)
+    assert len(await memory.recall("office", Scope(user="ann", workspace="", session=""))) == 1
+    await memory.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "Karl's IBAN is DE89370400440532013000, and he is karl@example.org.",
+            {"DE89370400440532013000", "karl@example.org"},
+        ),
+        ("call +4917012345678 or (030)1234567", {"+4917012345678", "1234567"}),
+        ("key: swordfish-4711; since 2026 in 24 cities", {"swordfish-4711"}),
+        ("the fiscal year 2026 starts in April @work", set()),
+    ],
+)
+def test_what_is_like_nothing_else_in_a_text_is_looked_for_by_itself(text: str, found: set[str]):
+    assert needles.marks(text) == found

@@ -43,7 +43,7 @@ def erase(options: argparse.Namespace) -> int:
     from workbench.workbench import current
 
     erasure = current().erasure
-    found = wait(erasure.find(user=options.user, memory=options.memory, run=options.run))
+    found = wait(erasure.find(user=options.user, memory=options.memory, run=options.run, text=options.text))
     if not options.yes:
         print(erased.question(found))
         if not sys.stdin.isatty():
@@ -62,6 +62,7 @@ def _erase(verb: argparse.ArgumentParser) -> None:
     what = verb.add_mutually_exclusive_group(required=True)
     what.add_argument("--memory", metavar="ID", default="", help="a memory of yours, and every run that knows it")
     what.add_argument("--run", metavar="ID", default="", help="a run of yours")
+    what.add_argument("--text", metavar="TEXT", default="", help="every run of yours, and memory, that holds a text")
     what.add_argument("--user", metavar="NAME", default="", help="all that a user has left here")
     verb.add_argument("--yes", action="store_true", help="erase without asking")
 

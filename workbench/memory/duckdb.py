@@ -80,7 +80,7 @@ class DuckDBMemory:
         self._recent = Recent()
         self._recall = Recall(self._vectors())
         self._recalled: tuple[str, int] = ("", 0)  # the store and the position up to which `_recall` has heard it
-        self._recalled_sizes: Mapping[str, int] = {}
+        self._recalled_sizes: Mapping[str, int] | None = None  # not even a look yet
         self._recalling = threading.Lock()
         self._unmerged = threading.Event()
         self._stop = threading.Event()

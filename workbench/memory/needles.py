@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -12,12 +13,14 @@ from typing import Any
 SHORT = 8
 """A text of fewer characters stands in much that has nothing to do with it: only a whole value that is it counts."""
 
+_WORD = re.compile(r"[^\s,;:!?()\[\]{}<>\"'`]*[^\s,;:!?()\[\]{}<>\"'`.]")
+
 Holds = Callable[[str], bool]
 """Whether a text holds what is looked for."""
 
 
 def needles(texts: set[str], ids: set[str]) -> Holds:
-    """Looks for texts, as people write them (blanks do not count), and for ids."""
+    """Looks for texts, as people write them (blanks and capitals do not count), and for ids."""
     long = [_plain(text) for text in texts if len(_plain(text)) >= SHORT] + list(ids)
     short = {_plain(text) for text in texts} - set(long)
 
@@ -26,6 +29,12 @@ def needles(texts: set[str], ids: set[str]) -> Holds:
         return plain in short or any(needle in plain for needle in long)
 
     return holds
+
+
+def marks(text: str) -> set[str]:
+    """What in a text is like nothing else and may stand elsewhere without the rest of it: addresses, numbers of seven
+    digits and more, and identifiers of letters and three digits and more."""
+    return {word for word in _WORD.findall(text) if _is_mark(word)}
 
 
 def in_value(value: Any, holds: Holds) -> bool:
@@ -61,8 +70,15 @@ def in_bytes(data: bytes, suffix: str, holds: Holds) -> bool:
     return False
 
 
+def _is_mark(word: str) -> bool:
+    digits = sum(map(str.isdigit, word))
+    if "@" in word:
+        return re.fullmatch(r"[^@]+@[^@]+\.[^@.]+", word) is not None
+    return digits >= 7 or (digits >= 3 and len(word) >= SHORT and any(map(str.isalpha, word)))
+
+
 def _plain(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(text.split()).casefold()
 
 
 def _jsons(data: bytes) -> Iterator[Any]:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from workbench.erasure import Erased, Found
     from workbench.workbench import Workbench
 
-_WAYS = "One of --memory ID, --run ID, --user NAME; --yes erases without asking."
+_WAYS = "One of --memory ID, --run ID, --text TEXT, --user NAME; --yes before it erases without asking."
 _SHOWN = 5
 _WIDTH = 90
 
@@ -82,6 +82,9 @@ def _somebody_is_there(workbench: Workbench) -> bool:
 
 def _options(rest: str) -> dict[str, str]:
     options: dict[str, str] = {}
+    rest, marked, text = rest.partition("--text")
+    if marked:
+        options["text"] = text.lstrip("= ").strip()
     for name, value in re.findall(r"(\S+?)(?:[= ]+((?!--)\S+))?(?:\s+|$)", rest):
         if name == "--yes" and not value:
             options["yes"] = "yes"
@@ -89,6 +92,6 @@ def _options(rest: str) -> dict[str, str]:
             options[name[2:]] = value
         else:
             raise Refused(f"{name} is nothing that could be erased.", hint=_WAYS)
-    if not options:
+    if not any(value for name, value in options.items() if name != "yes"):
         raise Refused("What is to be erased?", hint=_WAYS)
     return options

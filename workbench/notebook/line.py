@@ -38,7 +38,7 @@ VERBS: Mapping[str, str] = {
     "forget ID": "hide a memory, at once",
     "memory [audit | compact | export DIR | import DIR]": "all that is remembered, or what is wrong with it; tidy up; "
     "write your whole record into a folder, or take one in",
-    "erase --memory ID": "remove it for good, with every run that knows it; also --run ID, --user NAME; --yes",
+    "erase --memory ID": "remove it for good, with every run that knows it; also --run ID, --text TEXT, --user NAME",
     "doctor": "check this installation",
     "audit": "check that the audit trail is whole",
 }
