@@ -90,7 +90,8 @@ def memory(workbench: Workbench, rest: str = "") -> Table:
         return audit(workbench)
     if rest:
         raise Refused(
-            f"memory {rest} is nothing.", hint="Behind `memory`: nothing, audit, compact, export DIR or import DIR."
+            f"memory {rest} is nothing.",
+            hint="There are: %workbench memory audit, compact, export DIR, import DIR; or nothing.",
         )
     hits = wait(workbench.memories.all())
     rows = [(hit.kind, hit.text, _origin(hit), hit.at[:10], _state(hit, hits), hit.id[:_ID]) for hit in hits]
