@@ -37,6 +37,7 @@ def ask(options: argparse.Namespace) -> int:
         named=tuple(frames),
         plan_only=options.plan,
         model=options.model,
+        budget=options.budget,
         memory=options.memory,
         approver=chosen(
             yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=partial(plan_text, full=True)
@@ -106,6 +107,9 @@ def _takes(ask: argparse.ArgumentParser) -> None:
     said.add_argument("--deny", action="store_true", help="answer the same questions with no")
     ask.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="how long a question waits before it means no")
     ask.add_argument("--model", help="model to plan and answer with")
+    ask.add_argument(
+        "--budget", metavar="usd=0.5,calls=20", help="what the run may use, of usd, tokens, steps, calls and seconds"
+    )
     ask.add_argument("--memory", action="store_true", help="show the model what you asked to be remembered")
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
 from workbench.notebook.erased import erase
+from workbench.notebook.history import notebook, why
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.table import Table
 
@@ -24,6 +25,7 @@ __all__ = [
     "erase",
     "forget",
     "memory",
+    "notebook",
     "pin",
     "recall",
     "remember",
@@ -33,6 +35,7 @@ __all__ = [
     "status",
     "tools",
     "unpin",
+    "why",
 ]
 
 
