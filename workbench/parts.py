@@ -20,6 +20,7 @@ from workbench.core.request import Scope
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
 from workbench.core.usage import Price
+from workbench.erasure import Erasure
 from workbench.executor import Executor
 from workbench.memories import Memories
 from workbench.memory import lease
@@ -93,7 +94,9 @@ class Parts:
         sandbox: Sandbox | None = None,
     ) -> None:
         self.settings = settings or load_settings()
-        self.memory = memory or DuckDBMemory(self.settings.home, embedder=embedders.choose(self.settings))
+        self.memory = memory or DuckDBMemory(
+            self.settings.home, embedder=embedders.choose(self.settings), network=self.settings.network_home
+        )
         self.sandbox = sandbox or best(self.settings)
         self.remembering = Remembering(self.memory)
         self.record = Record(self.memory, self.sandbox, self.settings)
@@ -103,6 +106,7 @@ class Parts:
         self._models: dict[str | None, Model | None] = {}
         self.secrets = load_secrets(self.settings)
         self.trail = trail_of(self.settings.home, self.settings.config)
+        self.erasure = Erasure(self.memory, self.settings, self.trail)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
         self.memories = Memories(self.remembering, lambda: self.scope, lambda: self.stream(), self.secrets)
         self.conversation = Conversation(self.memory, self.settings.user, self.session)
