@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from workbench.memory import locks
 from workbench.memory.store import Store
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ where not exists (select 1 from embeddings as old where old.content_hash = new.c
 
 
 class Blobs:
-    """The vectors of one store. Blocks; raises Unavailable. `lock`: the file that lets one process at a time make new
-    ones, so that no text is paid for twice."""
+    """The vectors of one store. Blocks; raises Unavailable."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.lock: Path = store.home / "embed.lock"
+
+    def making(self) -> AbstractContextManager[bool]:
+        """Whether this process may make new vectors now: one at a time does, so that no text is paid for twice."""
+        return locks.held(self._store.home / "embed.lock", 0.0)
 
     def read(self, model: str, hashes: Collection[str]) -> dict[str, Halves]:
         """Those of the asked that are there, as half floats; each may have a length of its own."""

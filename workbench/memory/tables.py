@@ -6,17 +6,17 @@ a private copy, and a memory without files.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Unavailable
-from workbench.core.events import AnyEvent, loads
+from workbench.core.events import AnyEvent
+from workbench.memory import rows as rows_of
+from workbench.memory.rows import clean
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 VERSION = 2
 """Version of the schema; `schema/<number>.sql` brings a file from the version before to this one."""
 
-_ROW = Sequence[Any]
-_READABLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
-_ASCII = json.JSONEncoder(separators=(",", ":"), default=str)
+MEMORY_KINDS = ("memory.written", "memory.forgotten")
+"""The kinds of event that recall hears."""
+
 _INSERT = """
 insert into events
 select
@@ -80,7 +80,7 @@ def version(connection: Connection) -> int:
 
 def insert(connection: Connection, events: Iterable[AnyEvent]) -> None:
     """Put events in, each once for good: those that are there already, by id, are left out."""
-    rows = {row[0]: row for row in map(_row, events)}
+    rows = {row[0]: row for row in map(rows_of.row, events)}
     if not rows:
         return
     columns = [list(column) for column in zip(*rows.values(), strict=True)]
@@ -90,7 +90,7 @@ def insert(connection: Connection, events: Iterable[AnyEvent]) -> None:
 
 def events_of(connection: Connection, run: str) -> list[AnyEvent]:
     """The events of a run, in order."""
-    return _events(connection.execute(_READ + "where run = ? order by attempt, seq", [clean(run)]).fetchall())
+    return rows_of.events(connection.execute(_READ + "where run = ? order by attempt, seq", [clean(run)]).fetchall())
 
 
 def runs_like(connection: Connection, beginning: str) -> list[str]:
@@ -104,7 +104,7 @@ def memory_events(connection: Connection, after: int) -> tuple[str, int, list[An
     store = connection.execute("select value from meta where key = 'store'").fetchall()[0][0]
     newest = connection.execute("select coalesce(max(merged), 0) from events").fetchall()[0][0]
     where = "where merged > ? and kind in ('memory.written', 'memory.forgotten') order by merged"
-    return store, newest, _events(connection.execute(_READ + where, [after]).fetchall())
+    return store, newest, rows_of.events(connection.execute(_READ + where, [after]).fetchall())
 
 
 def runs(connection: Connection, limit: int, user: str | None) -> Sequence[Mapping[str, Any]]:
@@ -117,51 +117,6 @@ def runs(connection: Connection, limit: int, user: str | None) -> Sequence[Mappi
         if row["usd"] is not None:
             row["usd"] = Decimal(f"{row['usd'].normalize():f}")  # 0.25, not 0.2500000000
     return rows
-
-
-def clean(text: str) -> str:
-    """The text with each half of a surrogate pair replaced: no database takes it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def _row(event: AnyEvent) -> _ROW:
-    exact = None
-    body = _READABLE.encode(event.body)
-    if (cleaned := clean(body)) != body:
-        exact, body = _ASCII.encode(event.body), cleaned
-    return (
-        clean(event.id),
-        clean(event.run),
-        event.attempt,
-        event.seq,
-        event.v,
-        _utc(event.at),
-        clean(str(event.kind)),
-        None if event.step is None else clean(event.step),
-        body,
-        exact,
-    )
-
-
-def _utc(at: str) -> str | None:
-    try:
-        moment = datetime.fromisoformat(at)
-        return moment.astimezone(UTC).replace(tzinfo=None).isoformat() if moment.tzinfo else moment.isoformat()
-    except (ValueError, OverflowError):
-        return None
-
-
-def _events(rows: Iterable[_ROW]) -> list[AnyEvent]:
-    found = []
-    for run, attempt, seq, v, at, kind, step, body in rows:
-        moment = "" if at is None else at.replace(tzinfo=UTC).isoformat(timespec="microseconds")
-        envelope = {"run": run, "attempt": attempt, "seq": seq, "v": v, "at": moment, "kind": kind, "step": step}
-        found.append(loads(json.dumps(envelope)[:-1] + ', "body": ' + body + "}"))
-    return found
 
 
 @cache
