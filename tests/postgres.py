@@ -150,10 +150,12 @@ def postgres_with_vectors() -> Iterator[Server]:
     # Found and not imported: the package wants folders of its own when it is.
     if (wheel := find_spec("pgserver")) is None or wheel.origin is None:
         pytest.skip("pgserver is not installed; it has no wheels for Python 3.13 and newer")
+    package = Path(wheel.origin).parent
     with a_folder() as folder:
-        # Its own folder may be closed to the server's user.
-        shutil.copytree(Path(wheel.origin).parent / "pginstall", folder / "programs")
-        for path in (folder / "programs").rglob("*"):
+        # Its own folder may be closed to the server's user. The programs find their libraries from where they lie.
+        for part in ("pgserver/pginstall", "pgserver.libs"):
+            shutil.copytree(package.parent / part, folder / part)
+        for path in (folder / "pgserver").rglob("*"):
             path.chmod(0o755)
-        with running(folder, SMALL, user(), bin_=folder / "programs" / "bin") as port:
+        with running(folder, SMALL, user(), bin_=folder / "pgserver/pginstall/bin") as port:
             yield Server(port, folder)
