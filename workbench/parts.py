@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workbench import embedders
+from workbench import stores
 from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, sandboxed
 from workbench.configuration import load_secrets, load_settings
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
@@ -19,7 +19,6 @@ from workbench.core.tools import ToolSpec
 from workbench.executor import Executor
 from workbench.memories import Memories
 from workbench.memory.base import Memory
-from workbench.memory.duckdb import DuckDBMemory
 from workbench.memory.remember import Remembering
 from workbench.models.base import Model
 from workbench.models.choose import choose
@@ -80,7 +79,7 @@ class Parts:
         sandbox: Sandbox | None = None,
     ) -> None:
         self.settings = settings or load_settings()
-        self.memory = memory or DuckDBMemory(self.settings.home, embedder=embedders.choose(self.settings))
+        self.memory = memory or stores.choose(self.settings)
         self.sandbox = sandbox or best(self.settings)
         self.remembering = Remembering(self.memory)
         self.record = Record(self.memory, self.sandbox, self.settings)

@@ -12,7 +12,6 @@ from workbench.memory.embed import Hashing
 from workbench.memory.postgres.memory import PostgresMemory
 from workbench.memory.volatile import InMemoryMemory, Kept
 
-
 SERVERS = [
     pytest.param(name, marks=pytest.mark.peers)
     for name in ("postgresql", "postgresql with vectors", "pgvector", "pgvector with vectors")

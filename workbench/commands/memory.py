@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 
 from workbench.commands.base import Verb, table
+from workbench.commands.copying import copy
 
 
 def memory(options: argparse.Namespace) -> int:
+    if options.verb == "memory" and options.text == ["copy"]:
+        return copy(options)
     from workbench.notebook import verbs
     from workbench.workbench import current
 
@@ -51,7 +54,9 @@ def _remember(verb: argparse.ArgumentParser) -> None:
 
 
 def _audit(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("text", nargs="*", choices=("audit", []), metavar="audit", help="look for duplicates, …")
+    words = "audit: look for duplicates, keys, …; copy: put all of it into another memory"
+    verb.add_argument("text", nargs="*", choices=("audit", "copy", []), metavar="audit|copy", help=words)
+    verb.add_argument("--to", default="", metavar="ADDRESS", help="postgresql://… or a folder, for copy")
 
 
 def _embed(verb: argparse.ArgumentParser) -> None:
@@ -62,6 +67,6 @@ VERBS = (
     Verb("recall", "find what was remembered", memory, _text, json=True),
     Verb("remember", "keep a text in the memory", memory, _remember, json=True),
     Verb("forget", "hide a memory", memory, _id, json=True),
-    Verb("memory", "list what is remembered, or look for what is wrong with it", memory, _audit, json=True),
+    Verb("memory", "list what is remembered, look for what is wrong with it, or copy it", memory, _audit, json=True),
     Verb("embed", "put in a model that lets recall compare meanings", embed, _embed),
 )

@@ -107,6 +107,14 @@ def memory_events(connection: Connection, after: int) -> tuple[str, int, list[An
     return store, newest, rows_of.events(connection.execute(_READ + where, [after]).fetchall())
 
 
+def page(connection: Connection, *, after: int, limit: int) -> tuple[int, list[AnyEvent]] | None:
+    """Events in the order of their arrival, behind a position, with the position of the last; None when there are
+    none."""
+    query = _READ.replace("select ", "select merged, ", 1) + "where merged > ? order by merged limit ?"
+    found = connection.execute(query, [after, limit]).fetchall()
+    return (found[-1][0], rows_of.events(row[1:] for row in found)) if found else None
+
+
 def runs(connection: Connection, limit: int, user: str | None) -> Sequence[Mapping[str, Any]]:
     """The newest runs first, every column of `runs`."""
     query = "select * from runs where $1 is null or user = $1 order by started_at desc nulls last, run desc limit $2"

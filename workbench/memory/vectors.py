@@ -54,12 +54,16 @@ class Blobs(Protocol):
         twice."""
         ...
 
+    def models(self) -> Sequence[str]:
+        """The models of which there are vectors."""
+        ...
+
     def read(self, model: str, hashes: Collection[str]) -> Mapping[str, Halves]:
         """Those of the asked that are there, as half floats; each may have a length of its own."""
         ...
 
-    def write(self, model: str, vectors: Mapping[str, Floats]) -> None:
-        """Keep vectors; those that are there already stay as they are."""
+    def write(self, model: str, vectors: Mapping[str, Floats | Halves]) -> None:
+        """Keep vectors of one length; those that are there already stay as they are."""
         ...
 
 

@@ -75,6 +75,14 @@ def read(dsn: str) -> Address:
     )
 
 
+def passwords(dsn: str) -> tuple[str, ...]:
+    """The secrets in a DSN, as they stand there and as they are; none when it cannot be read."""
+    try:
+        return read(dsn).passwords
+    except Unavailable:
+        return ()
+
+
 def _name(host: str) -> str:
     """A host without its port."""
     if host.startswith("["):

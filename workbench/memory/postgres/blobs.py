@@ -48,6 +48,15 @@ class Blobs:
                 with suppress(Unavailable):  # a connection that is gone has let go of its locks
                     self._server.ask(lambda connection: ask(connection, "select pg_advisory_unlock(%s)"))
 
+    def models(self) -> list[str]:
+        """The models of which there are vectors."""
+
+        async def ask(connection: Connection) -> list[str]:
+            cursor = await connection.execute("select distinct model from workbench.embeddings order by 1")
+            return [model for (model,) in await cursor.fetchall()]
+
+        return self._server.ask(ask)
+
     def read(self, model: str, hashes: Collection[str]) -> dict[str, Halves]:
         """Those of the asked that are there, as half floats; each may have a length of its own."""
         import numpy as np
@@ -66,8 +75,8 @@ class Blobs:
             found |= {name: np.frombuffer(blob, "<f2") for name, blob in rows if len(blob) % 2 == 0}
         return found
 
-    def write(self, model: str, vectors: Mapping[str, Floats]) -> None:
-        """Keep vectors; those that are there already stay as they are."""
+    def write(self, model: str, vectors: Mapping[str, Floats | Halves]) -> None:
+        """Keep vectors of one length; those that are there already stay as they are."""
         items = list(vectors.items())
         for start in range(0, len(items), _AT_ONCE):
             some = items[start : start + _AT_ONCE]

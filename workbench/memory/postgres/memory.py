@@ -84,7 +84,12 @@ class PostgresMemory:
         if self._embedder is None:
             return None
         of_this = hashlib.sha256(self.place.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        return Vectors(self._embedder, blobs=Blobs(self._server), folder=self._home / "index" / of_this)
+        return Vectors(self._embedder, blobs=self.blobs, folder=self._home / "index" / of_this)
+
+    @property
+    def blobs(self) -> Blobs:
+        """The vectors that are kept."""
+        return Blobs(self._server)
 
     @property
     def notices(self) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
@@ -34,6 +35,7 @@ _HINTS = (
     ("53100", "Free some space on the server; what was not written is kept and tried again."),
     ("53300", "Close other programs, or allow more connections on the server."),
 )
+_BEFORE = re.compile(r"^(?:connection failed: )?(?:connection to server (?:at|on) .*? failed: )?(?:FATAL: +)?")
 _AWAY = "Is the server running? What was not written is kept and tried again."
 _CERTIFICATE = "Name its authority with sslrootcert=FILE in WORKBENCH_MEMORY, or say which sslmode will do."
 
@@ -99,7 +101,8 @@ class Server:
             hint = _HINTS[1][1]
         elif "certificate" in words or "SSL" in words:
             hint = _CERTIFICATE
-        return Unavailable(f"{self.address.place} cannot be used: {words.splitlines()[0]}", hint=hint, sqlstate=state)
+        reason = _BEFORE.sub("", words.splitlines()[0]).rstrip(".")
+        return Unavailable(f"{self.address.place} cannot be used: {reason}.", hint=hint, sqlstate=state)
 
 
 def _turning(loop: asyncio.AbstractEventLoop) -> None:
