@@ -26,10 +26,8 @@ def copy(options: argparse.Namespace) -> int:
     target: DuckDBMemory | PostgresMemory
     if "://" in options.to:
         target = PostgresMemory(options.to, settings.home)
-        same, use = (
-            getattr(workbench.memory, "place", "") == target.place,
-            f"WORKBENCH_MEMORY set to the address of {target.place}.",
-        )
+        same = getattr(workbench.memory, "place", "") == target.place
+        use = f"WORKBENCH_MEMORY set to the address of {target.place}."
     else:
         target = DuckDBMemory(folder := Path(options.to).expanduser().absolute())
         same = settings.memory is None and folder.resolve() == settings.home.resolve()

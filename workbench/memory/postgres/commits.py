@@ -10,10 +10,13 @@ stake. An event that was committed when its acknowledgement got lost is sent aga
 from __future__ import annotations
 
 import asyncio
+import atexit
+import os
 import threading
 from collections import deque
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as TookTooLong
+from contextlib import suppress
 from functools import partial
 
 from workbench.core.errors import Unavailable
@@ -28,6 +31,8 @@ MAX_WAITING = 64 << 20
 _MAX_EVENTS = 1_000
 _MAX_BYTES = 1 << 20
 _PAUSES = (0.05, 2.0)
+_open: set[Commits] = set()
+"""Those that may hold events: kept alive until they are closed, whoever else lets go of them."""
 
 
 class Commits:
@@ -36,6 +41,7 @@ class Commits:
     def __init__(self, server: Server, *, wait: float) -> None:
         self._server = server
         self._wait = wait
+        self._pid = os.getpid()
         self._guard = threading.Lock()
         self._queue: deque[tuple[Row, int]] = deque()
         self._bytes = 0
@@ -67,6 +73,7 @@ class Commits:
             stir = len(self._queue) == 1
             start, self._started = not self._started, True
         if start:
+            _open.add(self)
             self._server.submit(self._drain())
         elif stir:
             self._server.call_soon(self._stirred.set)
@@ -98,6 +105,7 @@ class Commits:
             lost = self._appended - self._durable
             raise Unavailable(f"{error.message}; {lost} events were not kept", hint=error.hint, lost=lost) from error
         finally:
+            _open.discard(self)
             self._server.call_soon(self._stirred.set)
             self._server.call_soon(self._retry.set)
 
@@ -176,3 +184,12 @@ class Commits:
         for promise in told:
             if promise.set_running_or_notify_cancel():
                 promise.set_result(None)
+
+
+@atexit.register
+def _at_exit() -> None:
+    for commits in list(_open):
+        if commits._pid == os.getpid():
+            with suppress(Unavailable):  # nobody is left to hear it; what was acknowledged is on the server
+                commits.close(commits._wait)
+            commits._server.close()

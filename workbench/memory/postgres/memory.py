@@ -6,7 +6,6 @@ What this process wrote itself it knows at once, from RAM; what others have comm
 from __future__ import annotations
 
 import asyncio
-import atexit
 import hashlib
 import os
 import threading
@@ -16,7 +15,6 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakSet
 
 from workbench.core.errors import Refused, Unavailable
 from workbench.core.events import AnyEvent
@@ -45,7 +43,6 @@ _PATIENCE = 5.0
 _DEAF = 2.0
 """Seconds for which a server that did not answer is not asked for others' memories again."""
 
-_memories: WeakSet[PostgresMemory] = WeakSet()
 _inherited: list[object] = []
 """A parent's connections, in its forked child: never used there, and never freed, which would end the parent's."""
 
@@ -68,7 +65,6 @@ class PostgresMemory:
         self._wait_seconds = wait_seconds
         self._closed = False
         self._afresh()
-        _memories.add(self)
 
     def _afresh(self) -> None:
         self._pid = os.getpid()
@@ -214,11 +210,3 @@ class PostgresMemory:
             for event in rows.events(newest[2]):
                 self._recall.hear(event)
             self._recalled = newest[:2]
-
-
-@atexit.register
-def _at_exit() -> None:
-    for memory in list(_memories):
-        if memory._pid == os.getpid() and not memory._closed:
-            with suppress(Unavailable):  # nobody is left to hear it; what was acknowledged is on the server
-                memory.close_now()

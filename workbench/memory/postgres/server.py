@@ -114,7 +114,8 @@ def _turning(loop: asyncio.AbstractEventLoop) -> None:
         for task in (left := asyncio.all_tasks(loop)):
             task.cancel()
         loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-        loop.run_until_complete(loop.shutdown_default_executor())
+        with suppress(RuntimeError):  # at the end of the process no thread can be started
+            loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
 
