@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import stores
 from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, sandboxed
 from workbench.configuration import load_secrets, load_settings
+from workbench.conversation import Conversation
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
 from workbench.core.request import Scope
 from workbench.core.settings import Settings
@@ -64,6 +65,8 @@ class Asked:
     rounds: bool
     inserted: Sequence[str]
     memory: bool
+    notebook: str = ""
+    follows: bool = False
 
 
 class Parts:
@@ -91,6 +94,7 @@ class Parts:
         self.trail = trail_of(self.settings.home, self.settings.config)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
         self.memories = Memories(self.remembering, lambda: self.scope, lambda: self.stream(), self.secrets)
+        self.conversation = Conversation(self.memory, self.settings.user, self.session)
         self.limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
         self.log = EventLog(self.settings.log, self.secrets.redact)
 
@@ -130,7 +134,7 @@ class Parts:
         self.trail(event)  # first: nothing is done that leaves no record
         self.memory.append(event)
 
-    def opening(self, text: str, notebook: str) -> dict[str, Any]:
+    def opening(self, text: str, notebook: str, *, fresh: bool = False) -> dict[str, Any]:
         """The body of a run's first event."""
         return {
             "request": text,
@@ -139,6 +143,7 @@ class Parts:
             "workspace": self.scope.workspace,
             "isolation": self.sandbox.level,
             "notebook": notebook,
+            **({"fresh": True} if fresh else {}),
         }
 
     def planner(self, model: str | None, stream: Stream) -> Planner:

@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Unavailable
-from workbench.core.events import AnyEvent
+from workbench.core.events import AnyEvent, Kind
 from workbench.memory import rows as rows_of
 from workbench.memory.rows import clean
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
-VERSION = 2
+VERSION = 3
 """Version of the schema; `schema/<number>.sql` brings a file from the version before to this one."""
 
-MEMORY_KINDS = ("memory.written", "memory.forgotten")
+MEMORY_KINDS = (Kind.MEMORY_WRITTEN, Kind.MEMORY_FORGOTTEN, Kind.MEMORY_PINNED)
 """The kinds of event that recall hears."""
 
 _INSERT = """
@@ -100,11 +100,11 @@ def runs_like(connection: Connection, beginning: str) -> list[str]:
 
 
 def memory_events(connection: Connection, after: int) -> tuple[str, int, list[AnyEvent]]:
-    """What was remembered and forgotten behind position `after`, with the name of the store and the newest position."""
+    """What changes what is remembered, behind position `after`; the name of the store, and the newest position."""
     store = connection.execute("select value from meta where key = 'store'").fetchall()[0][0]
     newest = connection.execute("select coalesce(max(merged), 0) from events").fetchall()[0][0]
-    where = "where merged > ? and kind in ('memory.written', 'memory.forgotten') order by merged"
-    return store, newest, rows_of.events(connection.execute(_READ + where, [after]).fetchall())
+    where = "where merged > $1 and list_contains($2::varchar[], kind) order by merged"
+    return store, newest, rows_of.events(connection.execute(_READ + where, [after, [*MEMORY_KINDS]]).fetchall())
 
 
 def page(connection: Connection, *, after: int, limit: int) -> tuple[int, list[AnyEvent]] | None:

@@ -179,7 +179,7 @@ async def memory_events(connection: Connection, after: int) -> tuple[str, int, l
     """What was remembered and forgotten behind position `after`, with the name of the store and the newest position."""
     store = await _one(connection, "select value from workbench.meta where key = 'store'")
     where = "where position > %s and kind = any(%s) order by position"
-    found = await _rows(connection, _PLACED + where, [after, list(MEMORY_KINDS)])
+    found = await _rows(connection, _PLACED + where, [after, [str(kind) for kind in MEMORY_KINDS]])
     return store, max([after, *(row[0] for row in found)]), [row[1:] for row in found]
 
 
