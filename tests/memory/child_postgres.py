@@ -66,7 +66,7 @@ async def fork(memory: PostgresMemory) -> None:
         try:
             memory.append(event("child", 0, Kind.RUN_STARTED))
             memory._commits.wait(10)
-            code = 0 if len(memory._events("child")) == len(memory._events("parent")) == 1 else 2
+            code = 0 if len(memory._events("child", None)) == len(memory._events("parent", None)) == 1 else 2
             memory.close_now()
         finally:
             os._exit(code)

@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.memory.embedders import Scripted
 from tests.memory.servers import address, database
 from tests.memory.support import ROOT, event
 from tests.postgres import PASSWORD, SMALL, Server, a_folder, running, user
-from workbench.core.errors import Unavailable
+from workbench.core.errors import Refused, Unavailable
 from workbench.core.events import Event, Kind
 from workbench.core.request import Scope
+from workbench.memory.base import Holder
 from workbench.memory.postgres import commits
 from workbench.memory.postgres.memory import PostgresMemory
 
@@ -438,3 +441,68 @@ def test_a_memory_is_named_without_its_password():
     assert found.place == "PostgreSQL ann@db.example.org:5433/wb"
     assert set(found.passwords) == {"pa%27ss", "pa'ss", "other"}
     assert PASSWORD not in repr(found)
+
+
+async def test_a_run_is_held_by_one_process_and_after_its_end_by_the_next_with_a_higher_attempt(
+    postgres, tmp_path: Path
+):
+    dsn = database(postgres)
+    one, other = PostgresMemory(dsn, tmp_path), PostgresMemory(dsn, tmp_path)
+    holder = Holder(run="r1", pid=1234, notebook="/x/sales.ipynb", since="2026-01-01T12:00:00+00:00")
+    first = await one.leases.claim(holder)
+    for memory in (one, other):
+        with pytest.raises(Refused, match=r"r1 is being run by process 1234, sales\.ipynb, since 2026-01-01 12:00:00"):
+            await memory.leases.claim(Holder(run="r1", pid=5))
+    await first.release()
+    await first.release()
+    second = await other.leases.claim(Holder(run="r1", pid=5))
+    await other.close()  # as good as dead: its connection is gone
+    third = await one.leases.claim(holder)
+    assert (first.attempt, second.attempt, third.attempt) == (1, 2, 3)
+    await one.close()
+
+
+async def test_a_process_that_has_lost_its_run_can_add_nothing_to_it_any_more(postgres: Server, tmp_path: Path):
+    dsn = database(postgres)
+    one, other = PostgresMemory(dsn, tmp_path), PostgresMemory(dsn, tmp_path)
+    first = await one.leases.claim(Holder(run="r1", pid=1))
+    one.append(replace(event("r1", 0), attempt=first.attempt))
+    await one.barrier()
+    rows(dsn, "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'agent-workbench'")
+    second = await other.leases.claim(Holder(run="r1", pid=2))
+    other.append(replace(event("r1", 1), attempt=second.attempt))
+    await other.barrier()
+    one.append(replace(event("r1", 1), attempt=first.attempt))
+    with pytest.raises(Unavailable, match="Run r1 was taken over by another process"):
+        await one.barrier()
+    with pytest.raises(Unavailable, match="Run r1 was taken over by another process"):
+        one.append(replace(event("r1", 2), attempt=first.attempt))
+    one.append(event("r2", 0))  # what it does besides goes on
+    await one.barrier()
+    assert rows(dsn, "select run, attempt, seq from workbench.events order by position") == [
+        ("r1", 1, 0),
+        ("r1", 2, 1),
+        ("r2", 1, 0),
+    ]
+    await one.close()
+    await other.close()
+
+
+async def test_what_is_erased_is_in_no_file_of_the_tables_and_is_not_taken_again(postgres: Server, tmp_path: Path):
+    dsn = database(postgres)
+    memory = PostgresMemory(dsn, tmp_path, embedder=Scripted())
+    secret = "the launch is on a Thursday in Reykjavik"
+    memory.append(remembered("m0", secret))
+    memory.append(remembered("m1", "fiscal year"))
+    assert len(await memory.recall("launch", SCOPE, 1)) == 1
+    left = await memory.erase(["run-m0"])
+    assert [line for line in left if "write-ahead log" in line] == list(left)
+    memory.append(remembered("m0", secret))
+    await memory.close()
+    assert rows(dsn, "select run from workbench.events") == [("run-m1",)]
+    assert rows(dsn, "select count(*) from workbench.embeddings") == [(1,)]
+    with postgres.connect(dsn.rpartition("/")[2]) as admin:
+        admin.execute("checkpoint")
+        (number,) = admin.execute("select oid from pg_database where datname = current_database()").fetchone()
+    files = [path for path in (postgres.folder / "data" / "base" / str(number)).iterdir() if path.is_file()]
+    assert not [path for path in files if b"Reykjavik" in path.read_bytes()]

@@ -50,6 +50,8 @@ class Commits:
         self._waiters: list[tuple[int, Future[None]]] = []
         self.failure: Unavailable | None = None
         """Why the newest try failed; None when it did not."""
+        self._overtaken: frozenset[str] = frozenset()
+        self._refused: Unavailable | None = None  # for the next barrier to tell
         self._closed = False
         self._started = False
         self._stirred = asyncio.Event()
@@ -64,6 +66,8 @@ class Commits:
         with self._guard:
             if self._closed:
                 raise Unavailable("The memory is closed.", hint="Open a new workbench.")
+            if row[0] in self._overtaken:
+                raise _taken_over(row[0])
             if self._bytes + size > MAX_WAITING and self._queue:
                 why = self.failure or Unavailable(f"{self._server.address.place} takes events too slowly.")
                 raise Unavailable(f"{why.message} {len(self._queue):,} events wait for it.", hint=why.hint)
@@ -81,12 +85,19 @@ class Commits:
 
     async def barrier(self) -> None:
         """Return when everything appended before is committed. Raises Unavailable when the server is away."""
-        promise = self._promise()
-        while not promise.done():
-            await asyncio.wait({asyncio.wrap_future(promise)}, timeout=self._wait)
-            if not promise.done() and self.failure is not None:
-                raise self._away()
-        promise.result()
+        promise = asyncio.wrap_future(self._promise())
+        try:
+            while not promise.done():
+                await asyncio.wait({promise}, timeout=self._wait)
+                if not promise.done() and self.failure is not None:
+                    raise self._away()
+            promise.result()
+        finally:
+            promise.cancel()
+        with self._guard:
+            refused, self._refused = self._refused, None
+        if refused is not None:
+            raise refused
 
     def wait(self, seconds: float) -> None:
         """`barrier` for a caller without an event loop; Unavailable also when it takes longer than `seconds`."""
@@ -128,13 +139,13 @@ class Commits:
         pause = _PAUSES[0]
         while batch := await self._next():
             try:
-                await self._server.writing.use(partial(tables.insert, rows=batch))
+                overtaken = await self._server.writing.use(partial(tables.insert, rows=batch))
             except Exception as error:  # noqa: BLE001 - nobody may wait for ever on a bug of ours
                 self._failed(error if isinstance(error, Unavailable) else self._server.explained(error))
                 await self._rest(pause)
                 pause = min(2 * pause, _PAUSES[1])
             else:
-                self._done(len(batch))
+                self._done(len(batch), overtaken)
                 pause = _PAUSES[0]
 
     async def _next(self) -> list[Row]:
@@ -167,15 +178,18 @@ class Commits:
         with self._guard:
             self.failure = error
             # What a server that comes back does not mend is told at once.
-            lasting = bool(error.data.get("sqlstate", "overtaken")[:2] not in ("", "08", "57", "53", "40", "55", "58"))
+            lasting = error.data.get("sqlstate", "")[:2] not in ("", "08", "57", "53", "40", "55", "58")
             told, self._waiters = (self._waiters, []) if lasting else ([], self._waiters)
         for _, promise in told:
             if promise.set_running_or_notify_cancel():
                 promise.set_exception(error)
 
-    def _done(self, count: int) -> None:
+    def _done(self, count: int, overtaken: frozenset[str]) -> None:
         with self._guard:
             self.failure = None
+            if overtaken:
+                self._overtaken |= overtaken
+                self._refused = _taken_over(min(overtaken))
             for _ in range(count):
                 self._bytes -= self._queue.popleft()[1]
             self._durable += count
@@ -184,6 +198,10 @@ class Commits:
         for promise in told:
             if promise.set_running_or_notify_cancel():
                 promise.set_result(None)
+
+
+def _taken_over(run: str) -> Unavailable:
+    return Unavailable(f"Run {run} was taken over by another process.", hint=f"Look at it with: workbench show {run}")
 
 
 @atexit.register

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as DuckDB
 
 
-def to_duckdb(server: Server, path: Path) -> None:
-    """A private copy of all events at `path`, one file without a log, put there in one move. Blocks. Raises
-    Unavailable."""
+def to_duckdb(server: Server, path: Path, user: str | None = None) -> None:
+    """A private copy of all events, or of those of `user`, at `path`, one file without a log, put there in one move.
+    Blocks. Raises Unavailable."""
     import duckdb
 
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -27,7 +27,7 @@ def to_duckdb(server: Server, path: Path) -> None:
     try:
         with duckdb.connect(str(part), config={"threads": 1, "memory_limit": "256MB"}) as copy:
             duckdb_tables.prepare(copy)
-            server.submit(_fill(server, copy)).result()
+            server.submit(_fill(server, copy, user)).result()
             copy.execute("checkpoint")
         part.with_name(part.name + ".wal").unlink(missing_ok=True)
         part.chmod(locks.PRIVATE_FILE)
@@ -36,13 +36,13 @@ def to_duckdb(server: Server, path: Path) -> None:
         part.unlink(missing_ok=True)
 
 
-async def _fill(server: Server, copy: DuckDB) -> None:
+async def _fill(server: Server, copy: DuckDB, user: str | None) -> None:
     # On a connection of its own: other questions need not wait for a long copy.
     line = Line(server)
     last = 0
     try:
         await line.use(tables.hold_still, once=True)
-        while found := await line.use(partial(tables.page, after=last, limit=tables.PAGE), once=True):
+        while found := await line.use(partial(tables.page, after=last, limit=tables.PAGE, user=user), once=True):
             last = found[-1][0]
             await asyncio.to_thread(duckdb_tables.insert, copy, rows.events(row[1:] for row in found))
     finally:

@@ -10,7 +10,7 @@ import hashlib
 import os
 import threading
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -23,10 +23,11 @@ from workbench.core.usage import Use
 from workbench.memory import rows
 from workbench.memory.base import Hit
 from workbench.memory.embed import Embedder
-from workbench.memory.postgres import copy, tables, usage
+from workbench.memory.postgres import copy, erasing, tables, usage
 from workbench.memory.postgres.address import read
 from workbench.memory.postgres.blobs import Blobs
 from workbench.memory.postgres.commits import Commits
+from workbench.memory.postgres.leases import ServerLeases
 from workbench.memory.postgres.server import Server
 from workbench.memory.recall import Recall
 from workbench.memory.recent import Recent, is_whole_and_live, ordered
@@ -70,6 +71,7 @@ class PostgresMemory:
         self._pid = os.getpid()
         self._server = Server(self._address, wait=self._wait_seconds)
         self._commits = Commits(self._server, wait=self._wait_seconds)
+        self.leases = ServerLeases(self._server)
         self._recent = Recent()
         self._recall = Recall(self._vectors())
         self._recalled: tuple[str, int] = ("", 0)  # the store and the position up to which `_recall` has heard it
@@ -112,8 +114,8 @@ class PostgresMemory:
         self._own()
         await self._commits.barrier()
 
-    async def events(self, run: str) -> Sequence[AnyEvent]:
-        return await asyncio.to_thread(self._events, run)
+    async def events(self, run: str, *, user: str | None = None) -> Sequence[AnyEvent]:
+        return await asyncio.to_thread(self._events, run, user)
 
     async def runs(self, limit: int = 20, *, user: str | None = None) -> Sequence[Mapping[str, Any]]:
         return await asyncio.to_thread(self._read, lambda connection: tables.runs(connection, limit, user))
@@ -132,9 +134,18 @@ class PostgresMemory:
     async def spent(self, user: str, since: datetime, reservation: str | None = None) -> Use:
         return await asyncio.to_thread(self._read, lambda server: usage.spent(server, user, since, reservation))
 
-    async def snapshot(self, path: Path) -> None:
+    async def snapshot(self, path: Path, *, user: str | None = None) -> None:
         await self.barrier()
-        await asyncio.to_thread(lambda: copy.to_duckdb(self._server, path))
+        await asyncio.to_thread(copy.to_duckdb, self._server, path, user)
+
+    async def erase(self, runs: Collection[str]) -> Sequence[str]:
+        await self.barrier()
+        left = await asyncio.to_thread(erasing.erase, self._server, runs)
+        await asyncio.to_thread(self._hear_others)
+        return left
+
+    async def erased(self) -> frozenset[str]:
+        return await asyncio.to_thread(self._read, tables.erased)
 
     async def close(self) -> None:
         await asyncio.to_thread(self.close_now)
@@ -171,23 +182,26 @@ class PostgresMemory:
                 self._commits.wait(self._wait_seconds)
         return self._ask(query)
 
-    def _events(self, run: str) -> Sequence[AnyEvent]:
+    def _events(self, run: str, user: str | None) -> Sequence[AnyEvent]:
         async def stored(connection: Connection) -> tuple[list[str], list[rows.Row]]:
-            names = await tables.runs_like(connection, run)
+            names = await tables.runs_like(connection, run, user)
             chosen = run if run in names or len(names) != 1 else names[0]
-            return names, await tables.events_of(connection, chosen)
+            return names, await tables.events_of(connection, chosen, user)
 
         try:
             names, found = self._read(stored)
         except Unavailable:
             # Of a run that goes on here nobody else knows more.
-            if not self._closed and is_whole_and_live(own := self._recent.events(run)):
+            if not self._closed and user is None and is_whole_and_live(own := self._recent.events(run)):
                 return own
             raise
+        if user is not None:  # what is theirs the tables say
+            if run not in names and len(names) > 1:
+                raise Refused(_several(run, names), hint="Give more of the id.")
+            return rows.events(found)
         names = sorted({*names, *self._recent.runs_like(run)})
         if run not in names and len(names) > 1:
-            some = ", ".join(names[:3])
-            raise Refused(f"{len(names)} runs begin with {run!r}: {some}", hint="Give more of the id.")
+            raise Refused(_several(run, names), hint="Give more of the id.")
         kept = self._recent.events(run if run in names or not names else names[0])
         return ordered([*kept, *rows.events(found)])
 
@@ -210,3 +224,7 @@ class PostgresMemory:
             for event in rows.events(newest[2]):
                 self._recall.hear(event)
             self._recalled = newest[:2]
+
+
+def _several(run: str, names: Sequence[str]) -> str:
+    return f"{len(names)} runs begin with {run!r}: {', '.join(names[:3])}"

@@ -48,6 +48,7 @@ class Server:
         self.wait = wait
         self.facts = ""
         """The version of the server, once connected, and how the connection is secured."""
+        self.lines: list[Line] = []
         self.writing = Line(self)
         self.reading = Line(self)
         self._guard = threading.Lock()
@@ -84,8 +85,8 @@ class Server:
             self._thread.join(self.wait)
 
     async def _end(self, loop: asyncio.AbstractEventLoop) -> None:
-        await self.writing.close()
-        await self.reading.close()
+        for line in list(self.lines):
+            await line.close()
         loop.stop()
 
     def explained(self, error: Exception) -> Unavailable:
@@ -120,11 +121,14 @@ def _turning(loop: asyncio.AbstractEventLoop) -> None:
 
 
 class Line:
-    """One connection, used by one at a time, made anew when it is lost. Used on the server's loop only."""
+    """One connection, used by one at a time, made anew when it is lost. Used on the server's loop only. `wait`: seconds
+    that one use may take, None for those of the server."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, *, wait: float | None = None) -> None:
         self._server = server
+        self._wait = server.wait if wait is None else wait
         self._turn: asyncio.Lock | None = None
+        server.lines.append(self)
         self._connection: Connection | None = None
 
     async def use(self, work: Callable[[Connection], Awaitable[T]], *, once: bool = False) -> T:
@@ -153,6 +157,9 @@ class Line:
         raise AssertionError("unreachable")
 
     async def close(self) -> None:
+        """Let go of the connection."""
+        if self in self._server.lines:
+            self._server.lines.remove(self)
         await self._drop()
 
     async def _with_connection(self, work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -174,14 +181,14 @@ class Line:
 
     async def _bounded(self, work: Coroutine[Any, Any, T]) -> T:
         task = asyncio.ensure_future(work)
-        done, _ = await asyncio.wait({task}, timeout=self._server.wait)
+        done, _ = await asyncio.wait({task}, timeout=self._wait)
         if not done:
             self._cut()
             await asyncio.wait({task}, timeout=1.0)
             task.cancel()
             with suppress(Exception, asyncio.CancelledError):
                 await task
-            place, seconds = self._server.address.place, self._server.wait
+            place, seconds = self._server.address.place, self._wait
             raise Unavailable(f"{place} did not answer in {seconds:g} s.", hint=_AWAY)
         return task.result()
 

@@ -10,7 +10,7 @@ commit holds a lock of the database.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -41,8 +41,24 @@ insert into workbench.events (run, attempt, seq, v, happened_at, kind, step, bod
 select run, attempt, seq, v, happened_at::timestamp, kind, step, body::json, exact
 from unnest(%s::text[], %s::int[], %s::bigint[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
     as new (run, attempt, seq, v, happened_at, kind, step, body, exact)
+where not exists (select from workbench.erased where erased.run = new.run)
 on conflict do nothing
 """
+_OWNER = """
+case
+    when kind = 'run.started' then body->>'user'
+    when kind like 'memory.%%' then coalesce(body->'scope'->>'user', body->>'user')
+end
+"""
+# Whether an event is this user's: by itself, or as part of a run of theirs.
+_MINE = f"""
+case when ({_OWNER}) is null then run in (
+    select run from workbench.events where kind = 'run.started' and body->>'user' = %(user)s
+    union
+    select run from workbench.events where kind like 'memory.%%' and ({_OWNER}) = %(user)s
+    and run not in (select run from workbench.events where kind = 'run.started')
+) else ({_OWNER}) = %(user)s end
+"""  # noqa: S608 - our own words
 _READ = "select run, attempt, seq, v, happened_at, kind, step, coalesce(exact, body::text) from workbench.events "
 # Not `to_regclass`, whose cache does not hear in time of what another connection has made.
 _MADE = """
@@ -116,7 +132,7 @@ async def prepare(connection: Connection) -> None:
             f"The database of the memory is encoded in {encoding}.", hint="Make one with: createdb --encoding UTF8 NAME"
         )
     async with connection.transaction():
-        await _lock(connection)
+        await lock(connection)
         found = await version(connection)  # somebody else may have been at it
         if not found and not await _one(connection, "select count(*) from pg_namespace where nspname = 'workbench'"):
             await connection.execute("create schema workbench")
@@ -145,34 +161,43 @@ def row(event: AnyEvent) -> rows_of.Row:
     return (text(run), attempt, seq, v, at, text(kind), None if step is None else text(step), body, exact)
 
 
-async def insert(connection: Connection, rows: Sequence[rows_of.Row]) -> None:
-    """Put events in, each once for good, in one transaction. Raises Unavailable when an event is of an attempt at a run
-    that somebody else has taken over."""
+async def insert(connection: Connection, *, rows: Sequence[rows_of.Row]) -> frozenset[str]:
+    """Put events in, each once for good, in one transaction. Those of an attempt at a run that somebody else has taken
+    over are left out: the runs are given."""
     import psycopg
 
     async with connection.transaction():
         if any(row[5] == "budget" or row[5].startswith("memory.") for row in rows):
-            await _lock(connection)
-        await _refuse_overtaken(connection, {(row[0], row[1]) for row in rows})
+            await lock(connection)
+        overtaken = await _overtaken(connection, {(row[0], row[1]) for row in rows})
+        taken = [row for row in rows if (row[0], row[1]) not in overtaken]
         try:
             async with connection.transaction():
-                await connection.execute(_INSERT, _columns(rows))
+                await connection.execute(_INSERT, _columns(taken))
         except psycopg.DataError:
             # One body that PostgreSQL takes for no JSON must not keep everyone's events out.
-            unread = [(*row[:7], None, row[8] or row[7]) for row in rows]
+            unread = [(*row[:7], None, row[8] or row[7]) for row in taken]
             await connection.execute(_INSERT, _columns(unread))
+    return frozenset(run for run, _ in overtaken)
 
 
-async def events_of(connection: Connection, run: str) -> list[rows_of.Row]:
-    """The events of a run, in order, as rows."""
-    return await _rows(connection, _READ + "where run = %s order by attempt, seq", [text(run)])
+async def events_of(connection: Connection, run: str, user: str | None = None) -> list[rows_of.Row]:
+    """The events of a run, in order, as rows; with `user` only what is theirs."""
+    where, values = _of(user)
+    query = f"{_READ} where run = %(run)s and {where} order by attempt, seq"
+    return await _rows(connection, query, {"run": text(run), **values})
 
 
-async def runs_like(connection: Connection, beginning: str) -> list[str]:
-    """The runs whose id begins so."""
-    beginning = text(beginning)
-    query = "select distinct run from workbench.events where run >= %s and run < %s and starts_with(run, %s) order by 1"
-    return [run for (run,) in await _rows(connection, query, [beginning, beginning + chr(0x10FFFF), beginning])]
+async def runs_like(connection: Connection, beginning: str, user: str | None = None) -> list[str]:
+    """The runs whose id begins so; with `user` only theirs."""
+    where, values = _of(user)
+    query = f"""
+        select distinct run from workbench.events
+        where run >= %(first)s and run < %(last)s and starts_with(run, %(first)s) and {where} order by 1
+    """  # noqa: S608 - our own words
+    first = text(beginning)
+    values |= {"first": first, "last": first + chr(0x10FFFF)}
+    return [run for (run,) in await _rows(connection, query, values)]
 
 
 async def memory_events(connection: Connection, after: int) -> tuple[str, int, list[rows_of.Row]]:
@@ -188,9 +213,23 @@ async def hold_still(connection: Connection) -> None:
     await connection.execute("begin isolation level repeatable read read only")
 
 
-async def page(connection: Connection, *, after: int, limit: int) -> list[rows_of.Row]:
-    """Events in the order of their arrival, behind a position, each with its position first."""
-    return await _rows(connection, _PLACED + "where position > %s order by position limit %s", [after, limit])
+async def page(connection: Connection, *, after: int, limit: int, user: str | None = None) -> list[rows_of.Row]:
+    """Events in the order of their arrival, behind a position, each with its position first; with `user` only what is
+    theirs."""
+    where, values = _of(user)
+    query = f"{_PLACED} where position > %(after)s and {where} order by position limit %(limit)s"
+    return await _rows(connection, query, {"after": after, "limit": max(1, limit), **values})
+
+
+async def erased(connection: Connection) -> frozenset[str]:
+    """The ids of the runs that were erased."""
+    return frozenset(run for (run,) in await _rows(connection, "select run from workbench.erased"))
+
+
+async def remembered(connection: Connection, runs: Sequence[str] | None = None) -> list[rows_of.Row]:
+    """The events by which something was remembered, in these runs or in all."""
+    where = "where kind = 'memory.written' and (%(runs)s::text[] is null or run = any(%(runs)s))"
+    return await _rows(connection, _READ + where, {"runs": runs})
 
 
 async def runs(connection: Connection, limit: int, user: str | None) -> Sequence[Mapping[str, Any]]:
@@ -205,18 +244,16 @@ async def runs(connection: Connection, limit: int, user: str | None) -> Sequence
     return rows
 
 
-async def _refuse_overtaken(connection: Connection, attempts: Collection[tuple[str, int]]) -> None:
-    query = """
-        select new.run from unnest(%s::text[], %s::int[]) as new (run, attempt)
-        join workbench.leases using (run) where leases.attempt > new.attempt
-    """
-    found = await _rows(connection, query, [[run for run, _ in attempts], [attempt for _, attempt in attempts]])
-    if found:
-        hint = "Look at it with: workbench show RUN"
-        raise Unavailable(f"Run {found[0][0]} was taken over by another process.", hint=hint, overtaken=found[0][0])
+async def _overtaken(connection: Connection, attempts: Collection[tuple[str, int]]) -> set[tuple[str, int]]:
+    """Those of the attempts at runs that are not the newest; what is the newest stays so until the transaction ends."""
+    query = "select run, attempt from workbench.leases where run = any(%s) for share"
+    rows = await _rows(connection, query, [sorted({run for run, _ in attempts})])
+    newest = {run: int(attempt) for run, attempt in rows}
+    return {(run, attempt) for run, attempt in attempts if newest.get(run, attempt) > attempt}
 
 
-async def _lock(connection: Connection) -> None:
+async def lock(connection: Connection) -> None:
+    """Let nobody else put in events whose order matters, until the end of this transaction."""
     await connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
 
 
@@ -225,12 +262,19 @@ async def _one(connection: Connection, query: str) -> Any:
     return rows[0][0] if rows else None
 
 
-async def _rows(connection: Connection, query: str, values: Iterable[Any] = ()) -> list[rows_of.Row]:
-    return await (await connection.execute(query, list(values))).fetchall()
+async def _rows(
+    connection: Connection, query: str, values: Sequence[Any] | Mapping[str, Any] | None = None
+) -> list[rows_of.Row]:
+    return await (await connection.execute(query, values)).fetchall()
+
+
+def _of(user: str | None) -> tuple[str, dict[str, Any]]:
+    """A condition for events, and its values: all of them, or those of one user."""
+    return ("true", {}) if user is None else (_MINE, {"user": text(user)})
 
 
 def _columns(rows: Sequence[rows_of.Row]) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)]
+    return [[row[n] for row in rows] for n in range(9)]
 
 
 def text(value: str) -> str:
