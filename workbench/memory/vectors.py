@@ -258,7 +258,9 @@ class Vectors:
                 if len(fits) < len(stack):
                     self.trouble = _two_lengths(self.embedder.name, dim, index.dim)
                 if fits:
-                    index.add([names[n] for n in fits], np.stack([stack[n] for n in fits]))
+                    # `stack` would look at each of them twice.
+                    whole = np.concatenate([stack[n] for n in fits]).reshape(len(fits), index.dim)
+                    index.add([names[n] for n in fits], whole)
             self._changed.notify_all()
 
     def _embed(self, texts: Sequence[str]) -> Floats:
