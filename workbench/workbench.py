@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench import bridge
+from workbench import bridge, many
 from workbench.core import refs
+from workbench.core.budget import Budget
+from workbench.core.errors import WorkbenchError
 from workbench.core.events import Kind, Listener, Watcher
+from workbench.many import Request, Runs
 from workbench.offer import Offer
 from workbench.parts import Asked, Parts
 from workbench.policy.approval import Approver
+from workbench.policy.run_budget import RunBudget, budget_of
 from workbench.policy.sanitize import clean_prompt
 from workbench.run import Run
 from workbench.sandbox.choose import beside
+from workbench.scheduler.local import Local
 from workbench.story import Story
 
 if TYPE_CHECKING:
@@ -46,6 +51,7 @@ class Workbench(Parts):
         memory: bool = False,
         follows: bool = False,
         fresh: bool = False,
+        budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
         **frames: pd.DataFrame,
     ) -> Run:
         """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
@@ -56,18 +62,22 @@ class Workbench(Parts):
         record; "" when there is none, or nobody has said. With `memory` a model also sees what the user has asked to be
         remembered and may matter; without it no run changes because the memory has grown. With `follows` it also sees
         what was asked before in this notebook and session, and is offered the last table of that as `previous`; with
-        `memory` also of earlier sessions of the notebook. `fresh` lets that begin anew.
+        `memory` also of earlier sessions of the notebook. `fresh` lets that begin anew. `budget`: what the run may use,
+        such as "usd=0.5,calls=20", in place of the setting; runs that are given one `RunBudget` share it.
 
-        Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
-        another WorkbenchError otherwise; each carries `.run` with what was finished.
+        Raises Refused when the request cannot be served, ToolFailed when a step failed, BudgetExceeded when a budget is
+        used up, Cancelled when it was stopped, another WorkbenchError otherwise; each carries `.run` with what was
+        finished.
         """
+        allowed = budget_of(budget, self.settings.budget)
         await beside(self.sandbox.prepare())  # workers get ready while the planner plans
         prompt = clean_prompt(text)
         self.limits.admit_request(self.settings.user)
         await self.budgets.admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
-        stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook, fresh=fresh))
+        opening = self.opening(prompt.text, notebook, fresh=fresh)
+        stream.tell(Kind.RUN_STARTED, opening | allowed.told())
         if fresh:
             self.conversation.start_anew(notebook)
         asked = Asked(
@@ -77,14 +87,43 @@ class Workbench(Parts):
             stream=stream,
             model=model,
             plan_only=plan_only,
-            approver=approver,
+            approver=approver and allowed.patient(approver),
             rounds=rounds,
             inserted=inserted,
             memory=memory,
             notebook=notebook,
             follows=follows,
+            budget=allowed,
         )
         return await Story(self, asked).run()
+
+    async def ask_many(
+        self,
+        requests: Sequence[Request],
+        /,
+        *,
+        concurrency: int = 4,
+        ended: Callable[[int, Run | WorkbenchError], None] = lambda number, result: None,
+        **options: Any,
+    ) -> Runs:
+        """The runs of many requests, `concurrency` at once, in the order of the requests; one that fails costs no
+        other, and stands there as its error, with `.run`. A request is its words, or {"request": words, …} with options
+        for this one; `options` are those of `ask`, for all. `ended(number, result)` hears each as it ends.
+
+        Raises Cancelled when it was stopped or the workbench closed, with what had come of each by then in
+        `.data["runs"]`: none more were started, and those under way were stopped as one run is.
+        """
+        scheduler = Local(concurrency)
+        self.under_way.add(scheduler)
+        try:
+            return await many.ask_many(self.ask, requests, scheduler, options, ended)
+        finally:
+            self.under_way.discard(scheduler)
+
+    def stop_many(self, seconds: float = 0.0) -> None:
+        """Start no more of many requests, and stop those under way after `seconds`. From any thread."""
+        for scheduler in list(self.under_way):
+            scheduler.stop(seconds)
 
 
 def _mentioned(text: str) -> set[str]:
@@ -112,3 +151,15 @@ def use(workbench: Workbench) -> Workbench:
 def ask(text: str, /, **options: Any) -> Run:
     """`Workbench.ask` of this process's workbench for code without `await`: the run of one request."""
     return bridge.wait(current().ask(text, **options))
+
+
+def ask_many(requests: Sequence[Request], /, *, seconds: float = 10.0, **options: Any) -> Runs:
+    """`Workbench.ask_many` of this process's workbench for code without `await`. On SIGTERM the requests under way get
+    `seconds` to finish, no more are started, and the process ends when all is on disk."""
+    workbench = current()
+    with many.graceful(workbench.stop_many, seconds) as heard:
+        try:
+            return bridge.wait(workbench.ask_many(requests, **options))
+        finally:
+            if heard:
+                raise SystemExit(many.TERMINATED)

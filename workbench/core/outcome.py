@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from workbench.core import artifacts
+from workbench.core import artifacts, payloads
 from workbench.core.artifacts import Artifact
 from workbench.core.events import AnyEvent, Event, Kind
 from workbench.core.plan import Plan, load
@@ -15,8 +15,9 @@ from workbench.core.progress import State
 from workbench.core.provenance import NONE, Sources
 from workbench.core.provenance import from_json as sources_from
 
-RunStatus = Literal["planned", "running", "done", "failed", "cancelled"]
-"""planned: shown, not run. failed: a step, the planner or the answer failed; finished steps are kept."""
+RunStatus = Literal["planned", "running", "done", "failed", "cancelled", "budget"]
+"""planned: shown, not run. failed: a step, the planner or the answer failed; finished steps are kept. budget: stopped
+because what the run may use was used up; finished steps are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,10 @@ class Problem:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
     """A step and what became of it. `value` is JSON with artifacts as leaves; `tries` counts from 1 once started.
-    `sources` are the works that its result cites; `provenance` is all that it is made of."""
+    `sources` are the works that its result cites; `provenance` is all that it is made of. `reason` says why it is
+    skipped, cancelled or uncertain. `items` of a foreach: how many have their result, and how many there are; None for
+    every other step. `retries`: tries after a failure, of all its calls. `problem` of a step that is done: why its
+    default is the value. `mended`: it failed, and later steps were planned in its place."""
 
     id: str
     task: str
@@ -47,6 +51,10 @@ class StepOutcome:
     tries: int = 0
     progress: str = ""
     provenance: Sources = NONE
+    reason: str = ""
+    items: tuple[int, int] | None = None
+    retries: int = 0
+    mended: bool = False
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -74,7 +82,7 @@ class Cost:
 class Outcome:
     """A run as a reader sees it. `planner` and `model` name who planned; `notes` say how the request was read;
     `answered_by` who wrote the answer; `isolation` the level that the workers ran under; `plan_sources` what the plan
-    is made of, all rounds together."""
+    is made of, all rounds together; `inputs` are the offered tables as the steps took them, by name."""
 
     run: str
     request: str = ""
@@ -94,6 +102,7 @@ class Outcome:
     user: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
     plan_sources: Sources = NONE
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)
 
     @property
     def images(self) -> tuple[Artifact, ...]:
@@ -114,8 +123,13 @@ def fold(events: Iterable[AnyEvent], start: Outcome | None = None) -> Outcome:
     """The outcome that the events of one run tell, in order of seq. Unknown kinds change nothing."""
     outcome = start or Outcome(run="")
     for event in events:
-        if isinstance(event, Event):
-            outcome = advance(outcome, event)
+        if not isinstance(event, Event):
+            continue
+        if gone := payloads.lost(event):
+            where = f" of step {event.step}" if event.step else ""
+            said = f"Gone, or changed since it was written: {', '.join(gone)} in {event.kind}{where}."
+            outcome = replace(outcome, notes=(*outcome.notes, said))
+        outcome = advance(outcome, event)
     return outcome
 
 
@@ -132,11 +146,13 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
                 user=body.get("user", ""),
                 started_at=event.at,
             )
-        case Kind.PLAN_MADE:
+        case Kind.PLAN_MADE if "plan" in body:
             return _planned(outcome, body)
         case Kind.APPROVAL if body.get("decision") == "deny" and not event.step:  # a step says so itself
             reason = f"Not approved: {body.get('reason', '')}".removesuffix(": ")
             return replace(outcome, notes=(*outcome.notes, reason))
+        case Kind.ARTIFACT_MADE if not event.step and "variable" in body:
+            return replace(outcome, inputs={**outcome.inputs, body["variable"]: artifacts.artifact(body)})
         case Kind.MEMORY_WRITTEN if body.get("by") == "model":
             return replace(outcome, notes=(*outcome.notes, f"Remembered of your words: {body.get('text', '')}"))
         case Kind.MODEL_CALLED:
@@ -160,6 +176,8 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
 def _planned(outcome: Outcome, body: Mapping[str, Any]) -> Outcome:
     """The outcome with a plan, or with the steps that a later round adds to it."""
     earlier = outcome.steps if int(body.get("round", 1)) > 1 else ()
+    mends = set(body.get("mends", ()))
+    earlier = tuple(replace(step, mended=True) if step.id in mends else step for step in earlier)
     made = load(body["plan"], [step.id for step in earlier])
     new = tuple(StepOutcome(id=s.id, task=s.task, title=s.title or s.task, params=s.params) for s in made.steps)
     plan = made
@@ -181,9 +199,16 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
     body = event.body
     match event.kind:
         case Kind.STEP_INTENT:
-            return replace(step, state=State.RUNNING, provenance=sources_from(body.get("sources", ())))
+            begun = replace(step, state=State.RUNNING, provenance=sources_from(body.get("sources", ())))
+            count = body.get("items")
+            return begun if count is None else replace(begun, items=(0 if step.items is None else step.items[0], count))
         case Kind.STEP_STARTED:
-            return replace(step, tries=int(body.get("try", 1)))
+            return replace(step, tries=max(step.tries, int(body.get("try", 1))))
+        case Kind.STEP_RETRIED:
+            return replace(step, retries=step.retries + 1)
+        case Kind.ITEM_DONE if step.items is not None:
+            done, count = step.items
+            return replace(step, items=(done + 1, count))
         case Kind.STEP_PROGRESS:
             return replace(step, progress=str(body.get("text", "")))
         case Kind.STEP_DONE:
@@ -195,6 +220,7 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
                 seconds=float(body.get("seconds", 0.0)),
                 sources=tuple(body.get("sources", ())),
                 provenance=_provenance(step, body),
+                problem=_problem(body.get("error")),
             )
         case Kind.STEP_FAILED:
             return replace(
@@ -205,12 +231,21 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
                 seconds=float(body.get("seconds", 0.0)),
                 provenance=_provenance(step, body),
             )
+        case Kind.STEP_SKIPPED:
+            return replace(
+                step,
+                state=State.SKIPPED,
+                value=artifacts.from_json(body.get("value")),
+                reason=str(body.get("reason", "")),
+                seconds=float(body.get("seconds", 0.0)),
+                provenance=_provenance(step, body),
+            )
         case Kind.STEP_BLOCKED:
             return replace(step, state=State.BLOCKED, blocked_by=tuple(body.get("by", ())))
         case Kind.STEP_UNCERTAIN:
-            return replace(step, state=State.UNCERTAIN)
+            return replace(step, state=State.UNCERTAIN, reason=str(body.get("reason", "")))
         case Kind.STEP_CANCELLED:
-            return replace(step, state=State.CANCELLED)
+            return replace(step, state=State.CANCELLED, reason=str(body.get("reason", "")))
         case _:
             return step
 
