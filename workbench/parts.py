@@ -18,6 +18,7 @@ from workbench.core.request import Scope
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
 from workbench.core.usage import Price
+from workbench.erasure import Erasure
 from workbench.executor import Executor
 from workbench.memories import Memories
 from workbench.memory.base import Memory
@@ -96,6 +97,7 @@ class Parts:
         self._models: dict[str | None, Model | None] = {}
         self.secrets = load_secrets(self.settings)
         self.trail = trail_of(self.settings.home, self.settings.config)
+        self.erasure = Erasure(self.memory, self.settings, self.trail)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
         self.memories = Memories(self.remembering, lambda: self.scope, lambda: self.stream(), self.secrets)
         self.conversation = Conversation(self.memory, self.settings.user, self.session)

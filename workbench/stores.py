@@ -14,5 +14,5 @@ def choose(settings: Settings) -> Memory:
     none."""
     embedder = embedders.choose(settings)
     if settings.memory is None:
-        return DuckDBMemory(settings.home, embedder=embedder)
+        return DuckDBMemory(settings.home, embedder=embedder, network=settings.network_home)
     return PostgresMemory(settings.memory.get_secret_value(), settings.home, embedder=embedder)

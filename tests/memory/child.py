@@ -48,6 +48,53 @@ async def just_end(home: Path) -> None:
         memory.append(event("r1", seq))
 
 
+async def compact(home: Path) -> None:
+    """Compact, having said that it begins."""
+    import duckdb  # noqa: F401 - so that what may be killed is the work and not an import
+
+    from workbench.memory.store import Store
+
+    say("begun\n")
+    os.write(1, b"\n")
+    Store(home).compact()
+
+
+async def erase(home: Path, run: str) -> None:
+    """Erase a run, having said that it begins."""
+    import duckdb  # noqa: F401 - so that what may be killed is the work and not an import
+
+    from workbench.memory.store import Store
+
+    os.write(1, b"begun\n")
+    Store(home).erase([run])
+
+
+async def write_when_told(home: Path, text: str) -> None:
+    """Write a finished run with this text; then one without it whenever a line comes."""
+    memory = DuckDBMemory(home)
+    memory.append(event("secret", 0, Kind.RUN_STARTED, request=text, user="ann"))
+    memory.append(event("secret", 1, Kind.RUN_DONE, status="done"))
+    await memory.barrier()
+    os.write(1, b"written\n")
+    while await asyncio.to_thread(sys.stdin.readline):
+        memory.append(event("later", 0, Kind.RUN_STARTED, request="x", user="ann"))
+        await memory.barrier()
+        os.write(1, b"written\n")
+    await memory.close()
+
+
+async def write_and_wait_for_compaction(home: Path) -> None:
+    """Write one event, and say how many journals are left once a snapshot is there."""
+    memory = DuckDBMemory(home, merge_seconds=0.01)
+    memory.append(event("mine", 0, Kind.RUN_STARTED))
+    await memory.barrier()
+    async with asyncio.timeout(50):
+        while len(os.listdir(home / "journal")) > 1:  # noqa: ASYNC110, PTH208 - only the folder itself tells
+            await asyncio.sleep(0.02)
+    say({"left": len(os.listdir(home / "journal"))})  # noqa: PTH208 - as above
+    await memory.close()
+
+
 async def fork(home: Path) -> None:
     memory = DuckDBMemory(home, merge_seconds=0.01)
     memory.append(event("parent", 0, Kind.RUN_STARTED))

@@ -44,8 +44,8 @@ async def test_a_memory_that_ships_keeps_the_contract(probe: Probe, fresh: Calla
 
 async def test_the_suite_names_what_a_forgetful_memory_breaks() -> None:
     class Forgetful(InMemoryMemory):
-        async def events(self, run):
-            return (await super().events(run))[:3]
+        async def events(self, run, *, user=None):
+            return (await super().events(run, user=user))[:3]
 
     problems = await check(lambda: Forgetful)
     assert "acknowledged_events_come_back_in_order" in problems

@@ -48,23 +48,23 @@ def memories(request, tmp_path: Path) -> tuple[Open, Open]:
     return opening(here, tmp_path / "here"), opening(there, tmp_path / "there")
 
 
-async def copied(here: Open, there: Open, folder: Path) -> Copied:
+async def copied(here: Open, there: Open) -> Copied:
     source, target = here(), there()
     try:
-        return await copy(source, target, folder)
+        return await copy(source, target)
     finally:
         await source.close()
         await target.close()
 
 
-async def test_a_copy_holds_each_event_as_it_was_and_a_second_one_adds_what_is_new(memories, tmp_path: Path):
+async def test_a_copy_holds_each_event_as_it_was_and_a_second_one_adds_what_is_new(memories):
     here, there = memories
     source = here()
     for one in EVENTS:
         source.append(one)
     await source.close()
-    assert await copied(here, there, tmp_path) == Copied(events=len(EVENTS), runs=2, new=len(EVENTS), vectors=0)
-    assert await copied(here, there, tmp_path) == Copied(events=len(EVENTS), runs=2, new=0, vectors=0)
+    assert await copied(here, there) == Copied(events=len(EVENTS), runs=2, new=len(EVENTS), left_out=0, vectors=0)
+    assert await copied(here, there) == Copied(events=len(EVENTS), runs=2, new=0, left_out=0, vectors=0)
     target = there()
     for run in ("r1", "r2"):
         assert list(await target.events(run)) == [one for one in EVENTS if one.run == run]
@@ -73,10 +73,10 @@ async def test_a_copy_holds_each_event_as_it_was_and_a_second_one_adds_what_is_n
     source = here()
     source.append(event("r2", 1_200, Kind.RUN_DONE, status="done"))
     await source.close()
-    assert (await copied(here, there, tmp_path)).new == 1
+    assert (await copied(here, there)).new == 1
 
 
-async def test_another_event_of_the_same_name_is_found_out_and_stays_what_it_was(memories, tmp_path: Path):
+async def test_another_event_of_the_same_name_is_found_out_and_stays_what_it_was(memories):
     here, there = memories
     source, target = here(), there()
     source.append(EVENTS[0])
@@ -84,9 +84,24 @@ async def test_another_event_of_the_same_name_is_found_out_and_stays_what_it_was
     await source.close()
     await target.close()
     with pytest.raises(Unavailable, match="1 of 1 events are not in the other memory"):
-        await copied(here, there, tmp_path)
+        await copied(here, there)
     target = there()
     assert [one.body["request"] for one in await target.events("r1")] == ["another"]
+    await target.close()
+
+
+async def test_what_was_erased_there_does_not_come_back(memories):
+    here, there = memories
+    source, target = here(), there()
+    for one in (*EVENTS[:4], event("r1", 3, Kind.RUN_DONE, status="done")):
+        source.append(one)
+        target.append(one)
+    await target.erase(["r1"])
+    await source.close()
+    await target.close()
+    assert await copied(here, there) == Copied(events=1, runs=1, new=0, left_out=4, vectors=0)
+    target = there()
+    assert list(await target.events("r1")) == []
     await target.close()
 
 
@@ -97,7 +112,7 @@ async def test_vectors_go_along_and_are_not_made_again(postgres, tmp_path: Path)
     source.append(EVENTS[2])
     assert len(await source.recall("fiscal", SCOPE)) == 1
     target = PostgresMemory(dsn, tmp_path / "there")
-    assert (await copy(source, target, tmp_path)).vectors == 1
+    assert (await copy(source, target)).vectors == 1
     name = content_hash("fiscal")
     assert np.array_equal(target.blobs.read(embedder.id, [name])[name], source.blobs.read(embedder.id, [name])[name])
     await source.close()

@@ -21,7 +21,6 @@ def copy(options: argparse.Namespace) -> int:
     from workbench.memory.copying import copy as copied
     from workbench.memory.duckdb import DuckDBMemory
     from workbench.memory.postgres.memory import PostgresMemory
-    from workbench.sandbox.scratch import scratch
 
     target: DuckDBMemory | PostgresMemory
     if "://" in options.to:
@@ -37,13 +36,14 @@ def copy(options: argparse.Namespace) -> int:
 
     async def work() -> Copied:
         try:
-            with scratch(settings.home) as between:
-                return await copied(workbench.memory, target, between)
+            return await copied(workbench.memory, target)
         finally:
             await target.close()
 
     done = wait(work())
     print(f"{done.events:,} events of {done.runs:,} runs are there, each as it is here; {done.new:,} of them are new.")
+    if done.left_out:
+        print(f"{done.left_out:,} events of runs that were erased there were left out.")
     if done.vectors:
         print(f"{done.vectors:,} vectors of remembered texts went along.")
     print(f"Use it with {use}")

@@ -90,6 +90,9 @@ class Settings(BaseModel):
         description="Least isolation of tools. kernel: refuse to run below it. process: also accept it for tools that "
         "need kernel. Empty: the best there is, and each tool's own need counts.",
     )
+    network_home: bool = Field(
+        False, description="Accept a home on a network file system: only when one machine alone uses it."
+    )
     headless: bool | None = Field(None, description="Force headless (true) or live (false) display; unset: detect.")
 
     @property

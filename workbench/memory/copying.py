@@ -7,14 +7,13 @@ Nothing is taken from where it came. Afterwards both are looked at side by side.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Unavailable
-from workbench.core.events import AnyEvent, Event, Kind
-from workbench.memory import tables
+from workbench.core.events import AnyEvent, Event, Kind, dumps
 from workbench.memory.base import Memory
 from workbench.memory.embed import content_hash
 
@@ -23,78 +22,66 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 500
 
-_THERE = """
-select
-    count(*), count(distinct run),
-    count(*) filter (
-        not exists (
-            select 1 from there.events as other
-            where other.id = event.id
-                and coalesce(other.exact, other.body::varchar) = coalesce(event.exact, event.body::varchar)
-        )
-    )
-from here.events as event
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Copied:
     """What a copy came to. `events`, `runs`: how many there are, all of which were found in the other memory
-    afterwards. `new`: events that were not there before. `vectors`: how many went along."""
+    afterwards. `new`: events that were not there before. `left_out`: events of runs that were erased there. `vectors`:
+    how many went along."""
 
     events: int
     runs: int
     new: int
+    left_out: int
     vectors: int
 
 
-async def copy(source: Memory, target: Memory, folder: Path) -> Copied:
-    """Copy all events and the vectors of what is remembered; `folder` is for files in between.
+async def copy(source: Memory, target: Memory) -> Copied:
+    """Copy all events and the vectors of what is remembered.
 
     Raises Unavailable when one of the two fails, or when something did not arrive as it was.
     """
-    here, there = folder / "here.duckdb", folder / "there.duckdb"
-    await source.snapshot(here)
-    await target.snapshot(there)
-    _, _, new = await asyncio.to_thread(_compared, here, there)
-    texts: set[str] = set()
-    pages = _pages(here)
-    while (page := await asyncio.to_thread(next, pages, None)) is not None:
+    before, erased = await _held(target), await target.erased()
+    sent: dict[str, bytes] = {}
+    runs, texts, left_out = set[str](), set[str](), 0
+    async for page in _pages(source):
         for event in page:
-            target.append(event)
+            if event.run in erased:
+                left_out += 1
+                continue
+            sent[event.id] = _digest(event)
+            runs.add(event.run)
+            if event.id not in before:
+                target.append(event)
             if isinstance(event, Event) and event.kind is Kind.MEMORY_WRITTEN:
                 texts.add(content_hash(str(event.body.get("text", ""))))
         await target.barrier()
     vectors = await asyncio.to_thread(_vectors, source, target, texts)
-    await target.snapshot(there)
-    events, runs, missing = await asyncio.to_thread(_compared, here, there)
+    there = await _held(target)
+    missing = sum(there.get(name) != digest for name, digest in sent.items())
     if missing:
         raise Unavailable(
-            f"{missing:,} of {events:,} events are not in the other memory as they are in this one.",
+            f"{missing:,} of {len(sent):,} events are not in the other memory as they are in this one.",
             hint="Copy again: nothing is put there twice. If it stays so, others of the same name are there.",
         )
-    return Copied(events=events, runs=runs, new=new, vectors=vectors)
+    new = len(sent.keys() - before.keys())
+    return Copied(events=len(sent), runs=len(runs), new=new, left_out=left_out, vectors=vectors)
 
 
-def _pages(path: Path) -> Iterator[Sequence[AnyEvent]]:
-    import duckdb
-
-    last = 0
-    with duckdb.connect(str(path), read_only=True, config={"threads": 1, "memory_limit": "256MB"}) as connection:
-        while page := tables.page(connection, after=last, limit=_AT_ONCE):
-            last, events = page
-            yield events
+async def _pages(memory: Memory) -> AsyncIterator[Sequence[AnyEvent]]:
+    position = 0
+    while (page := await memory.page(position, _AT_ONCE)).events:
+        position = page.position
+        yield page.events
 
 
-def _compared(here: Path, there: Path) -> tuple[int, int, int]:
-    """How many events and runs are here, and how many events of these are not there."""
-    import duckdb
+async def _held(memory: Memory) -> dict[str, bytes]:
+    """The names of all events, and what each says, as a hash."""
+    return {event.id: _digest(event) async for page in _pages(memory) for event in page}
 
-    with duckdb.connect(config={"threads": 1, "memory_limit": "512MB"}) as connection:
-        for name, path in (("here", here), ("there", there)):
-            connection.execute(f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as {name} (read_only)")
-        events, runs, missing = connection.execute(_THERE).fetchall()[0]
-    return events, runs, missing
+
+def _digest(event: AnyEvent) -> bytes:
+    return hashlib.sha256(dumps(event)).digest()
 
 
 def _vectors(source: Any, target: Any, texts: set[str]) -> int:

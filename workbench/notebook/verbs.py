@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
+from workbench.notebook.erased import erase
 from workbench.notebook.history import notebook, why
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.table import Table
@@ -21,6 +22,7 @@ __all__ = [
     "audit",
     "conversation",
     "doctor",
+    "erase",
     "forget",
     "memory",
     "notebook",

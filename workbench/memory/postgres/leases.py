@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LOCK = "select pg_try_advisory_lock(hashtextextended(%s, 2003792482))"  # a number that no other program takes
-_UNLOCK = _LOCK.replace("pg_try_advisory_lock", "pg_advisory_unlock")
+LOCK = "select pg_try_advisory_lock(hashtextextended(%s, 2003792482))"  # a number that no other program takes
+_UNLOCK = LOCK.replace("pg_try_advisory_lock", "pg_advisory_unlock")
 _CLAIM = """
 insert into workbench.leases (run, attempt, holder)
 select %(run)s, coalesce(max(attempt), 0) + 1, %(holder)s from workbench.events where run = %(run)s
@@ -59,7 +59,7 @@ class ServerLeases:
             raise _taken(holder, own)
 
         async def claim(connection: Connection) -> int:
-            if not (await (await connection.execute(_LOCK, [run])).fetchall())[0][0]:
+            if not (await (await connection.execute(LOCK, [run])).fetchall())[0][0]:
                 query = "select holder from workbench.leases where run = %s"
                 rows = await (await connection.execute(query, [run])).fetchall()
                 raise _taken(holder, _read(rows[0][0] if rows else "", holder.run))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,7 +22,7 @@ from workbench.core.events import AnyEvent
 from workbench.core.request import Scope
 from workbench.core.usage import Use
 from workbench.memory import rows
-from workbench.memory.base import Hit
+from workbench.memory.base import Hit, Page
 from workbench.memory.embed import Embedder
 from workbench.memory.postgres import copy, erasing, tables, usage
 from workbench.memory.postgres.address import read
@@ -134,6 +135,12 @@ class PostgresMemory:
     async def spent(self, user: str, since: datetime, reservation: str | None = None) -> Use:
         return await asyncio.to_thread(self._read, lambda server: usage.spent(server, user, since, reservation))
 
+    async def page(self, after: int = 0, limit: int = 2_000, *, user: str | None = None) -> Page:
+        query = partial(tables.page, after=after, limit=limit, user=user)
+        found = await asyncio.to_thread(self._read, query)
+        events = await asyncio.to_thread(rows.events, [row[1:] for row in found])
+        return Page(events=events, position=found[-1][0] if found else after)
+
     async def snapshot(self, path: Path, *, user: str | None = None) -> None:
         await self.barrier()
         await asyncio.to_thread(copy.to_duckdb, self._server, path, user)
@@ -183,13 +190,13 @@ class PostgresMemory:
         return self._ask(query)
 
     def _events(self, run: str, user: str | None) -> Sequence[AnyEvent]:
-        async def stored(connection: Connection) -> tuple[list[str], list[rows.Row]]:
+        async def stored(connection: Connection) -> tuple[list[str], list[rows.Row], frozenset[str]]:
             names = await tables.runs_like(connection, run, user)
             chosen = run if run in names or len(names) != 1 else names[0]
-            return names, await tables.events_of(connection, chosen, user)
+            return names, await tables.events_of(connection, chosen, user), await tables.erased(connection)
 
         try:
-            names, found = self._read(stored)
+            names, found, erased = self._read(stored)
         except Unavailable:
             # Of a run that goes on here nobody else knows more.
             if not self._closed and user is None and is_whole_and_live(own := self._recent.events(run)):
@@ -199,11 +206,11 @@ class PostgresMemory:
             if run not in names and len(names) > 1:
                 raise Refused(_several(run, names), hint="Give more of the id.")
             return rows.events(found)
-        names = sorted({*names, *self._recent.runs_like(run)})
+        names = sorted({*names, *(name for name in self._recent.runs_like(run) if name not in erased)})
         if run not in names and len(names) > 1:
             raise Refused(_several(run, names), hint="Give more of the id.")
-        kept = self._recent.events(run if run in names or not names else names[0])
-        return ordered([*kept, *rows.events(found)])
+        chosen = run if run in names or not names else names[0]
+        return ordered([*([] if chosen in erased else self._recent.events(chosen)), *rows.events(found)])
 
     def _hear_others(self) -> None:
         """Bring `_recall` up to what other processes have committed."""
@@ -214,16 +221,19 @@ class PostgresMemory:
             store, position = self._recalled
             try:
                 newest = self._ask(lambda connection: tables.memory_events(connection, position))
-                if position and newest[0] != store:  # another database by now: its positions are others
+                if position and newest.store != store:  # another database by now: its positions are others
                     newest = self._ask(lambda connection: tables.memory_events(connection, 0))
             except Unavailable:
                 if self._closed or not heard:
                     raise  # nothing was ever heard: an empty answer would be a wrong one
                 self._deaf_until = time.monotonic() + _DEAF
                 return
-            for event in rows.events(newest[2]):
+            self._recall.erase(newest.erased)
+            for run in newest.erased:
+                self._recent.drop(run)
+            for event in newest.events:
                 self._recall.hear(event)
-            self._recalled = newest[:2]
+            self._recalled = (newest.store, newest.position)
 
 
 def _several(run: str, names: Sequence[str]) -> str:

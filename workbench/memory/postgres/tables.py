@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from workbench.core.errors import Unavailable
 from workbench.core.events import AnyEvent
 from workbench.memory import rows as rows_of
-from workbench.memory.tables import MEMORY_KINDS
+from workbench.memory.tables import MEMORY_KINDS, Heard
 
 if TYPE_CHECKING:
     import psycopg
@@ -40,8 +40,9 @@ _INSERT = """
 insert into workbench.events (run, attempt, seq, v, happened_at, kind, step, body, exact)
 select run, attempt, seq, v, happened_at::timestamp, kind, step, body::json, exact
 from unnest(%s::text[], %s::int[], %s::bigint[], %s::int[], %s::text[], %s::text[], %s::text[], %s::text[], %s::text[])
-    as new (run, attempt, seq, v, happened_at, kind, step, body, exact)
+    with ordinality as new (run, attempt, seq, v, happened_at, kind, step, body, exact, place)
 where not exists (select from workbench.erased where erased.run = new.run)
+order by place
 on conflict do nothing
 """
 _OWNER = """
@@ -200,12 +201,17 @@ async def runs_like(connection: Connection, beginning: str, user: str | None = N
     return [run for (run,) in await _rows(connection, query, values)]
 
 
-async def memory_events(connection: Connection, after: int) -> tuple[str, int, list[rows_of.Row]]:
-    """What was remembered and forgotten behind position `after`, with the name of the store and the newest position."""
+async def memory_events(connection: Connection, after: int) -> Heard:
+    """What changes what is remembered, behind position `after`."""
     store = await _one(connection, "select value from workbench.meta where key = 'store'")
     where = "where position > %s and kind = any(%s) order by position"
     found = await _rows(connection, _PLACED + where, [after, [str(kind) for kind in MEMORY_KINDS]])
-    return store, max([after, *(row[0] for row in found)]), [row[1:] for row in found]
+    return Heard(
+        store=str(store),
+        position=max([after, *(row[0] for row in found)]),
+        events=rows_of.events(row[1:] for row in found),
+        erased=await erased(connection),
+    )
 
 
 async def hold_still(connection: Connection) -> None:
