@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workbench import embedders
+from workbench import stores
 from workbench.calls import Call, approved, audited, budgeted, cleaned, granted, limited, sandboxed
 from workbench.configuration import load_secrets, load_settings
 from workbench.conversation import Conversation
@@ -25,7 +25,6 @@ from workbench.executor import Executor
 from workbench.memories import Memories
 from workbench.memory import lease
 from workbench.memory.base import Holder, Lease, Leases, Memory
-from workbench.memory.duckdb import DuckDBMemory
 from workbench.memory.lease import FileLeases
 from workbench.memory.remember import Remembering
 from workbench.models.base import Model, Patient
@@ -94,9 +93,7 @@ class Parts:
         sandbox: Sandbox | None = None,
     ) -> None:
         self.settings = settings or load_settings()
-        self.memory = memory or DuckDBMemory(
-            self.settings.home, embedder=embedders.choose(self.settings), network=self.settings.network_home
-        )
+        self.memory = memory or stores.choose(self.settings)
         self.sandbox = sandbox or best(self.settings)
         self.remembering = Remembering(self.memory)
         self.record = Record(self.memory, self.sandbox, self.settings)

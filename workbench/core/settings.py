@@ -49,6 +49,9 @@ class Settings(BaseModel):
     home: Path = Field(description="Folder for run-time data: memory, journals, artifacts, logs.")
     project: Path = Field(description="Root of the project; files of the user are read below it.")
     config: Path = Field(description="The user's own folder: trust and grants. Never inside a project.")
+    memory: SecretStr | None = Field(
+        None, description="postgresql://… of a memory for several machines. Unset: a file in WORKBENCH_HOME."
+    )
     user: str = Field("local", description="Who is asking; scopes memory and limits.")
     model: str = Field("", description="Model name. Empty: gpt-4o when a key alone is set, else no model.")
     base_url: str = Field("", description="OpenAI-compatible endpoint (OPENAI_BASE_URL).")
