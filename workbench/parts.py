@@ -42,6 +42,7 @@ from workbench.registry.discover import Found, discover
 from workbench.registry.trust import Trust
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.choose import best
+from workbench.scheduler.local import Local
 from workbench.services import Means, host_services
 from workbench.status import in_force
 from workbench.telemetry.audit import trail_of
@@ -101,6 +102,8 @@ class Parts:
         self.conversation = Conversation(self.memory, self.settings.user, self.session)
         self.limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
         self.log = EventLog(self.settings.log, self.secrets.redact)
+        self.under_way: set[Local] = set()
+        """What runs many requests now."""
 
     @property
     def scope(self) -> Scope:
@@ -221,6 +224,9 @@ class Parts:
 
     async def close(self) -> None:
         """Make everything durable and end what runs. Idempotent."""
+        for scheduler in list(self.under_way):
+            scheduler.stop()
+            await scheduler.over()
         await self.sandbox.close()
         for model in self._models.values():
             if isinstance(model, OpenAIModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -14,22 +15,18 @@ from workbench.commands.base import Verb
 from workbench.core.errors import Refused, WorkbenchError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from workbench.run import Run
 
 
 def ask(options: argparse.Namespace) -> int:
     from workbench.bridge import Errands, wait
-    from workbench.offer import load_table
     from workbench.policy.approval import chosen
     from workbench.render import plan_text
     from workbench.workbench import current
 
-    frames = {}
-    for pair in options.data:
-        name, equals, path = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise Refused(f"--data {pair} is not NAME=FILE.", hint="For example --data sales=data/samples/sales.csv")
-        frames[name] = load_table(Path(path))
+    frames = tables(options.data)
     text = " ".join(options.request)
     failure: WorkbenchError | None = None
     errands = Errands()
@@ -62,6 +59,19 @@ def ask(options: argparse.Namespace) -> int:
     if failure is not None:
         raise failure
     return 0
+
+
+def tables(pairs: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The tables of `--data NAME=FILE`, by name. Raises Refused."""
+    from workbench.offer import load_table
+
+    frames = {}
+    for pair in pairs:
+        name, equals, path = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise Refused(f"--data {pair} is not NAME=FILE.", hint="For example --data sales=data/samples/sales.csv")
+        frames[name] = load_table(Path(path))
+    return frames
 
 
 def as_json(run: Run) -> dict[str, Any]:

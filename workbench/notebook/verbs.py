@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
+from workbench.notebook.history import notebook, why
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.table import Table
 
@@ -22,6 +23,7 @@ __all__ = [
     "doctor",
     "forget",
     "memory",
+    "notebook",
     "pin",
     "recall",
     "remember",
@@ -31,6 +33,7 @@ __all__ = [
     "status",
     "tools",
     "unpin",
+    "why",
 ]
 
 
