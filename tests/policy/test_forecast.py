@@ -48,7 +48,10 @@ def dear(tokens_in: int, tokens_out: int) -> Decimal:
             [{"task": "asks", "foreach": [1, 2], "retry": {"max": 0}}],
             Budget(),
             [
-                "At most 2 tool calls, tries after failures among them. 2 of them may ask the model, about $0.03 each time."
+                (
+                    "At most 2 tool calls, tries after failures among them."
+                    " 2 of them may ask the model, about $0.03 each time."
+                )
             ],
         ),
     ],
