@@ -249,3 +249,15 @@ async def test_twenty_agents_on_one_money_budget_overshoot_by_at_most_one_call(t
     assert Decimal(frame["usd"][0]) == shared.used.usd
     assert int(frame["tokens"][0]) == shared.used.tokens
     await wb.close()
+
+
+async def test_many_requests_with_one_budget_share_it(tmp_path: Path) -> None:
+    def reply(messages: Any) -> Any:
+        return "Done." if "answer under the results" in messages[0].content else plan(echo("a", 1))
+
+    wb = tooled(tmp_path, model=Metered(reply))
+    runs = await wb.ask_many([f"agent {n}" for n in range(6)], concurrency=6, budget="usd=0.45")
+    assert any(isinstance(run, workbench.BudgetExceeded) for run in runs)
+    frame = await wb.record.sql("select sum(usd)::varchar as usd from model_calls")
+    assert Decimal("0.40") <= Decimal(frame["usd"][0]) <= Decimal("0.50")
+    await wb.close()
