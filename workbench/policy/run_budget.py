@@ -4,7 +4,7 @@ Steps and calls are counted where they begin. What a call of a model will take n
 as its prompt and a reply are likely to take, or as the dearest call so far took. A call for which there is no room
 beside those under way waits for them; when none is under way it goes alone, as long as its prompt is affordable. Until
 the first call has told what it really took, calls go one at a time. So runs at the same time overshoot by one call at
-most, unless one takes more than any before it. In money only a model is asked that knows its price, or tells it with a reply.
+most, unless one takes more than any before it. A model that knows no price for itself is not asked on money.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from workbench.core.retries import Retries
 from workbench.core.usage import Estimate, Use, dollars
 from workbench.policy.approval import Approver, Asked, Decision
 
-HINT = "What is done is kept. Ask with a larger --budget, or for less."
+HINT = "What is done is kept; `resume` with a larger --budget goes on from there."
 _LOCK = threading.Lock()
 """Held for a few lines at a time: runs that share a budget may be on several event loops."""
 
