@@ -84,6 +84,8 @@ def _parser() -> argparse.ArgumentParser:
         ("models", commands.models, "list what the model's endpoint serves, and test it"),
         ("runs", commands.runs, "list the newest runs"),
         ("show", commands.show, "show one run"),
+        ("apply", commands.edit, "write the code of a run into the project"),
+        ("undo", commands.edit, "take back the code of a run"),
         ("sql", commands.sql, "query the memory"),
         ("recall", commands.memory, "find what was remembered"),
         ("remember", commands.memory, "keep a text in the memory"),
@@ -122,6 +124,8 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("-n", type=int, default=20, help="how many (20)")
         if name == "show":
             verb.add_argument("run", help="the run's id, or the beginning of it")
+        if name in ("apply", "undo"):
+            verb.add_argument("run", help="the run's id or the beginning of it; .STEP behind it for one step")
         if name == "sql":
             verb.add_argument("query", help="one SELECT over runs, steps, events, model_calls, tool_calls, …")
         if name in ("recall", "remember", "forget"):

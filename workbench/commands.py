@@ -150,6 +150,14 @@ def show(options: argparse.Namespace) -> None:
         print(run._repr_mimebundle_()[0]["text/plain"])
 
 
+def edit(options: argparse.Namespace) -> None:
+    from workbench.notebook import verbs
+    from workbench.workbench import current
+
+    table = getattr(verbs, options.verb)(current(), options.run)
+    _table(table.columns, table.rows)
+
+
 def sql(options: argparse.Namespace) -> None:
     from workbench.bridge import wait
     from workbench.workbench import current

@@ -16,6 +16,7 @@ from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watch
 from workbench.core.request import Scope
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
+from workbench.edits import Edits
 from workbench.executor import Executor
 from workbench.memories import Memories
 from workbench.memory.base import Memory
@@ -83,7 +84,9 @@ class Parts:
         self.memory = memory or DuckDBMemory(self.settings.home, embedder=embedders.choose(self.settings))
         self.sandbox = sandbox or best(self.settings)
         self.remembering = Remembering(self.memory)
-        self.record = Record(self.memory, self.sandbox, self.settings)
+        private = (self.settings.home, self.settings.config)
+        self.edits = Edits(self.settings.project, private, self.settings.user, self.stream, self.memory.barrier)
+        self.record = Record(self.memory, self.sandbox, self.settings, self.edits)
         self.session = uuid.uuid4().hex
         self._model = model
         self._planner = planner

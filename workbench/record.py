@@ -10,6 +10,7 @@ from workbench.core.errors import Refused, ToolFailed, Unavailable
 from workbench.core.outcome import fold
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolCall, ToolSpec
+from workbench.edits import Edits
 from workbench.memory.base import Memory
 from workbench.registry.spec import describe
 from workbench.run import Run
@@ -41,10 +42,11 @@ def listed(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
 class Record:
     """What the memory holds of this user's runs, and of everybody's for who asks in SQL."""
 
-    def __init__(self, memory: Memory, sandbox: Sandbox, settings: Settings) -> None:
+    def __init__(self, memory: Memory, sandbox: Sandbox, settings: Settings, edits: Edits | None = None) -> None:
         self._memory = memory
         self._sandbox = sandbox
         self._settings = settings
+        self._edits = edits
 
     async def runs(self, limit: int = 20) -> Sequence[Mapping[str, Any]]:
         """This user's newest runs first: run, request, status, model, started_at, seconds, usd."""
@@ -57,7 +59,7 @@ class Record:
         events = await self._memory.events(run)
         if not events:
             raise Refused(f"There is no run {run!r}.", hint="`workbench runs` lists the newest.")
-        return Run(fold(events), self._settings.artifacts)
+        return Run(fold(events), self._settings.artifacts, self._edits)
 
     async def sql(self, query: str) -> pd.DataFrame:
         """The rows of a SELECT over the memory, run in a worker on a private copy. Raises ToolFailed."""

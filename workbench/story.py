@@ -68,7 +68,7 @@ class Story:
             problem = bug
         stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
         await asyncio.gather(parts.memory.barrier(), asyncio.to_thread(parts.trail.sync))
-        run = Run(fold(stream.events), parts.settings.artifacts)
+        run = Run(fold(stream.events), parts.settings.artifacts, parts.edits)
         if problem is None:
             return run
         clean_error(problem, parts.secrets)

@@ -28,6 +28,8 @@ VERBS: Mapping[str, str] = {
     "tools": "the tools that may be used",
     "runs": "the newest runs",
     "show": "RUN: one run again, from the record",
+    "apply": "RUN[.STEP]: write the code of a run into the project",
+    "undo": "RUN[.STEP]: take it back",
     "sql": "QUERY: read the record with SQL",
     "recall": "QUESTION: what is remembered about it",
     "remember": "TEXT: keep it in the memory; --pin, --kind KIND, --replaces ID before it",

@@ -128,6 +128,7 @@ class AgentMagics(Magics):
         %workbench tools        the tools that may be used
         %workbench runs         the newest runs
         %workbench show RUN     one run again
+        %workbench apply RUN    write the code of a run into the project; undo RUN takes it back
         %workbench sql QUERY    the record: runs, steps, events, model_calls, tool_calls, artifacts, memories
         %workbench recall QUESTION      what is remembered about it, and why it was found
         %workbench remember TEXT        keep it; --pin, --kind KIND, --replaces ID before the text
