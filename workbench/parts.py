@@ -40,7 +40,7 @@ from workbench.registry.discover import Found, discover
 from workbench.registry.trust import Trust
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.choose import best
-from workbench.services import Means, host_services
+from workbench.services import Means, bases, host_services, narrowed
 from workbench.status import in_force
 from workbench.telemetry.audit import trail_of
 from workbench.telemetry.logs import EventLog
@@ -109,7 +109,12 @@ class Parts:
 
     def tools(self) -> Mapping[str, ToolSpec]:
         """The tools that may be used now, by name."""
-        return self.found().tools
+        served = self.bases()
+        return {name: narrowed(tool, served) for name, tool in self.found().tools.items()}
+
+    def bases(self) -> Mapping[str, str]:
+        """A host that tools declare → the URL where the user has it served."""
+        return bases(self.settings)
 
     def status(self) -> Mapping[str, str]:
         """What is in force, in words, by part: model, isolation, memory, tools."""
@@ -189,7 +194,7 @@ class Parts:
             memory=self.remembering,
             scope=self.scope,
             secrets=self.secrets,
-            bases={"api.tavily.com": self.settings.tavily_base_url},
+            bases=self.bases(),
             model=self.model(model, stream),
             artifacts=folder,
             guard=gate.guard,

@@ -31,6 +31,11 @@ MAX_RECORDED = 300
 """Characters of a value that the record of a question keeps."""
 
 
+_STAYS_HERE = frozenset({"auth", "cut", "raw"})
+"""Parameters of `http` that are not sent: the name of a secret, which the host adds, and what is done with the
+answer."""
+
+
 class Gate:
     """The gate of one run.
 
@@ -135,7 +140,7 @@ class Gate:
         sources = inside.foreign(name, hosts)
         if not sources:
             return None
-        said = {key: value for key, value in params.items() if key != "auth"}  # names a secret; the host adds it
+        said = {key: value for key, value in params.items() if key not in _STAYS_HERE}
         doubtful = [
             Argument(path=f"/{key}", value=value, sources=sources)
             for key, value in said.items()

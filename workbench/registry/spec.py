@@ -20,7 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from workbench.core.errors import Refused
-from workbench.core.tools import Permissions, ToolSpec
+from workbench.core.tools import ANY_HOST, Permissions, ToolSpec
 from workbench.registry.signature import BadSignature, constants, parameters
 
 MAX_BYTES = 1_000_000
@@ -103,7 +103,7 @@ def _permissions(value: Any) -> Permissions:
     if not isinstance(value, dict):
         raise ValueError('must be a dict, for example {"network": []}')
     rules: Mapping[str, Callable[[str], bool]] = {
-        "network": lambda text: bool(_HOST.fullmatch(text)),
+        "network": lambda text: text == ANY_HOST or bool(_HOST.fullmatch(text)),
         "secrets": lambda text: bool(_SECRET.fullmatch(text)),
         "read": _inside,
         "write": _inside,
@@ -121,7 +121,7 @@ def _permissions(value: Any) -> Permissions:
 
 _FOLDER = "folder inside the project"
 _NOUNS = {
-    "network": "host name (no scheme, no port: only https on 443 is spoken)",
+    "network": "host name (no scheme, no port: only https on 443 is spoken), nor *",
     "secrets": "name of a secret",
     "read": _FOLDER,
     "write": _FOLDER,
