@@ -31,6 +31,7 @@ from workbench.core.tools import ToolSpec
 from workbench.parts import Asked, Parts
 from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planned, Planner
+from workbench.planners.given import NAME, GivenPlanner, given
 from workbench.planners.grammar import GrammarPlanner
 from workbench.policy import planning
 from workbench.policy.approval import Asked as Question
@@ -80,7 +81,7 @@ class Story:
         asked, parts, stream = self._asked, self._parts, self._stream
         tools = parts.tools()
         await asyncio.to_thread(parts.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
-        planner = parts.planner(asked.model, stream)
+        planner = given(asked.text, parts.planner(asked.model, stream))
         request = await self._request(planner)
         planned: Planned | None = await planner.plan(request, tools, stream)
         words, foreign = planning.inserted(asked.text, asked.inserted)
@@ -88,7 +89,9 @@ class Story:
         while planned is not None:
             last = number == parts.settings.rounds
             outcome = fold(stream.events)
-            sources = planning.seen(request, tools, outcome) | planned.sources | foreign
+            is_given = planned.planner == NAME  # then nothing but the request is in it
+            seen = provenance.REQUEST if is_given else planning.seen(request, tools, outcome)
+            sources = seen | planned.sources | foreign
             notes = [*asked.notes, *shown(request.memories)] if number == 1 else []
             await self._tell_plan(made(planned, number, notes, last), sources)
             if asked.plan_only:
@@ -112,7 +115,7 @@ class Story:
     async def _request(self, planner: Planner) -> Request:
         """What the planner is told: everything in it that can differ from run to run goes through here."""
         asked, parts = self._asked, self._parts
-        remembers = asked.memory and not isinstance(planner, GrammarPlanner)
+        remembers = asked.memory and not isinstance(planner, GrammarPlanner | GivenPlanner)
         connections = sorted(parts.settings.connections.items())
         return Request(
             text=asked.text,
