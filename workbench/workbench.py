@@ -64,8 +64,19 @@ class Workbench(Parts):
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
         stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook))
-        how = (model, plan_only, approver, rounds, inserted, memory)
-        return await Story(self, Asked(prompt.text, prompt.notes, offer, stream, *how)).run()
+        asked = Asked(
+            text=prompt.text,
+            notes=prompt.notes,
+            offer=offer,
+            stream=stream,
+            model=model,
+            plan_only=plan_only,
+            approver=approver,
+            rounds=rounds,
+            inserted=inserted,
+            memory=memory,
+        )
+        return await Story(self, asked).run()
 
 
 def _mentioned(text: str) -> set[str]:
