@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from workbench.cache import Cache, cache_services
 from workbench.core.connections import Connection
 from workbench.core.errors import Denied
 from workbench.core.events import Kind, Stream
@@ -101,6 +102,7 @@ def host_services(means: Means, stream: Stream) -> Callable[[ToolCall, Doors], M
             "memory.recall": _recall(means, call),
             "model.complete": _recorded(model, means, recorder),
             "http.door": door_service(send, way, doors),
+            **cache_services(Cache(means.artifacts.parent, call.tool, means.secrets.redacted)),
             **connection_services(means.connections, means.secrets, call, doors, exchanged),
         }
         guarded = {name: means.guard(name, service, call) for name, service in inner.items()}

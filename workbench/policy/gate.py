@@ -261,6 +261,8 @@ def received_from(service: str, params: Mapping[str, Any]) -> Sources:
             kind, label = SourceKind.MEMORY, ""
         case "model" | "image" | "audio":
             kind, label = SourceKind.MODEL, str(params.get("model") or "")
+        case "cache":  # what the same tool has kept of what it reached before
+            kind, label = SourceKind.FILE, "cache"
         case "sql":
             kind, label = SourceKind.DATABASE, str(params.get("connection") or params.get("database") or "")
         case _:

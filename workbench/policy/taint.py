@@ -68,9 +68,9 @@ def judge(call: ToolCall, wording: Wording, rules: Rules, level: Level, servers:
 
 def stays(service: str) -> bool:
     """Whether a host function sends nothing to a place of the tool's choice: text goes to the user's own model
-    endpoint, SQL to the databases that they named, and opening a door sends nothing yet. What these give is a
+    endpoint, SQL to the databases that they named, a cache stays on this machine, and opening a door sends nothing yet. What these give is a
     stranger's all the same. Every other function, and every new one, is judged."""
-    return service.partition(".")[0] == "sql" or service in _LOCAL
+    return service.partition(".")[0] in ("sql", "cache") or service in _LOCAL
 
 
 def destinations(tool: ToolSpec) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ from workbench.registry.signature import BadSignature, constants, parameters
 
 MAX_BYTES = 1_000_000
 MAX_TIMEOUT = 3600.0
-SERVICES = ("audio", "http", "image", "memory", "model", "sql")
+SERVICES = ("audio", "cache", "http", "image", "memory", "model", "sql")
 """The host functions there are; a name in USES may go on after a dot (`memory.recall`)."""
 
 Origin = Literal["project", "user", "plug-in", "shipped"]
