@@ -60,7 +60,12 @@ def test_keys_are_not_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("service", "params"),
-    [("cache.get", {}), ("cache.get", {"names": [1]}), ("cache.get", {"names": ["x"] * 10_001}), ("cache.put", {"values": 3})],
+    [
+        ("cache.get", {}),
+        ("cache.get", {"names": [1]}),
+        ("cache.get", {"names": ["x"] * 10_001}),
+        ("cache.put", {"values": 3}),
+    ],
 )
 async def test_wrong_parameters_are_one_line(tmp_path: Path, service: str, params: dict[str, Any]) -> None:
     with pytest.raises(ToolFailed):

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 
 from tests.planners import aimock
@@ -24,7 +24,7 @@ PLAN = (
     '[{"task":"search_news","params":{"query":"latest news headlines","max_results":5}},'
     '{"task":"generate_code","params":{"language":"javascript","framework":"react","spec":"display headlines"}}]'
 )
-HEADLINES = [
+HEADLINES: list[dict[str, Any]] = [
     {
         "title": f"Headline {number}: {what}",
         "url": f"https://news.example/{number}",
@@ -82,8 +82,7 @@ class Bench:
         self.workbench = Workbench(load_settings(env, self.project))
 
     def heard(self) -> list[dict[str, Any]]:
-        with urllib.request.urlopen(f"{self.url}/v1/_requests") as answer:
-            return list(json.load(answer))
+        return list(httpx2.get(f"{self.url}/v1/_requests").json())
 
 
 @pytest.fixture
@@ -159,7 +158,9 @@ def test_its_plan_runs_verbatim_and_the_run_applies_and_undoes_itself(bench: Ben
     with pytest.raises(Refused, match="written no code"):
         again.undo("s1")
 
-    kinds = bridge.wait(bench.workbench.record.sql("select kind, body from events where kind like 'edit.%' order by happened_at"))
+    kinds = bridge.wait(
+        bench.workbench.record.sql("select kind, body from events where kind like 'edit.%' order by happened_at")
+    )
     assert list(kinds["kind"]) == ["edit.applied", "edit.undone", "edit.applied"]
     assert all(run.id in str(body) for body in kinds["body"])
     verdict = verify(bench.workbench.trail)

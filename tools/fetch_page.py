@@ -55,14 +55,22 @@ def run(url: str, max_chars: int = 20_000) -> dict[str, Any]:
         notes.append(f"… cut: {why}.")
     toolkit.source(page["title"], place)
     text = "\n\n".join([page["text"] or "The page has no text.", *notes])
-    return {"title": page["title"], "url": place, "text": text, "cut": cut, "formatted": f"{page['title']}\n{place}\n\n{text}"}
+    return {
+        "title": page["title"],
+        "url": place,
+        "text": text,
+        "cut": cut,
+        "formatted": f"{page['title']}\n{place}\n\n{text}",
+    }
 
 
 def address(text: str) -> str:
     """The address as it is asked for: https, without a fragment. Raises Failed for what is no web address."""
     bare = text.strip()
     try:
-        parts = urlsplit(bare if re.match(r"[a-zA-Z][\w+.-]*:", bare) and not re.match(r"[\w.-]+:\d", bare) else f"https://{bare}")
+        parts = urlsplit(
+            bare if re.match(r"[a-zA-Z][\w+.-]*:", bare) and not re.match(r"[\w.-]+:\d", bare) else f"https://{bare}"
+        )
         host = parts.hostname or ""
     except ValueError:
         host, parts = "", urlsplit("")

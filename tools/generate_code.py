@@ -119,26 +119,23 @@ def run(
     """
     if not spec.strip():
         raise toolkit.Failed("There is nothing to write.", hint="Say what the code should do.")
-    known = {name: text for name, text in map(source, dict.fromkeys(files or []))}
+    known = dict(map(source, dict.fromkeys(files or [])))
     if path:
         path = placed(path)
     prompt = asked(spec, language, framework, known, path, results)
     reply = toolkit.complete(prompt, system=SYSTEM)
-    for last in (False, True):
-        try:
-            changes = list(read(reply, known, path, language, framework))
-            for change in changes:
-                change.checked = check(change)
-            break
-        except Unusable as problem:
-            if last:
-                raise toolkit.Failed(
-                    f"The model's code cannot be used: {problem}", hint="Ask again, in other words or another model."
-                ) from None
-            toolkit.progress(f"asking again: {problem}")
-            mend = f"Your reply was:\n\n{reply}\n\nIt cannot be used: {problem}\nSend all files again, mended."
-            reply = toolkit.complete(f"{prompt}\n\n{mend}", system=SYSTEM)
-    return result(changes)
+    try:
+        return result(read(reply, known, path, language, framework))
+    except Unusable as problem:
+        toolkit.progress(f"asking again: {problem}")
+        mend = f"Your reply was:\n\n{reply}\n\nIt cannot be used: {problem}\nSend all files again, mended."
+        reply = toolkit.complete(f"{prompt}\n\n{mend}", system=SYSTEM)
+    try:
+        return result(read(reply, known, path, language, framework))
+    except Unusable as problem:
+        raise toolkit.Failed(
+            f"The model's code cannot be used: {problem}", hint="Ask again, in other words or another model."
+        ) from None
 
 
 def result(changes: list[Change]) -> dict[str, Any]:
@@ -245,7 +242,9 @@ def placed(name: str) -> str:
 
 
 FENCE = re.compile(r"^(`{3,}|~{3,})[ \t]*([^\n`]*)$")
-NAMED = re.compile(r"^[#>*\s]*(?:\*\*)?(?:File(?:name)?|Path)?\s*:?\s*`?([\w.@+() /-]*\w\.\w+|[\w./-]*Makefile)`?[*:\s]*$", re.I)
+NAMED = re.compile(
+    r"^[#>*\s]*(?:\*\*)?(?:File(?:name)?|Path)?\s*:?\s*`?([\w.@+() /-]*\w\.\w+|[\w./-]*Makefile)`?[*:\s]*$", re.I
+)
 BLOCK = re.compile(r"<{5,9} SEARCH\n(.*?)^={5,9}\n(.*?)^>{5,9} REPLACE\s*?$", re.DOTALL | re.MULTILINE)
 DEFINED = (
     re.compile(r"export\s+default\s+(?:async\s+)?(?:function|class)\s+([A-Z]\w*)"),
@@ -254,8 +253,8 @@ DEFINED = (
 )
 
 
-def read(reply: str, known: dict[str, str], path: str, language: str, framework: str) -> Iterator[Change]:
-    """The changes that a reply makes, each file once. Raises Unusable."""
+def read(reply: str, known: dict[str, str], path: str, language: str, framework: str) -> list[Change]:
+    """The changes that a reply makes, each file once, and parsed where it can be. Raises Unusable."""
     before: dict[str, str | None] = {}
     after: dict[str, str] = {}
     for said, label, body in pieces(reply):
@@ -275,10 +274,12 @@ def read(reply: str, known: dict[str, str], path: str, language: str, framework:
         raise Unusable("it changes nothing")
     if len(changed) > MAX_FILES or any(len(after[name]) > MAX_FILE for name in changed):
         raise Unusable(f"at most {MAX_FILES} files of {MAX_FILE // 1000} kB each")
-    for name in changed:
-        if "\0" in after[name]:
-            raise Unusable(f"{name} holds a NUL character")
-        yield Change(name, before[name], after[name])
+    if odd := [name for name in changed if "\0" in after[name]]:
+        raise Unusable(f"{odd[0]} holds a NUL character")
+    changes = [Change(name, before[name], after[name]) for name in changed]
+    for change in changes:
+        change.checked = check(change)
+    return changes
 
 
 def pieces(reply: str) -> Iterator[tuple[str, str, str]]:
@@ -299,11 +300,11 @@ def pieces(reply: str) -> Iterator[tuple[str, str, str]]:
         end = next((n for n in range(at + 1, len(lines)) if closes(lines[n], opened[1])), None)
         if end is None:
             raise Unusable("it was cut short: a fence is not closed")
-        label, _, beside = opened[2].strip().partition(" ")
-        if ":" in label:
-            label, _, beside = label.partition(":")
+        kind, _, beside = opened[2].strip().partition(" ")
+        if ":" in kind:
+            kind, _, beside = kind.partition(":")
         beside = beside.strip().removeprefix("title=").strip("\"'")
-        yield said or (beside if "." in beside else ""), label.lower(), "\n".join(lines[at + 1 : end]) + "\n"
+        yield said or (beside if "." in beside else ""), kind.lower(), "\n".join(lines[at + 1 : end]) + "\n"
         at, said = end + 1, ""
     if not fenced and reply.strip():
         yield "", "", reply.strip() + "\n"
@@ -392,7 +393,7 @@ def check(change: Change) -> str:
     text = change.after
     try:
         if suffix == ".py":
-            ast.parse(text)
+            ast.parse(text.removeprefix("\ufeff"))
             return "Python parses"
         if suffix in (".json", ".ipynb"):
             json.loads(text.removeprefix("\ufeff"))

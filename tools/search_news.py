@@ -33,6 +33,4 @@ def run(
         include_domains: search only these sites.
         exclude_domains: leave these sites out.
     """
-    return search(
-        wanted(query, max_results, topic="news", days=days, domains=include_domains, without=exclude_domains)
-    )
+    return search(wanted(query, max_results, topic="news", days=days, domains=include_domains, without=exclude_domains))

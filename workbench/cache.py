@@ -76,6 +76,7 @@ class Cache:
 
 def cache_services(cache: Cache) -> dict[str, Service]:
     """The host functions `cache.get` ({names} → the values that are there, by name) and `cache.put` ({values})."""
+
     async def get(params: Mapping[str, Any]) -> Any:
         names = params.get("names")
         if not isinstance(names, list) or len(names) > MAX_NAMES or not all(isinstance(n, str) for n in names):

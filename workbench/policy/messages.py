@@ -87,8 +87,8 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """An answer without any secret; header names in small letters, those of the connection left out. `cut`: whether more
-    would have come."""
+    """An answer without any secret; header names in small letters, those of the connection left out. `cut`: whether
+    more would have come."""
 
     status: int
     headers: tuple[tuple[str, str], ...]

@@ -158,9 +158,7 @@ class WayOut:
             raise ToolFailed(f"{name} holds characters that no key has.", hint=f"Copy the key into {name} again.")
         return {"authorization": f"Bearer {value}"}
 
-    async def _exchange(
-        self, request: Outgoing, url: httpx2.URL, params: Mapping[str, Any]
-    ) -> tuple[Answered, int]:
+    async def _exchange(self, request: Outgoing, url: httpx2.URL, params: Mapping[str, Any]) -> tuple[Answered, int]:
         """The answer, and how many bytes of its body came."""
         auth, cut = params.get("auth"), params.get("cut")
         if cut is not None and not (type(cut) is int and cut > 0):

@@ -68,14 +68,16 @@ def judge(call: ToolCall, wording: Wording, rules: Rules, level: Level, servers:
 
 def stays(service: str) -> bool:
     """Whether a host function sends nothing to a place of the tool's choice: text goes to the user's own model
-    endpoint, SQL to the databases that they named, a cache stays on this machine, and opening a door sends nothing yet. What these give is a
-    stranger's all the same. Every other function, and every new one, is judged."""
+    endpoint, SQL to the databases that they named, a cache stays on this machine, and opening a door sends nothing yet.
+    What these give is a stranger's all the same. Every other function, and every new one, is judged."""
     return service.partition(".")[0] in ("sql", "cache") or service in _LOCAL
 
 
 def destinations(tool: ToolSpec) -> tuple[str, ...]:
     """Where arguments of a tool go and what it changes, in words; empty when it tells nobody and changes nothing."""
-    found = ["any public host" if host == ANY_HOST else host for host in tool.permissions.network] or [f"the host function {service}" for service in _away(tool)]
+    found = ["any public host" if host == ANY_HOST else host for host in tool.permissions.network] or [
+        f"the host function {service}" for service in _away(tool)
+    ]
     if tool.permissions.secrets and not found:
         found.append(f"what {', '.join(tool.permissions.secrets)} opens")
     if "memory.write" in tool.uses or ("memory" in tool.uses and tool.effect != "read"):

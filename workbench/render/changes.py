@@ -25,7 +25,7 @@ def changes_html(outcome: Outcome) -> list[str]:
     """The same as HTML."""
     parts = [
         f"<p>{escape(head)}</p><pre{_CODE}><code"
-        f'{f" class={chr(34)}language-{language}{chr(34)}" if language else ""}>'
+        f"{f' class={chr(34)}language-{language}{chr(34)}' if language else ''}>"
         f"{escape(body, keep_lines=True)}</code></pre>"
         for head, language, body in _files(outcome)
     ]

@@ -89,5 +89,7 @@ def formatted(query: str, results: list[dict[str, Any]]) -> str:
 
 def _names(domains: Iterable[str] | None) -> tuple[str, ...]:
     """Domains as engines want them, however they were written: `https://www.example.com/` is `www.example.com`."""
-    bare = (name.strip().lower().removeprefix("https://").removeprefix("http://").split("/")[0] for name in domains or ())
+    bare = (
+        name.strip().lower().removeprefix("https://").removeprefix("http://").split("/")[0] for name in domains or ()
+    )
     return tuple(dict.fromkeys(name for name in bare if name))
