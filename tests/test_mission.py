@@ -115,7 +115,7 @@ def test_a_model_plans_it_and_git_can_apply_what_comes_out(bench: Bench) -> None
     # What is shown can be copied: the code stands there as it is, not as a diff.
     shown, _ = run._repr_mimebundle_()
     assert CODE.rstrip() in shown["text/plain"]
-    assert "NewsComponent.jsx (new)" in shown["text/plain"]
+    assert "NewsComponent.jsx (new; JavaScript parses)" in shown["text/plain"]
     assert "&lt;li key={item.url}&gt;" in shown["text/html"]
     assert run.code == {"NewsComponent.jsx": CODE}
 

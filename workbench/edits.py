@@ -129,6 +129,8 @@ class Edits:
                 f"{'written' if not undo else back}?",
                 conflicts=conflicts,
             )
+        if not before:
+            raise Refused("The diff of this run changes no file.", hint="Nothing was written.")
         return [FileEdit(path=path, before=before[path], after=after[path]) for path in before]
 
     def _place(self, path: str) -> Path:

@@ -10,7 +10,7 @@ from workbench.core.patch import has_diff
 from workbench.core.progress import State
 from workbench.render.clean import clean_text, escape
 
-HINT = "The run's .apply() writes this into the project, .undo() takes it back."
+HINT = "The run's .apply() writes this into the project, .undo() takes it back; in a terminal: workbench apply RUN."
 _FILE = re.compile(r"^diff --git ", re.MULTILINE)
 _CODE = ' style="white-space:pre-wrap;word-break:normal"'
 
@@ -43,5 +43,6 @@ def _files(outcome: Outcome) -> Iterator[tuple[str, str, str]]:
                 continue
             path, is_new = str(file.get("path", "")), file.get("change") == "new"
             language = re.sub(r"[^a-z0-9+]", "", str(file.get("language", ""))) if is_new else "diff"
-            head = f"{path} ({'new' if is_new else 'changed'})"
+            checked = f"; {file['checked']}" if isinstance(file.get("checked"), str) and file["checked"] else ""
+            head = f"{path} ({'new' if is_new else 'changed'}{checked})"
             yield head, language, (str(file.get("content", "")) if is_new else diff)
