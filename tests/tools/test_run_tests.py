@@ -91,5 +91,5 @@ async def test_code_under_test_reaches_no_file_program_or_network_of_the_user(de
 
 @pytest.mark.parametrize("files", [[{"path": "../x.py", "content": ""}], [{"path": "x.py"}], [3], 7])
 def test_what_are_no_changes_is_refused(files: object) -> None:
-    with pytest.raises(toolkit.Failed, match="no changes of code|no path"):
+    with pytest.raises(toolkit.Failed, match=r"no changes of code|no path"):
         list(run_tests.contents({"files": files}))
