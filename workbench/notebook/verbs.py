@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
 from workbench.notebook.edited import apply, undo
-from workbench.notebook.remembered import forget, memory, recall, remember
+from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.table import Table
 
 if TYPE_CHECKING:
@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 __all__ = [
     "apply",
     "audit",
+    "conversation",
     "doctor",
     "forget",
     "memory",
+    "pin",
     "recall",
     "remember",
     "runs",
@@ -31,6 +33,7 @@ __all__ = [
     "status",
     "tools",
     "undo",
+    "unpin",
 ]
 
 
