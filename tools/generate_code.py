@@ -1,8 +1,7 @@
-"""Writes code with your language model: new files, or changes to files of the project, as a diff that you can apply.
+"""Writes code with your language model: new files, or changes to files of the project, as a diff that you can apply."""
 
-The model writes whole files or search-and-replace blocks; the diff is computed here from what it really changes, so it
-always applies. Nothing is written: `run.apply()` does that, and `run.undo()` takes it back.
-"""
+# The model writes whole files or search-and-replace blocks; the diff is computed here from what it really changes, so
+# it always applies. Nothing is written: `run.apply()` does that, and `run.undo()` takes it back.
 
 from __future__ import annotations
 
@@ -114,8 +113,8 @@ def run(
         language: the programming language, such as python or javascript.
         framework: a framework to use, such as react.
         files: files of the project to change or to look at.
-        results: results of earlier steps that the code works with; a plan in list order shows them anyway.
-        path: where a single new file should lie; else the model names it.
+        results: results of earlier steps that the code works with.
+        path: where a single new file should lie.
     """
     if not spec.strip():
         raise toolkit.Failed("There is nothing to write.", hint="Say what the code should do.")

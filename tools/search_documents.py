@@ -1,8 +1,7 @@
-"""Searches the words of the documents in your project: text, Markdown, HTML, PDF, Word, notebooks, headings of CSV.
+"""Searches the words of the documents in your project: text, Markdown, HTML, PDF, Word, notebooks, headings of CSV."""
 
-What a document holds is counted once and kept by the hash of its bytes, so that only new and changed ones are read
-again. Only counts of words are kept, no text.
-"""
+# What a document holds is counted once and kept by the hash of its bytes, so that only new and changed ones are read
+# again. Only counts of words are kept, no text.
 
 from __future__ import annotations
 

@@ -22,7 +22,6 @@ web_search = load("web_search")
 search_news = load("search_news")
 web_extract = load("web_extract")
 web_crawl = load("web_crawl")
-web_map = load("web_map")
 KEY = "tvly-0123456789abcdef"
 FOUND = {
     "results": [
@@ -312,7 +311,7 @@ def test_what_is_refused_without_a_key_says_so(host: Host, doors: Doors):
             web_search.run("x")
         assert "TAVILY_API_KEY" in caught.value.hint
         with pytest.raises(toolkit.Failed, match="is not set"):  # these need a key in any case
-            web_map.run("https://example.com")
+            web_crawl.run("https://example.com", texts=False)
 
 
 # Extract, crawl, map
@@ -364,12 +363,14 @@ def test_a_site_is_crawled_within_bounds(tavily: Server):
 
 def test_a_site_is_mapped(tavily: Server):
     tavily.replies = [Reply(body={"base_url": "https://a.example", "results": ["https://a.example/1", "", 3]})]
-    found = web_map.run("https://a.example")
+    found = web_crawl.run("https://a.example", texts=False)
     assert tavily.heard[0].line.startswith("POST /map")
-    assert found == {"results": ["https://a.example/1"], "formatted": "https://a.example/1"}
+    assert found == {"results": [{"url": "https://a.example/1"}], "formatted": "https://a.example/1"}
 
 
-@pytest.mark.parametrize("tool", [lambda: web_extract.run(["a"]), lambda: web_crawl.run("a"), lambda: web_map.run("a")])
+@pytest.mark.parametrize(
+    "tool", [lambda: web_extract.run(["a"]), lambda: web_crawl.run("a"), lambda: web_crawl.run("a", texts=False)]
+)
 @pytest.mark.parametrize(
     "reply",
     [
