@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
+from workbench.notebook.again import rerun, resume
 from workbench.notebook.edited import apply, undo
+from workbench.notebook.history import notebook, why
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.table import Table
 
@@ -24,9 +26,12 @@ __all__ = [
     "doctor",
     "forget",
     "memory",
+    "notebook",
     "pin",
     "recall",
     "remember",
+    "rerun",
+    "resume",
     "runs",
     "show",
     "sql",
@@ -34,6 +39,7 @@ __all__ = [
     "tools",
     "undo",
     "unpin",
+    "why",
 ]
 
 
