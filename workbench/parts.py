@@ -20,6 +20,7 @@ from workbench.core.request import Scope
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
 from workbench.core.usage import Price
+from workbench.edits import Edits
 from workbench.erasure import Erasure
 from workbench.executor import Executor
 from workbench.memories import Memories
@@ -47,7 +48,7 @@ from workbench.registry.trust import Trust
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.choose import best
 from workbench.scheduler.local import Local
-from workbench.services import Means, host_services
+from workbench.services import Means, bases, host_services, narrowed
 from workbench.status import in_force
 from workbench.telemetry.audit import trail_of
 from workbench.telemetry.logs import EventLog
@@ -96,7 +97,9 @@ class Parts:
         self.memory = memory or stores.choose(self.settings)
         self.sandbox = sandbox or best(self.settings)
         self.remembering = Remembering(self.memory)
-        self.record = Record(self.memory, self.sandbox, self.settings)
+        private = (self.settings.home, self.settings.config)
+        self.edits = Edits(self.settings.project, private, self.settings.user, self.stream, self.memory.barrier)
+        self.record = Record(self.memory, self.sandbox, self.settings, self.edits)
         self.session = uuid.uuid4().hex
         self._model = model
         self._planner = planner
@@ -123,7 +126,12 @@ class Parts:
 
     def tools(self) -> Mapping[str, ToolSpec]:
         """The tools that may be used now, by name."""
-        return self.found().tools
+        served = self.bases()
+        return {name: narrowed(tool, served) for name, tool in self.found().tools.items()}
+
+    def bases(self) -> Mapping[str, str]:
+        """A host that tools declare → the URL where the user has it served."""
+        return bases(self.settings)
 
     def status(self) -> Mapping[str, str]:
         """What is in force, in words, by part: model, isolation, memory, tools."""
@@ -245,7 +253,7 @@ class Parts:
             memory=self.remembering,
             scope=self.scope,
             secrets=self.secrets,
-            bases={"api.tavily.com": self.settings.tavily_base_url},
+            bases=self.bases(),
             model=self.model(model, stream, budget),
             artifacts=folder,
             guard=gate.guard,
