@@ -31,6 +31,8 @@ VERBS: Mapping[str, str] = {
     "tools": "the tools that may be used",
     "runs": "the newest runs",
     "show RUN": "one run again",
+    "apply RUN[.STEP]": "write the code of a run into the project",
+    "undo RUN[.STEP]": "take it back: every file as it was",
     "resume RUN": "go on with a run that stopped; --done STEP, --again STEP for writes in doubt, --changed-tools",
     "rerun RUN": "its plan again; --from STEP, --set s2.params.limit=5, --drop STEP: only what changes is run",
     "why RUN[.STEP]": "from a result back to the calls, plan, sources, hashes and cost",
@@ -42,7 +44,9 @@ VERBS: Mapping[str, str] = {
     "pin ID": "put a memory a little ahead of others",
     "unpin ID": "the memory stands among the others again",
     "forget ID": "hide a memory, at once",
-    "memory [audit]": "all that is remembered, or what is wrong with it",
+    "memory [audit | compact | export DIR | import DIR]": "all that is remembered, or what is wrong with it; tidy up; "
+    "write your whole record into a folder, or take one in",
+    "erase --memory ID": "remove it for good, with every run that knows it; also --run ID, --text TEXT, --user NAME",
     "doctor": "check this installation",
     "audit": "check that the audit trail is whole",
 }
