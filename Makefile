@@ -46,8 +46,9 @@ test: setup  ## the test suite, and every tutorial notebook
 test-all: setup  ## the slow tests: browser, kills, other programs as peers, fresh installs
 	$(BIN)/python -m pytest tests -m "$(SLOW)"
 
-soak: setup  ## an hour of random system calls by confined workers, as root (HOSTILE_FUZZ, HOSTILE_SEED)
+soak: setup  ## an hour of random system calls (as root: HOSTILE_FUZZ, HOSTILE_SEED) and of killed runs (SURVIVAL_KILLS)
 	HOSTILE_FUZZ=$(or $(HOSTILE_FUZZ),30000) $(BIN)/python -m pytest tests/hostile/test_fuzz.py
+	SURVIVAL_KILLS=$(or $(SURVIVAL_KILLS),2000) $(BIN)/python -m pytest -s -m kills tests/survival/test_kills.py
 
 check: setup  ## lint, format, types, layers
 	$(BIN)/ruff check .

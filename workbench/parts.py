@@ -6,7 +6,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -182,8 +182,11 @@ class Parts:
             events = await self.memory.events(holder.run)
             if any(event.kind == Kind.RUN_DONE for event in events[-1:]) or not events:
                 lease.drop(home, holder.run)  # it died after its last word, or before its first
-            elif holder.user == self.settings.user:
-                found.append(holder)
+                continue
+            began = events[0].body  # a lease file may be damaged
+            whose, where = began.get("user", holder.user), holder.notebook or str(began.get("notebook", ""))
+            if whose == self.settings.user:
+                found.append(replace(holder, notebook=where, since=holder.since or events[0].at))
         return found
 
     def _take(self, event: AnyEvent) -> None:

@@ -113,7 +113,9 @@ class Resumed:
     async def results(self, present: Present) -> Recovered:
         """See `Past`. Asks about changed tools first, then about each doubt."""
         ids = {step.id for step in present.plan.steps}
-        await self._agree(present, ids - self.left.done.keys() - self.left.skipped.keys())
+        # A step that the user says has happened is not run, whatever became of its tool.
+        settled = self.left.done.keys() | self.left.skipped.keys() | set(self._choices.done)
+        await self._agree(present, ids - settled)
         doubts: dict[Place, Doubt] = {}
         done, items = dict(self.left.done), {step: dict(found) for step, found in self.left.items.items()}
         for place, doubt in self.left.uncertain.items():

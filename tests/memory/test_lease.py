@@ -86,10 +86,22 @@ def test_many_that_take_and_let_go_never_hold_it_together(tmp_path: Path):
 def test_a_damaged_file_and_a_strange_name_are_no_trouble(tmp_path: Path):
     (tmp_path / "leases").mkdir()
     (tmp_path / "leases" / "r1").write_text("{")
-    assert list(lease.left(tmp_path)) == []
+    assert [(found.run, found.pid) for found in lease.left(tmp_path)] == [("r1", 0)]
+    lease.drop(tmp_path, "r1")
     lease.take(tmp_path, holder("../../r1")).let_go()
     lease.take(tmp_path, holder()).let_go()
     assert list((tmp_path / "leases").iterdir()) == []
+
+
+def test_what_is_held_is_not_forgotten_and_who_takes_it_over_is_named_in_place_of_the_dead(tmp_path: Path):
+    first = lease.take(tmp_path, Holder(run="r1", pid=1, notebook="/a/very/long/name/of/a/notebook.ipynb"))
+    assert first.descriptor is not None
+    locks.close(first.descriptor)  # as when its process dies
+    second = lease.take(tmp_path, holder())
+    lease.drop(tmp_path, "r1")
+    with pytest.raises(Refused, match=f"process {os.getpid()}, a.ipynb"):
+        lease.take(tmp_path, holder())
+    second.let_go()
 
 
 def test_a_folder_that_takes_nothing_is_told_with_what_to_do(tmp_path: Path):

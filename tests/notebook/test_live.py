@@ -27,6 +27,9 @@ class Scripted:
     '''Runs a plan of two steps: the first is done at once, the second reports `lines` lines, 200 a second.'''
     settings = SimpleNamespace(headless=None)
 
+    async def left(self):
+        return []
+
     async def ask(self, text, *, listeners, watchers, **rest):
         if text == "refuse":
             raise Refused("No word for that.")

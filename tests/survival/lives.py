@@ -135,7 +135,11 @@ async def live(order: Mapping[str, Any]) -> dict[str, Any]:
     bench = Workbench(settings, planner=Fixed(order["plan"]), memory=memory, sandbox=sandbox)
     run = order.get("run") or newest(settings.home)
     try:
-        if run is None:
+        if run is None and (before := await memory.runs(1)):
+            # Killed when the run was over and its lease given back: only then may there be none.
+            done = await bench.record.show(before[0]["run"])
+            assert done.status == "done", f"{done.id} is {done.status}, and nobody has left it"
+        elif run is None:
             done = await bench.ask("do it", approver=yes, rounds=False)
         else:
             happened = seen(folder)

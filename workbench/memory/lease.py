@@ -21,6 +21,8 @@ from workbench.memory import locks
 from workbench.memory.base import Holder, Lease
 
 FOLDER = "leases"
+_SIZE = 4096
+"""Bytes of a lease file; what says less is filled up."""
 
 
 class FileLeases:
@@ -41,7 +43,7 @@ class FileLease:
 
     def __init__(self, path: Path, descriptor: int) -> None:
         self._path = path
-        self._descriptor: int | None = descriptor
+        self.descriptor: int | None = descriptor
         self._pid = os.getpid()
 
     async def release(self) -> None:
@@ -50,7 +52,7 @@ class FileLease:
 
     def let_go(self) -> None:
         """`release` for a caller without an event loop."""
-        descriptor, self._descriptor = self._descriptor, None
+        descriptor, self.descriptor = self.descriptor, None
         if descriptor is None or self._pid != os.getpid():  # a forked child has let go of its copies already
             return
         with suppress(OSError):
@@ -75,31 +77,35 @@ def take(home: Path, holder: Holder) -> FileLease:
             if _is_there(path, descriptor):
                 break
             locks.close(descriptor)  # its holder has just ended and removed it
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(asdict(holder)).encode(), 0)
+        # Over the old text in one piece: killed in between, nobody could tell any more who has left the run.
+        os.pwrite(descriptor, json.dumps(asdict(holder)).encode().ljust(_SIZE), 0)
     except OSError as error:
         raise folders.cannot(home, error) from error
     return FileLease(path, descriptor)
 
 
 def left(home: Path) -> Iterator[Holder]:
-    """The runs whose process has died before they ended, oldest first."""
+    """The runs whose process has died before they ended, oldest first; of a damaged file no more than the run."""
     try:
         paths = sorted((home / FOLDER).iterdir())
     except OSError:
         return
     for path in paths:
-        holder = _read(path, path.name)
-        if holder.pid and not locks.is_held(path) and path.exists():
-            yield holder
+        if not locks.is_held(path) and path.exists():
+            yield _read(path, path.name)
 
 
 def drop(home: Path, run: str) -> None:
     """Forget that a run was left unfinished; one that is held stays."""
     path = home / FOLDER / _named(run)
-    if not locks.is_held(path):
+    try:
+        descriptor = locks.open_file(path, os.O_RDWR)
+    except OSError:
+        return
+    if locks.lock(descriptor) and _is_there(path, descriptor):
         with suppress(OSError):
-            path.unlink()
+            path.unlink()  # under the lock, as in `let_go`
+    locks.close(descriptor)
 
 
 def _named(run: str) -> str:

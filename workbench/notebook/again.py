@@ -67,25 +67,30 @@ def rerun(workbench: Workbench, rest: str) -> Run:
     return _shown(workbench, work)
 
 
-_offered = False
+class Offers:
+    """Offers what was left unfinished, once."""
+
+    def __init__(self) -> None:
+        self._made = False
+
+    def line(self, workbench: Workbench, shell: Any) -> str:
+        """The line that offers a run which a dead process of this user has left unfinished in this notebook; "" when
+        there is none, where nobody looks, and after the first time."""
+        if self._made or kernel.front(shell, workbench.settings.headless) == "headless":
+            return ""
+        self._made = True
+        here, left = kernel.notebook(shell), []
+        with suppress(WorkbenchError):  # no reason to stand in the way of what was asked
+            left = [found for found in wait(workbench.left()) if found.notebook == here]
+        if not left:
+            return ""
+        newest = left[-1]
+        more = f" ({len(left) - 1} more: %workbench runs)" if len(left) > 1 else ""
+        since = f"begun {newest.since[:16].replace('T', ' ')} UTC"
+        return f"A run was left unfinished here, {since}. To go on with it: %workbench resume {newest.run}{more}"
 
 
-def offer(workbench: Workbench, shell: Any) -> str:
-    """The line that offers a run which a dead process of this user has left unfinished in this notebook; "" when there
-    is none, where nobody looks, and after the first time."""
-    global _offered
-    if _offered or kernel.front(shell, workbench.settings.headless) == "headless":
-        return ""
-    _offered = True
-    here, left = kernel.notebook(shell), []
-    with suppress(WorkbenchError):  # no reason to stand in the way of what was asked
-        left = [found for found in wait(workbench.left()) if found.notebook == here]
-    if not left:
-        return ""
-    newest = left[-1]
-    more = f" ({len(left) - 1} more: %workbench runs)" if len(left) > 1 else ""
-    since = f"begun {newest.since[:16].replace('T', ' ')} UTC"
-    return f"A run was left unfinished here, {since}. To go on with it: %workbench resume {newest.run}{more}"
+offers = Offers()
 
 
 def _shown(workbench: Workbench, work: Callable[[Any, Display, Line | None], Coroutine[Any, Any, Run]]) -> Run:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from workbench.core.events import AnyEvent, Draft, Event
+from workbench.core.events import AnyEvent, Draft, Event, Kind
 from workbench.core.outcome import Outcome, advance
 from workbench.core.progress import OPEN, State
 from workbench.notebook import kernel
@@ -98,7 +98,8 @@ class Display:
             return
         self._outcome = advance(self._outcome, event)
         self._draft = None
-        self._draw_soon()
+        if event.kind is not Kind.RUN_DONE:  # the answer is shown when it is on disk: see `finish`
+            self._draw_soon()
 
     def watch(self, draft: Draft) -> None:
         """See what a model has said so far; events, which are final, take its place."""

@@ -147,7 +147,7 @@ class AgentMagics(Magics):
         from workbench.workbench import current
 
         workbench = current()
-        if line := again.offer(workbench, self.shell):
+        if line := again.offers.line(workbench, self.shell):
             print(line)  # noqa: T201 - for who looks at this cell, and no part of a result
         return workbench
 

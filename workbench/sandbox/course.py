@@ -93,12 +93,21 @@ class _Ending:
 class Course:
     """Runs calls of one level. Holds nothing open between calls: any event loop may use it, many calls at once."""
 
-    def __init__(self, home: Path, project: Path, level: Level, limits: Limits, accepts: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        project: Path,
+        level: Level,
+        limits: Limits,
+        accepts: str,
+        sync: Callable[[int], None] = os.fsync,
+    ) -> None:
         self._home = home
         self._project = project
         self._level = level
         self._limits = limits
         self._accepts = accepts
+        self._sync = sync
         self._fonts = Fonts(home)
 
     async def run(
@@ -119,7 +128,7 @@ class Course:
         inputs = Inputs(artifacts)
         with (
             scratch(self._home) as folder,
-            Outputs(artifacts, call.run, call.step, self._limits) as outputs,
+            Outputs(artifacts, call.run, call.step, self._limits, self._sync) as outputs,
         ):
             room = Room(folder)
             if draws:

@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,10 @@ from workbench.sandbox.vetting import check_png
 FileKind = Literal["frame", "image"]
 _SUFFIX: Mapping[FileKind, str] = {"frame": ".arrow", "image": ".png"}
 _NOUN: Mapping[FileKind, str] = {"frame": "table", "image": "picture"}
+
+
+_durable: set[Path] = set()
+"""Folders of runs whose own names this process has made durable."""
 
 
 class Inputs:
@@ -70,10 +74,19 @@ class _Part:
 
 
 class Outputs:
-    """The files that one call makes. As a context manager it removes on the way out what was not settled."""
+    """The files that one call makes. As a context manager it removes on the way out what was not settled. `sync` makes
+    what a descriptor holds durable."""
 
-    def __init__(self, artifacts: Path, run: str, step: str, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        artifacts: Path,
+        run: str,
+        step: str,
+        limits: Limits | None = None,
+        sync: Callable[[int], None] = os.fsync,
+    ) -> None:
         self._artifacts = artifacts
+        self._sync = sync
         self._folder = artifacts / _safe(run)
         self._step = _safe(step)
         self._limits = limits or Limits()
@@ -145,14 +158,25 @@ class Outputs:
             with part.path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
                 size = file.tell()
-                os.fsync(file.fileno())
+                self._sync(file.fileno())
             name = f"{self._step}-{number + 1}-{digest[:12]}{_SUFFIX[part.kind]}"
             part.path.replace(self._folder / name)
-            _sync(self._folder)
+            self._sync_folders()
         except OSError as error:
             raise unwritable(self._folder, error) from error
         path = f"{self._folder.relative_to(self._artifacts).as_posix()}/{name}"
         return Artifact(path=path, bytes=size, sha256=digest, title=part.title, alt=part.alt, **described)
+
+    def _sync_folders(self) -> None:
+        """Make the file's name durable, and with a run's first file those of the folders that it lies in."""
+        above = () if self._folder in _durable else (self._artifacts, self._artifacts.parent)
+        for folder in (self._folder, *above):
+            fd = os.open(folder, os.O_RDONLY)
+            try:
+                self._sync(fd)
+            finally:
+                os.close(fd)
+        _durable.add(self._folder)
 
 
 def _described(kind: FileKind, data: bytes) -> dict[str, Any]:
@@ -172,14 +196,6 @@ def _open_plain(path: Path) -> int:
         os.close(fd)
         raise OSError(errno.EINVAL, "not a plain file")
     return fd
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _safe(name: str) -> str:

@@ -33,9 +33,17 @@ class SpawnedSandbox:
 
     level: Level = "process"
 
-    def __init__(self, home: Path, project: Path, limits: Limits | None = None, *, accepts: str = "") -> None:
+    def __init__(
+        self,
+        home: Path,
+        project: Path,
+        limits: Limits | None = None,
+        *,
+        accepts: str = "",
+        sync: Callable[[int], None] = os.fsync,
+    ) -> None:
         self._limits = limits or Limits()
-        self._course = Course(home, project, self.level, self._limits, accepts)
+        self._course = Course(home, project, self.level, self._limits, accepts, sync)
         self._imports = imports(project)
         self._spare = Spare()
         self._prepared = False
