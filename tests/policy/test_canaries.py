@@ -133,7 +133,7 @@ def executed(cells: list[str], folder: Path) -> Any:
 CELLS = [
     "%load_ext workbench",
     "%agent way print, and search",
-    *(f"%agent way {way}" for way in WAYS[1:]),
+    *(f"%agent --fresh way {way}" for way in WAYS[1:]),  # the stand-in reads the first way that it finds in a prompt
     *(f"%agent give status {status}" for status in (400, 401, 404, 500)),
     "%agent no json please",
     "%agent decline please",
