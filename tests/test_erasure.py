@@ -145,6 +145,20 @@ async def test_a_run_goes_with_what_it_remembered_and_no_other(ann: Workbench):
     assert [row["run"] for row in await ann.record.runs()] == [two.id]
 
 
+async def test_with_a_run_go_those_that_repeated_it_or_took_a_result_from_it(ann: Workbench):
+    def tell(run: str, *bodies: dict[str, object]) -> None:
+        for seq, body in enumerate(({"request": run, "user": "ann"}, *bodies)):
+            kind = Kind.STEP_DONE if seq else Kind.RUN_STARTED
+            ann.memory.append(Event(run=run, seq=seq, at="2026-01-01T00:00:00+00:00", kind=kind, body=body))
+
+    tell("a", {"value": 1})
+    tell("b", {"value": 1, "reused": "a/s1"})
+    tell("c", {"value": 1, "reused": "b/s1"})
+    tell("d", {"value": 2})
+    assert (await ann.erasure.find(run="a")).runs == ("a", "b", "c")
+    assert (await ann.erasure.find(run="d")).runs == ("d",)
+
+
 async def test_a_summary_of_what_was_said_goes_with_it_and_one_of_another_notebook_stays(ann: Workbench):
     def run(name: str, notebook: str, upto: str = "") -> None:
         opening = {"request": f"request {name}", "user": "ann", "notebook": notebook}
