@@ -6,10 +6,13 @@ import argparse
 import sys
 
 from workbench.commands.base import YES, Verb, table
+from workbench.commands.copying import copy
 from workbench.core.errors import Denied
 
 
 def memory(options: argparse.Namespace) -> int:
+    if options.verb == "memory" and options.text == ["copy"]:
+        return copy(options)
     from workbench.notebook import verbs
     from workbench.workbench import current
 
@@ -83,8 +86,12 @@ def _remember(verb: argparse.ArgumentParser) -> None:
 
 
 def _memory(verb: argparse.ArgumentParser) -> None:
-    ways = "audit: look for duplicates, …; compact: make a snapshot and delete journals; export DIR; import DIR"
-    verb.add_argument("text", nargs="*", metavar="audit | compact | export DIR | import DIR", help=ways)
+    ways = (
+        "audit: look for duplicates, …; compact: make a snapshot and delete journals; export DIR; import DIR; "
+        "copy: put all of it into another memory"
+    )
+    verb.add_argument("text", nargs="*", metavar="audit | compact | export DIR | import DIR | copy", help=ways)
+    verb.add_argument("--to", default="", metavar="ADDRESS", help="postgresql://… or a folder, for copy")
 
 
 def _embed(verb: argparse.ArgumentParser) -> None:
@@ -97,7 +104,7 @@ VERBS = (
     Verb("pin", "put a memory a little ahead of others", memory, _id, json=True),
     Verb("unpin", "let it stand among the others again", memory, _id, json=True),
     Verb("forget", "hide a memory", memory, _id, json=True),
-    Verb("memory", "list what is remembered, look through it, export, import, tidy up", memory, _memory, json=True),
+    Verb("memory", "list what is remembered; look through, copy, export, import, tidy up", memory, _memory, json=True),
     Verb("erase", "remove for good what a memory, a run or a user has left", erase, _erase, json=True),
     Verb("embed", "put in a model that lets recall compare meanings", embed, _embed),
 )

@@ -51,6 +51,9 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     sources: what the text is made of
     approval        decision (allow, deny), by, reason; of a round of steps: round, difference (lines); of one call:
                     tool, version, params_sha256, question (in words), where, arguments [{path, value (cut), sources}]
+    edit.applied    of: the run whose code was written into the project, steps, by, files [{path, before_sha256,
+                    after_sha256}] (None where there is no file), request_sha256: of the diffs
+    edit.undone     the same, when it was taken back
     cancelled       reason
     budget          reservation, use {calls, tokens, images, seconds, usd}, settled: before a call what is set aside
                     for it, after it what it took; refused: also what, period, limit, used, resets
@@ -98,6 +101,8 @@ class Kind(StrEnum):
     MEMORY_PINNED = "memory.pinned"
     CONVERSATION_SUMMARISED = "conversation.summarised"
     APPROVAL = "approval"
+    EDIT_APPLIED = "edit.applied"
+    EDIT_UNDONE = "edit.undone"
     CANCELLED = "cancelled"
     BUDGET = "budget"
     RUN_DONE = "run.done"

@@ -98,7 +98,7 @@ def _is_covered(path: Path, taken: int, size: int) -> bool:
 
 def _ids(path: Path, erased: Collection[str]) -> list[str] | None:
     """The ids of all events in a journal except of erased runs; None when some line of it cannot be read."""
-    from workbench.memory.tables import clean
+    from workbench.memory.rows import clean
 
     found: list[str] = []
     try:

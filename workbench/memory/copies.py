@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.core.errors import Unavailable
-from workbench.memory import locks, tables
+from workbench.memory import locks, rows, tables
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -40,7 +40,7 @@ def copy(connection: Connection, part: Path, *, user: str | None = None, vectors
                     continue
                 of_user = user is not None and table == "events"
                 where = f" where {tables.MINE}" if of_user else ""
-                values = {"user": tables.clean(user or "")} if of_user else {}
+                values = {"user": rows.clean(user or "")} if of_user else {}
                 connection.execute(f'insert into copied."{table}" select * from {source}."{table}"{where}', values)  # noqa: S608 - ours
             connection.execute("checkpoint copied")
         finally:

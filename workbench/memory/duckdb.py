@@ -89,7 +89,12 @@ class DuckDBMemory:
     def _vectors(self) -> Vectors | None:
         if self._embedder is None:
             return None
-        return Vectors(self._embedder, blobs=Blobs(self._store), folder=self.home / "index")
+        return Vectors(self._embedder, blobs=self.blobs, folder=self.home / "index")
+
+    @property
+    def blobs(self) -> Blobs:
+        """The vectors that are kept."""
+        return Blobs(self._store)
 
     def append(self, event: AnyEvent) -> None:
         self._own()

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from workbench.core.errors import Unavailable
-from workbench.memory import collection, copies, locks, tables, tail
+from workbench.memory import collection, copies, locks, rows, tables, tail
 from workbench.memory import folder as folders
 from workbench.memory.embed import content_hash
 from workbench.memory.journal import new_name
@@ -233,7 +233,7 @@ class Store:
     def _running(self, runs: Collection[str]) -> list[str]:
         """Those of the runs that have not ended and whose process lives."""
         query = "select run from runs where status = 'running' and run in (select unnest($1::varchar[]))"
-        names = list(map(tables.clean, runs))
+        names = list(map(rows.clean, runs))
         open_ = {row[0] for row in self.read(lambda connection: connection.execute(query, [names]).fetchall())}
         return sorted(open_ & self._living_with(open_)) if open_ else []
 

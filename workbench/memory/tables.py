@@ -6,7 +6,6 @@ a private copy, and a memory without files.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Unavailable
-from workbench.core.events import AnyEvent, Kind, loads
+from workbench.core.events import AnyEvent, Kind
+from workbench.memory import rows as rows_of
+from workbench.memory.rows import clean
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -28,9 +29,6 @@ VERSION = 4
 MEMORY_KINDS = (Kind.MEMORY_WRITTEN, Kind.MEMORY_FORGOTTEN, Kind.MEMORY_PINNED)
 """The kinds of event that recall hears."""
 
-_ROW = Sequence[Any]
-_READABLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
-_ASCII = json.JSONEncoder(separators=(",", ":"), default=str)
 _INSERT = """
 insert into events
 select
@@ -102,7 +100,7 @@ def version(connection: Connection) -> int:
 
 def insert(connection: Connection, events: Iterable[AnyEvent]) -> None:
     """Put events in, each once for good: those that are there already, by id, are left out."""
-    rows = {row[0]: row for row in map(_row, events)}
+    rows = {row[0]: row for row in map(rows_of.row, events)}
     if not rows:
         return
     columns = [list(column) for column in zip(*rows.values(), strict=True)]
@@ -123,7 +121,7 @@ def events_of(connection: Connection, run: str, user: str | None = None) -> list
     """The events of a run, in order; with `user` only what is theirs."""
     where, values = _of(user)
     query = f"{_READ} where run = $run and {where} order by attempt, seq"
-    return _events(connection.execute(query, {"run": clean(run), **values}).fetchall())
+    return rows_of.events(connection.execute(query, {"run": clean(run), **values}).fetchall())
 
 
 def runs_like(connection: Connection, beginning: str, user: str | None = None) -> list[str]:
@@ -138,7 +136,7 @@ def page(connection: Connection, after: int, limit: int, user: str | None) -> tu
     where, values = _of(user)
     query = f"select {_COLUMNS}, merged from events where merged > $after and {where} order by merged limit $limit"  # noqa: S608 - ours
     rows = connection.execute(query, {"after": after, "limit": max(1, limit), **values}).fetchall()
-    return _events(row[:-1] for row in rows), rows[-1][-1] if rows else after
+    return rows_of.events(row[:-1] for row in rows), rows[-1][-1] if rows else after
 
 
 def erased(connection: Connection) -> frozenset[str]:
@@ -181,7 +179,7 @@ def memory_events(connection: Connection, after: int) -> Heard:
     store = connection.execute("select value from meta where key = 'store'").fetchall()[0][0]
     newest = connection.execute("select coalesce(max(merged), 0) from events").fetchall()[0][0]
     where = "where merged > $1 and list_contains($2::varchar[], kind) order by merged"
-    events = _events(connection.execute(_READ + where, [after, [*MEMORY_KINDS]]).fetchall())
+    events = rows_of.events(connection.execute(_READ + where, [after, [*MEMORY_KINDS]]).fetchall())
     return Heard(store=store, position=newest, events=events, erased=erased(connection))
 
 
@@ -200,51 +198,6 @@ def runs(connection: Connection, limit: int, user: str | None) -> Sequence[Mappi
 def _of(user: str | None) -> tuple[str, dict[str, str]]:
     """A condition for events, and its values: all of them, or those of one user."""
     return ("true", {}) if user is None else (MINE, {"user": clean(user)})
-
-
-def clean(text: str) -> str:
-    """The text with each half of a surrogate pair replaced: no database takes it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def _row(event: AnyEvent) -> _ROW:
-    exact = None
-    body = _READABLE.encode(event.body)
-    if (cleaned := clean(body)) != body:
-        exact, body = _ASCII.encode(event.body), cleaned
-    return (
-        clean(event.id),
-        clean(event.run),
-        event.attempt,
-        event.seq,
-        event.v,
-        _utc(event.at),
-        clean(str(event.kind)),
-        None if event.step is None else clean(event.step),
-        body,
-        exact,
-    )
-
-
-def _utc(at: str) -> str | None:
-    try:
-        moment = datetime.fromisoformat(at)
-        return moment.astimezone(UTC).replace(tzinfo=None).isoformat() if moment.tzinfo else moment.isoformat()
-    except (ValueError, OverflowError):
-        return None
-
-
-def _events(rows: Iterable[_ROW]) -> list[AnyEvent]:
-    found = []
-    for run, attempt, seq, v, at, kind, step, body in rows:
-        moment = "" if at is None else at.replace(tzinfo=UTC).isoformat(timespec="microseconds")
-        envelope = {"run": run, "attempt": attempt, "seq": seq, "v": v, "at": moment, "kind": kind, "step": step}
-        found.append(loads(json.dumps(envelope)[:-1] + ', "body": ' + body + "}"))
-    return found
 
 
 @cache

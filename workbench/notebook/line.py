@@ -31,6 +31,8 @@ VERBS: Mapping[str, str] = {
     "tools": "the tools that may be used",
     "runs": "the newest runs",
     "show RUN": "one run again",
+    "apply RUN[.STEP]": "write the code of a run into the project",
+    "undo RUN[.STEP]": "take it back: every file as it was",
     "resume RUN": "go on with a run that stopped; --done STEP, --again STEP for writes in doubt, --changed-tools",
     "rerun RUN": "its plan again; --from STEP, --set s2.params.limit=5, --drop STEP: only what changes is run",
     "why RUN[.STEP]": "from a result back to the calls, plan, sources, hashes and cost",
