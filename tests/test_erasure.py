@@ -162,7 +162,7 @@ async def test_with_a_run_go_those_that_repeated_it_or_took_a_result_from_it(ann
 async def test_a_summary_of_what_was_said_goes_with_it_and_one_of_another_notebook_stays(ann: Workbench):
     def run(name: str, notebook: str, upto: str = "") -> None:
         opening = {"request": f"request {name}", "user": "ann", "notebook": notebook}
-        told = [(Kind.RUN_STARTED, opening), (Kind.RUN_DONE, {"status": "done"})]
+        told: list[tuple[Kind, dict[str, str]]] = [(Kind.RUN_STARTED, opening), (Kind.RUN_DONE, {"status": "done"})]
         told[1:1] = [(Kind.CONVERSATION_SUMMARISED, {"text": f"summed up by {name}", "upto": upto})] if upto else []
         for seq, (kind, body) in enumerate(told):
             ann.memory.append(Event(run=name, seq=seq, at="2026-01-01T00:00:00+00:00", kind=kind, body=body))
