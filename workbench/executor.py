@@ -16,6 +16,7 @@ from typing import Any
 from workbench.calls import Call
 from workbench.core import refs, schema
 from workbench.core.artifacts import Artifact, to_json
+from workbench.core.errors import ReplayMiss
 from workbench.core.events import Event, Kind, Stream
 from workbench.core.plan import Plan, Retry, Step
 from workbench.core.progress import Progress, State
@@ -147,6 +148,9 @@ class Executor:
             await self._durable()
         try:
             result = await self._tries(replace(call, params=params, arguments=arguments), retry, tell)
+        except ReplayMiss as error:
+            failed("ReplayMiss", error.message, error.hint)
+            raise  # ends the run: a strict replay goes no further on what it does not have
         except Exception as error:  # noqa: BLE001 - our bug: logged whole, and it costs one step
             self._on_bug(error)
             return failed("InternalError", f"{type(error).__name__}: {error}", "The log has the whole traceback.")

@@ -10,12 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench import embedders
-from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, sandboxed
+from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, recalled, sandboxed
 from workbench.configuration import load_secrets, load_settings
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
 from workbench.core.request import Scope
 from workbench.core.settings import Settings
-from workbench.core.tools import ToolSpec
+from workbench.core.tape import Tape
+from workbench.core.tools import ToolResult, ToolSpec
 from workbench.executor import Executor
 from workbench.memories import Memories
 from workbench.memory.base import Memory
@@ -25,6 +26,7 @@ from workbench.models.base import Model
 from workbench.models.choose import choose
 from workbench.models.held import HeldModel
 from workbench.models.openai import OpenAIModel
+from workbench.models.replay import ReplayModel
 from workbench.planners.base import Planner
 from workbench.planners.grammar import GrammarPlanner
 from workbench.planners.model import ModelPlanner
@@ -33,10 +35,13 @@ from workbench.policy.connections import granting
 from workbench.policy.gate import Gate
 from workbench.policy.leaks import clean_result
 from workbench.policy.limits import RateLimiter
+from workbench.policy.recording import counted
 from workbench.policy.rules import Rules
 from workbench.record import Record
 from workbench.registry.discover import Found, discover
 from workbench.registry.trust import Trust
+from workbench.replay.results import Recall, responses
+from workbench.replay.session import Replays
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.choose import best
 from workbench.services import Means, host_services
@@ -65,6 +70,7 @@ class Asked:
     rounds: bool
     inserted: Sequence[str]
     memory: bool
+    tape: Tape
 
 
 class Parts:
@@ -84,6 +90,7 @@ class Parts:
         self.sandbox = sandbox or best(self.settings)
         self.remembering = Remembering(self.memory)
         self.record = Record(self.memory, self.sandbox, self.settings)
+        self.replays = Replays(self.settings, self.memory)
         self.session = uuid.uuid4().hex
         self._model = model
         self._planner = planner
@@ -142,12 +149,15 @@ class Parts:
             "notebook": notebook,
         }
 
-    def planner(self, model: str | None, stream: Stream) -> Planner:
-        """Who plans a run: the planner that was handed in, else a model, else the grammar."""
+    def planner(self, model: str | None, stream: Stream, tape: Tape) -> Planner:
+        """Who plans a run: the planner that was handed in, else who did when it was recorded, else a model, else the
+        grammar."""
         if self._planner is not None:
             return self._planner
-        chosen = self.model(model, stream)
-        return ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
+        chosen, recorded = self.model(model, stream), tape.inputs.get("planner")
+        if recorded == GrammarPlanner.name or (chosen is None and recorded != ModelPlanner.name):
+            return GrammarPlanner()
+        return ModelPlanner(ReplayModel(chosen, tape))
 
     def model(self, name: str | None, stream: Stream) -> Model | None:
         """The model of a request, by its name, for the calls of one run; None when none is connected."""
@@ -175,13 +185,16 @@ class Parts:
             first_use=Trust(self.settings.config, self.settings.project).first_use,
         )
 
-    def executor(self, stream: Stream, gate: Gate, model: str | None) -> Executor:
+    def executor(self, stream: Stream, gate: Gate, model: str | None, tape: Tape) -> Executor:
         """What runs the plans of one run, with the layers around each call of a tool."""
 
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
             return stream.tell(kind, body, step=step)
 
-        folder = self.settings.artifacts
+        def clean(result: ToolResult) -> ToolResult:
+            return clean_result(result, self.secrets, folder)
+
+        folder, counts = self.settings.artifacts, counted(stream.events)
         means = Means(
             memory=self.remembering,
             scope=self.scope,
@@ -191,13 +204,14 @@ class Parts:
             artifacts=folder,
             guard=gate.guard,
             connections=self.settings.connections,
+            recorded=responses(tape),
         )
-        inner = sandboxed(self.sandbox, host_services(means, stream), folder, tell)
-        clean = cleaned(inner, lambda result: clean_result(result, self.secrets, folder))
-        admitted = limited(clean, lambda: self.limits.admit_call(self.settings.user))
-        counted = budgeted(audited(admitted, tell), self.budgets, tell, folder)
+        inner = cleaned(sandboxed(self.sandbox, host_services(means, stream, counts), folder, tell), clean)
+        admitted = limited(inner, lambda: self.limits.admit_call(self.settings.user))
+        paid = budgeted(audited(admitted, tell), self.budgets, tell, folder)
+        live = granted(approved(paid, gate, tell), partial(granting, self.settings.connections))
         return Executor(
-            granted(approved(counted, gate, tell), partial(granting, self.settings.connections)),
+            recalled(live, Recall(tape, stream, folder, counts, clean)),
             durable=self.memory.barrier,
             parallel=self.settings.parallel,
             on_bug=self.log.bug,

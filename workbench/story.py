@@ -17,6 +17,7 @@ from workbench.core.errors import (
     Denied,
     PlanInvalid,
     Refused,
+    ReplayMiss,
     TransientError,
     Unavailable,
     WorkbenchError,
@@ -36,6 +37,7 @@ from workbench.policy import planning
 from workbench.policy.approval import Asked as Question
 from workbench.policy.gate import Gate
 from workbench.policy.leaks import clean_error, refuse_keys
+from workbench.replay import inputs
 from workbench.run import Run
 from workbench.told import closing, failure, made, shown, stopped
 
@@ -69,6 +71,11 @@ class Story:
         stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
         await asyncio.gather(parts.memory.barrier(), asyncio.to_thread(parts.trail.sync))
         run = Run(fold(stream.events), parts.settings.artifacts)
+        if status in ("done", "planned") or (status == "failed" and run.plan and not isinstance(problem, ReplayMiss)):
+            try:
+                await parts.replays.keep(self._asked.tape, stream.events)
+            except WorkbenchError as error:
+                problem = problem or error
         if problem is None:
             return run
         clean_error(problem, parts.secrets)
@@ -78,12 +85,14 @@ class Story:
 
     async def _serve(self) -> Ending:
         asked, parts, stream = self._asked, self._parts, self._stream
-        tools = parts.tools()
+        tools = inputs.offered(asked.tape, parts.tools())
         await asyncio.to_thread(parts.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
-        planner = parts.planner(asked.model, stream)
-        request = await self._request(planner)
+        planner = parts.planner(asked.model, stream, asked.tape)
+        request = inputs.taken(asked.tape, await self._request(planner))
+        stream.tell(Kind.INPUTS, inputs.told(request, tools, planner.name, asked.model))
         planned: Planned | None = await planner.plan(request, tools, stream)
         words, foreign = planning.inserted(asked.text, asked.inserted)
+        foreign |= inputs.foreign(asked.tape)
         gate, number = parts.gate(asked, words), 1
         while planned is not None:
             last = number == parts.settings.rounds
@@ -155,7 +164,7 @@ class Story:
         await asyncio.to_thread(refuse_keys, taken, parts.secrets, parts.settings.artifacts)
         self._inputs |= taken
         done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
-        executor = parts.executor(stream, gate, self._asked.model)
+        executor = parts.executor(stream, gate, self._asked.model, self._asked.tape)
         await executor.run(plan, tools, self._inputs, stream, done, lineage)
 
     async def _answer(self, planner: Planner, outcome: Outcome) -> Answer:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import bridge
 from workbench.core import refs
 from workbench.core.events import Kind, Listener, Watcher
+from workbench.core.tape import Replay
 from workbench.offer import Offer
 from workbench.parts import Asked, Parts
 from workbench.policy.approval import Approver
@@ -44,6 +45,7 @@ class Workbench(Parts):
         watchers: tuple[Watcher, ...] = (),
         notebook: str = "",
         memory: bool = False,
+        replay: Replay | None = None,
         **frames: pd.DataFrame,
     ) -> Run:
         """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
@@ -52,19 +54,21 @@ class Workbench(Parts):
         policy hears no, and rounds run. `inserted`: texts in the request that came from values, not from the keyboard.
         `watchers` see plan and answer while a model writes. `notebook`: the path of the notebook that asks, for the
         record; "" when there is none, or nobody has said. With `memory` a model also sees what the user has asked to be
-        remembered and may matter; without it no run changes because the memory has grown.
+        remembered and may matter; without it no run changes because the memory has grown. `replay`: whether what is on
+        record is used instead of asking anew; None for what the settings, or the cassette that is on, say.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
-        another WorkbenchError otherwise; each carries `.run` with what was finished.
+        ReplayMiss when a strict replay lacks a recording, another WorkbenchError otherwise; each carries `.run` with what was finished.
         """
-        await beside(self.sandbox.prepare())  # workers get ready while the planner plans
         prompt = clean_prompt(text)
+        tape = await self.replays.tape(prompt.text, model or "", replay)
+        await beside(self.sandbox.prepare())  # workers get ready while the planner plans
         self.limits.admit_request(self.settings.user)
         await self.budgets.admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
         stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook))
-        how = (model, plan_only, approver, rounds, inserted, memory)
+        how = (model, plan_only, self.replays.approver(tape, approver), rounds, inserted, memory, tape)
         return await Story(self, Asked(prompt.text, prompt.notes, offer, stream, *how)).run()
 
 

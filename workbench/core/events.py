@@ -4,11 +4,14 @@ An event is a fixed envelope and a JSON body. `seq` counts from 0 within a run a
 the event for good. Bodies only ever gain fields. What each kind carries:
 
     run.started     request, user, session, workspace, isolation, notebook
+    inputs          what the planner is told from outside: today, memories, connections [[name, kind]], tools (names),
+                    planner, asked_model: the one that the request names, "" when it names none
     plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps;
                     sources: what the plan is made of, [{kind, label, step}] as in core.provenance;
                     isolation: the level that is in force (in run.started: the lowest that it can be)
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
-                    finish, seconds, error
+                    finish, seconds, error; of a planner's also asked {sha256, parts}: what was asked, by content, and
+                    reply: the text; replayed: it comes from the record and nothing was sent
     step.intent     tool, version, effect, params_sha256, sources (what the call is made of): written before the tool is
                     called
     step.started    try (1 for the first)
@@ -20,11 +23,14 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     step.blocked    by: the ids of the steps that failed
     step.uncertain  reason
     step.cancelled  reason
-    tool.called     audit of one try: tool, version, try, status, request_sha256, response_sha256, seconds, isolation
+    tool.called     audit of one try: tool, version, try, status, request_sha256, response_sha256, seconds, isolation,
+                    asked {sha256, parts}: what was asked, by content; failure {error, hint, text, retry_after} when it
+                    is not ok; replayed: it comes from the record and nothing was run, reached: from where that came
     service.called  one exchange that a tool sent out: service (http, model.complete, sql.open), host, method, status
                     (of HTTP | None), bytes_out, bytes_in, seconds, request_sha256 (without keys, ports, tokens),
                     occurrence (how often the run had made the same request before), replayed, response_sha256 with
-                    response (JSON) or kept (a file below artifacts/), error {kind, message, hint, retry_after} | None
+                    response (JSON) or kept (a file below artifacts/), error {kind, message, hint, retry_after} | None;
+                    models: bodies of the model.called that it took
     artifact.made   the artifact's fields
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source, by (user, tool), pinned,
                     closes: the ids of the memories whose place it takes
@@ -53,6 +59,7 @@ class Kind(StrEnum):
     """The kinds of event; the module's docstring says what each body holds."""
 
     RUN_STARTED = "run.started"
+    INPUTS = "inputs"
     PLAN_MADE = "plan.made"
     MODEL_CALLED = "model.called"
     STEP_INTENT = "step.intent"
