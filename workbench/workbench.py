@@ -58,7 +58,8 @@ class Workbench(Parts):
         record is used instead of asking anew; None for what the settings, or the cassette that is on, say.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
-        ReplayMiss when a strict replay lacks a recording, another WorkbenchError otherwise; each carries `.run` with what was finished.
+        ReplayMiss when a strict replay lacks a recording, another WorkbenchError otherwise; each carries `.run` with
+        what was finished, once there is one.
         """
         prompt = clean_prompt(text)
         tape = await self.replays.tape(prompt.text, model or "", replay)
@@ -68,8 +69,20 @@ class Workbench(Parts):
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
         stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook))
-        how = (model, plan_only, self.replays.approver(tape, approver), rounds, inserted, memory, tape)
-        return await Story(self, Asked(prompt.text, prompt.notes, offer, stream, *how)).run()
+        asked = Asked(
+            text=prompt.text,
+            notes=prompt.notes,
+            offer=offer,
+            stream=stream,
+            model=model,
+            plan_only=plan_only,
+            approver=self.replays.approver(tape, approver),
+            rounds=rounds,
+            inserted=inserted,
+            memory=memory,
+            tape=tape,
+        )
+        return await Story(self, asked).run()
 
 
 def _mentioned(text: str) -> set[str]:

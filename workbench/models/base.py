@@ -32,8 +32,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A model's whole reply. `usd` is the price as decimal text, None when the model's price is not known. `asked`: what
-    it answers, where that is recorded. `replayed`: it comes from the record, and nothing was sent."""
+    """A model's whole reply. `usd` is the price as decimal text, None when the model's price is not known. `asked`:
+    what it answers, where that is recorded. `replayed`: it comes from the record, and nothing was sent."""
 
     text: str
     model: str

@@ -1,1 +1,1 @@
-"""Record and replay: which recordings a run is played from, the files that carry them, and runs on their way elsewhere."""
+"""Record and replay: which recordings a run is played from, and the files that carry them."""

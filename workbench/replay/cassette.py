@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -67,9 +66,8 @@ class Cassette:
         was there. `blob` gives the bytes of its files. Raises Refused when there would be too much, Unavailable when
         the file cannot be written, or a file of the run is gone."""
         self.load()  # another kernel may have written meanwhile
-        same = [
-            at for at, one in enumerate(self.episodes) if (one.request, one.model) == (episode.request, episode.model)
-        ]
+        this = (episode.request, episode.model)
+        same = [at for at, one in enumerate(self.episodes) if (one.request, one.model) == this]
         new = replace(episode, files={})
         if number < len(same):
             self.episodes[same[number]] = new
@@ -96,7 +94,7 @@ class Cassette:
         try:
             try:
                 part.write_bytes(data)
-                os.replace(part, self.path)
+                part.replace(self.path)
             finally:
                 part.unlink(missing_ok=True)
         except OSError as error:
@@ -147,8 +145,10 @@ def unpack(data: bytes, name: str = "the cassette") -> tuple[list[Episode], dict
             elif kind == "episode":
                 calls = []
                 episodes.append(lines.episode(content, calls))
-            elif kind in ("model", "tool") and episodes:
-                calls.append(lines.recording(kind, content))
+            elif kind == "model" and episodes:
+                calls.append(lines.model(content))
+            elif kind == "tool" and episodes:
+                calls.append(lines.tool(content))
             elif kind == "blob":
                 blobs |= lines.blob(content)
             else:
@@ -158,7 +158,7 @@ def unpack(data: bytes, name: str = "the cassette") -> tuple[list[Episode], dict
     wanted = {sha256 for episode in episodes for sha256 in episode.blobs()}
     if missing := sorted(wanted - set(blobs)):
         raise _wrong(name, len(rows), f"the blob {missing[0][:12]} is not there")
-    return episodes, blobs
+    return [replace(episode, recordings=tuple(episode.recordings)) for episode in episodes], blobs
 
 
 def _line(row: bytes, number: int, name: str) -> tuple[str, Any]:

@@ -161,14 +161,23 @@ def episode(content: Any, recordings: Sequence[Recording]) -> Episode:
     )
 
 
-def recording(kind: Literal["model", "tool"], content: Any) -> Recording:
-    """A call from its line. Raises ValueError."""
-    line = (_Model if kind == "model" else _Tool).model_validate(content)
-    body = line.model_dump(exclude_unset=True)
-    asked = body.pop("asked")
-    step = body.pop("step", "")
-    fingerprint = Fingerprint(asked["sha256"], asked.get("parts", {}))
-    return Recording(kind=kind, asked=fingerprint, step=step, body=body)
+def model(content: Any) -> Recording:
+    """A model's call from its line. Raises ValueError."""
+    line = _Model.model_validate(content)
+    return Recording(
+        kind="model", asked=_asked(line.asked), body=line.model_dump(exclude={"asked"}, exclude_unset=True)
+    )
+
+
+def tool(content: Any) -> Recording:
+    """A tool's call from its line. Raises ValueError."""
+    line = _Tool.model_validate(content)
+    body = line.model_dump(exclude={"asked", "step"}, exclude_unset=True)
+    return Recording(kind="tool", asked=_asked(line.asked), step=line.step, body=body)
+
+
+def _asked(line: _Asked) -> Fingerprint:
+    return Fingerprint(line.sha256, line.parts)
 
 
 def blob(content: Any) -> dict[str, bytes]:
