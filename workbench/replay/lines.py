@@ -19,9 +19,9 @@ MAX_TEXT = 1_000_000
 
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT)]
 Word = Annotated[str, StringConstraints(max_length=300)]
-Hash = Annotated[str, StringConstraints(pattern=r"\A[0-9a-f]{64}\Z")]
-NoHash = Annotated[str, StringConstraints(pattern=r"\A([0-9a-f]{64})?\Z")]
-Usd = Annotated[str, StringConstraints(pattern=r"\A\d{1,9}(\.\d{1,30})?\Z")]
+Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+NoHash = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{64})?$")]
+Usd = Annotated[str, StringConstraints(pattern=r"^\d{1,9}(\.\d{1,30})?$")]
 Count = Annotated[int, Field(ge=0, le=10**12)]
 
 
@@ -121,7 +121,7 @@ class _Tool(_Line):
 class _Inputs(_Line):
     """What the run took in from outside before it was planned."""
 
-    today: Annotated[str, StringConstraints(pattern=r"\A\d{4}-\d\d-\d\d\Z")] | None = None
+    today: Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$")] | None = None
     memories: Annotated[list[Text], Field(max_length=100)] = []
     connections: Annotated[list[Annotated[list[Word], Field(min_length=2, max_length=2)]], Field(max_length=1000)] = []
     tools: Annotated[list[Word], Field(max_length=1000)] | None = None

@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workbench.core.episode import Episode, episode
 from workbench.core.events import AnyEvent
@@ -15,7 +15,9 @@ from workbench.core.settings import Settings
 from workbench.core.tape import Replay, Tape, chosen, unknown
 from workbench.memory.base import Memory
 from workbench.policy.approval import Approver, Asked, Decision
-from workbench.replay.cassette import Cassette
+
+if TYPE_CHECKING:
+    from workbench.replay.cassette import Cassette
 
 NEWEST = 200
 """Runs that are looked through for one of the same request."""
@@ -37,11 +39,13 @@ class Replays:
     @property
     def cassette(self) -> Cassette | None:
         if self._cassette is None and self._from_settings is not None:
-            self._cassette, self._from_settings = Cassette(self._from_settings.absolute()), None
+            self.on(self._from_settings)
         return self._cassette
 
     def on(self, path: Path, mode: Replay | None = None) -> Cassette:
         """Record on the cassette at `path` and replay from it; `mode` as in `mode`, when the settings say nothing."""
+        from workbench.replay.cassette import Cassette
+
         self._cassette, self._said, self._from_settings = Cassette(path.absolute()), mode, None
         self._numbers.clear()
         return self._cassette
