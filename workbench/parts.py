@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import embedders
 from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, recalled, sandboxed
 from workbench.configuration import load_secrets, load_settings
+from workbench.conversation import Conversation
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
 from workbench.core.request import Scope
 from workbench.core.settings import Settings
@@ -70,7 +71,9 @@ class Asked:
     rounds: bool
     inserted: Sequence[str]
     memory: bool
-    tape: Tape
+    notebook: str = ""
+    follows: bool = False
+    tape: Tape = field(default_factory=Tape)
 
 
 class Parts:
@@ -99,6 +102,7 @@ class Parts:
         self.trail = trail_of(self.settings.home, self.settings.config)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
         self.memories = Memories(self.remembering, lambda: self.scope, lambda: self.stream(), self.secrets)
+        self.conversation = Conversation(self.memory, self.settings.user, self.session)
         self.limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
         self.log = EventLog(self.settings.log, self.secrets.redact)
 
@@ -138,7 +142,7 @@ class Parts:
         self.trail(event)  # first: nothing is done that leaves no record
         self.memory.append(event)
 
-    def opening(self, text: str, notebook: str) -> dict[str, Any]:
+    def opening(self, text: str, notebook: str, *, fresh: bool = False) -> dict[str, Any]:
         """The body of a run's first event."""
         return {
             "request": text,
@@ -147,6 +151,7 @@ class Parts:
             "workspace": self.scope.workspace,
             "isolation": self.sandbox.level,
             "notebook": notebook,
+            **({"fresh": True} if fresh else {}),
         }
 
     def planner(self, model: str | None, stream: Stream, tape: Tape) -> Planner:
@@ -154,10 +159,15 @@ class Parts:
         grammar."""
         if self._planner is not None:
             return self._planner
-        chosen, recorded = self.model(model, stream), tape.inputs.get("planner")
+        chosen = self.recalling(model, stream, tape)
+        return ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
+
+    def recalling(self, name: str | None, stream: Stream, tape: Tape) -> Model | None:
+        """The model of a request for what belongs to the run's own story: it answers from the record where it can."""
+        chosen, recorded = self.model(name, stream), tape.inputs.get("planner")
         if recorded == GrammarPlanner.name or (chosen is None and recorded != ModelPlanner.name):
-            return GrammarPlanner()
-        return ModelPlanner(ReplayModel(chosen, tape))
+            return None
+        return ReplayModel(chosen, tape)
 
     def model(self, name: str | None, stream: Stream) -> Model | None:
         """The model of a request, by its name, for the calls of one run; None when none is connected."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 from workbench.core import provenance, refs
@@ -17,7 +18,6 @@ from workbench.core.errors import (
     Denied,
     PlanInvalid,
     Refused,
-    ReplayMiss,
     TransientError,
     Unavailable,
     WorkbenchError,
@@ -27,11 +27,12 @@ from workbench.core.outcome import Outcome, RunStatus, fold
 from workbench.core.plan import Plan
 from workbench.core.progress import State
 from workbench.core.provenance import Sources
-from workbench.core.request import Request
+from workbench.core.request import Request, Talk
 from workbench.core.tools import ToolSpec
 from workbench.parts import Asked, Parts
 from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planned, Planner
+from workbench.planners.extract import extract
 from workbench.planners.grammar import GrammarPlanner
 from workbench.policy import planning
 from workbench.policy.approval import Asked as Question
@@ -40,6 +41,9 @@ from workbench.policy.leaks import clean_error, refuse_keys
 from workbench.replay import inputs
 from workbench.run import Run
 from workbench.told import closing, failure, made, shown, stopped
+
+PREVIOUS = "previous"
+"""The name under which a request that follows another is offered the other's last table."""
 
 Ending = tuple[RunStatus, Answer, WorkbenchError | None]
 
@@ -52,6 +56,7 @@ class Story:
         self._asked = asked
         self._stream: Stream = asked.stream
         self._inputs: dict[str, Artifact] = {}
+        self._made: Mapping[str, Sources] = {}
 
     async def run(self) -> Run:
         """The run, when it is over and on disk. Raises as `Workbench.ask` does, with `.run` in each error of ours."""
@@ -71,11 +76,9 @@ class Story:
         stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
         await asyncio.gather(parts.memory.barrier(), asyncio.to_thread(parts.trail.sync))
         run = Run(fold(stream.events), parts.settings.artifacts)
-        if status in ("done", "planned") or (status == "failed" and run.plan and not isinstance(problem, ReplayMiss)):
-            try:
-                await parts.replays.keep(self._asked.tape, stream.events)
-            except WorkbenchError as error:
-                problem = problem or error
+        if self._asked.follows:
+            parts.conversation.hear(self._asked.notebook, run.outcome)
+        problem = await parts.replays.kept(self._asked.tape, stream.events, run.outcome) or problem
         if problem is None:
             return run
         clean_error(problem, parts.secrets)
@@ -98,11 +101,11 @@ class Story:
             last = number == parts.settings.rounds
             outcome = fold(stream.events)
             sources = planning.seen(request, tools, outcome) | planned.sources | foreign
-            notes = [*asked.notes, *shown(request.memories)] if number == 1 else []
+            notes = [*asked.notes, *shown(request)] if number == 1 else []
             await self._tell_plan(made(planned, number, notes, last), sources)
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
-            lineage = planning.lineage(sources, outcome)
+            lineage = planning.lineage(sources, outcome, self._made)
             news = planning.difference(planned.plan, lineage) if number > 1 else ()
             gate.enter(planned.plan, number, news)
             if no := await self._denied(planned.plan, number, news):
@@ -116,21 +119,41 @@ class Story:
             looks = planned.plan.look and not last
             planned = await planner.look(request, outcome, tools, stream) if looks else None
             number += 1
-        return "done", await self._answer(planner, fold(stream.events)), None
+        answer = await self._answer(planner, fold(stream.events))
+        await self._note()
+        return "done", answer, None
 
     async def _request(self, planner: Planner) -> Request:
         """What the planner is told: everything in it that can differ from run to run goes through here."""
         asked, parts = self._asked, self._parts
         remembers = asked.memory and not isinstance(planner, GrammarPlanner)
         connections = sorted(parts.settings.connections.items())
+        talk = await self._talk(planner)
         return Request(
             text=asked.text,
             scope=parts.scope,
             today=datetime.now().astimezone().date().isoformat(),
+            talk=talk,
             variables=await asyncio.to_thread(asked.offer.variables),
             connections=tuple((name, there.kind) for name, there in connections),
             memories=await parts.memories.for_planning(asked.text) if remembers else (),
         )
+
+    async def _talk(self, planner: Planner) -> Talk:
+        """What was asked here before, for a model that is to follow it; its last table is offered as `previous`."""
+        asked, parts = self._asked, self._parts
+        model = parts.recalling(asked.model, self._stream, asked.tape)
+        talk = await asyncio.to_thread(inputs.talk, asked.tape, parts.settings.artifacts, self._stream.run)
+        if talk is not None:
+            inputs.again(asked.tape, "recap", self._stream)
+        elif not asked.follows or isinstance(planner, GrammarPlanner) or model is None:
+            return Talk()
+        else:
+            talk = await parts.conversation.so_far(asked.notebook, model, self._stream.tell, remembers=asked.memory)
+        table = talk.turns[-1].table if talk.turns else None
+        if table is not None and await asyncio.to_thread(asked.offer.add, PREVIOUS, table, parts.settings.artifacts):
+            self._made = {PREVIOUS: talk.made_of}
+        return talk
 
     async def _tell_plan(self, body: Mapping[str, object], sources: Sources) -> None:
         sandbox = self._parts.sandbox
@@ -166,6 +189,16 @@ class Story:
         done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
         executor = parts.executor(stream, gate, self._asked.model, self._asked.tape)
         await executor.run(plan, tools, self._inputs, stream, done, lineage)
+
+    async def _note(self) -> None:
+        """Remember what the user's words say for good, where they have switched that on."""
+        asked, parts, stream = self._asked, self._parts, self._stream
+        model = parts.recalling(asked.model, stream, asked.tape)
+        if asked.tape.own is not None:
+            inputs.again(asked.tape, "extract", stream)  # what was remembered then is not remembered once more
+        elif parts.settings.extract and asked.memory and model is not None:
+            with suppress(Refused, Unavailable, TransientError, BudgetExceeded):  # the answer is there all the same
+                await parts.memories.note(await extract(model, asked.text, stream.tell), stream.tell, stream.run)
 
     async def _answer(self, planner: Planner, outcome: Outcome) -> Answer:
         try:

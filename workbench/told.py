@@ -10,6 +10,7 @@ from workbench.core.errors import BudgetExceeded, Cancelled, Denied, ToolFailed,
 from workbench.core.events import Stream
 from workbench.core.outcome import Outcome, fold
 from workbench.core.progress import State
+from workbench.core.request import Request
 from workbench.planners.base import Answer, Planned
 
 
@@ -31,9 +32,16 @@ def made(planned: Planned, number: int, notes: Sequence[str], last: bool) -> dic
     }
 
 
-def shown(memories: Sequence[str]) -> list[str]:
-    """What a cell says of the memories that a model has seen."""
-    return [f"Shown to the model from your memory: {'; '.join(text[:200] for text in memories)}"] if memories else []
+def shown(request: Request) -> list[str]:
+    """What a cell says of what a model has seen beside the request: memories, and what was asked before."""
+    said = []
+    if request.memories:
+        said.append(f"Shown to the model from your memory: {'; '.join(text[:200] for text in request.memories)}")
+    if count := len(request.talk.turns):
+        before = "the request before" if count == 1 else f"the {count} requests before"
+        summed = ", and a summary of what came earlier" if request.talk.summary else ""
+        said.append(f"Follows {before}{summed} (%agent --fresh does not).")
+    return said
 
 
 def failure(outcome: Outcome) -> WorkbenchError | None:

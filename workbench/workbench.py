@@ -45,6 +45,8 @@ class Workbench(Parts):
         watchers: tuple[Watcher, ...] = (),
         notebook: str = "",
         memory: bool = False,
+        follows: bool = False,
+        fresh: bool = False,
         replay: Replay | None = None,
         **frames: pd.DataFrame,
     ) -> Run:
@@ -54,7 +56,9 @@ class Workbench(Parts):
         policy hears no, and rounds run. `inserted`: texts in the request that came from values, not from the keyboard.
         `watchers` see plan and answer while a model writes. `notebook`: the path of the notebook that asks, for the
         record; "" when there is none, or nobody has said. With `memory` a model also sees what the user has asked to be
-        remembered and may matter; without it no run changes because the memory has grown. `replay`: whether what is on
+        remembered and may matter; without it no run changes because the memory has grown. With `follows` it also sees
+        what was asked before in this notebook and session, and is offered the last table of that as `previous`; with
+        `memory` also of earlier sessions of the notebook. `fresh` lets that begin anew. `replay`: whether what is on
         record is used instead of asking anew; None for what the settings, or the cassette that is on, say.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
@@ -68,7 +72,9 @@ class Workbench(Parts):
         await self.budgets.admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
-        stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook))
+        stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook, fresh=fresh))
+        if fresh:
+            self.conversation.start_anew(notebook)
         asked = Asked(
             text=prompt.text,
             notes=prompt.notes,
@@ -80,6 +86,8 @@ class Workbench(Parts):
             rounds=rounds,
             inserted=inserted,
             memory=memory,
+            notebook=notebook,
+            follows=follows,
             tape=tape,
         )
         return await Story(self, asked).run()

@@ -9,7 +9,7 @@ import pandas as pd
 
 from workbench.configuration import load_settings
 from workbench.core.events import AnyEvent
-from workbench.models.base import Heard, Message, Reply, Usage
+from workbench.models.base import Reply, Usage
 from workbench.models.testing import TestModel
 from workbench.workbench import Workbench
 

@@ -56,7 +56,8 @@ class Episode:
 
     def blobs(self) -> list[str]:
         """The hashes of all that lies outside of the episode, each once."""
-        found = dict.fromkeys(name for one in self.recordings for name in _blobs(one.body))
+        found = dict.fromkeys(_blobs_in(self.inputs))
+        found |= dict.fromkeys(name for one in self.recordings for name in _blobs(one.body))
         return list(found)
 
 
@@ -64,8 +65,10 @@ def episode(events: Iterable[AnyEvent]) -> Episode:
     """The episode of one run's events, in their order. Calls that never ended are left out."""
     events = list(events)
     bodies = {str(event.kind): event.body for event in reversed(events)}  # the first of each kind
-    inputs = dict(bodies.get("inputs", {}))
     files: dict[str, str] = {}
+    inputs = dict(bodies.get("inputs", {}))
+    if "talk" in inputs and (talk := _value(inputs["talk"], files)) is not _UNKNOWN:
+        inputs["talk"] = talk
     return Episode(
         request=str(bodies.get("run.started", {}).get("request", "")),
         model=str(inputs.pop("asked_model", "") or ""),
@@ -93,7 +96,7 @@ def _recordings(events: Sequence[AnyEvent], files: dict[str, str]) -> Iterator[R
         elif event.kind == "tool.called":
             sent, asked = inside.pop(step, []), read(event.body.get("asked"))
             if asked is not None and (body := ends.of(event, files)) is not None:
-                yield Recording(kind="tool", asked=asked, step=step, body={**body, "inside": sent})
+                yield Recording(kind="tool", asked=asked, step=step, body=body | ({"inside": sent} if sent else {}))
 
 
 def _reply(body: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,8 +141,8 @@ class _Ends:
             end = (ends.pop(0) if len(ends) > 1 else ends[0]) if ends else None
             if end is None or (value := _value(end.get("value"), files)) is _UNKNOWN:
                 return None
-            more = {"value": value, "text": end.get("text", ""), "sources": list(end.get("sources", ()))}
-            return {"status": "ok", **more, "reached": _reached(end, step)}
+            more = {"text": end.get("text"), "sources": list(end.get("sources", ())), "reached": _reached(called, end)}
+            return {"status": "ok", "value": value, **{name: item for name, item in more.items() if item}}
         failure = body.get("failure")
         if not isinstance(failure, Mapping) or body.get("status") == "cancelled":
             return None
@@ -148,7 +151,8 @@ class _Ends:
         status = _STATUS.get(str(error.get("kind")), body.get("status"))
         if status != body.get("status"):  # policy has said so, after the tool had failed
             failure = {**failure, "error": error.get("message", ""), "hint": error.get("hint", "")}
-        return {"status": status, **failure, "reached": _reached(failed[-1], step)}
+        more = {**failure, "reached": _reached(called, failed[-1])}
+        return {"status": status, **{name: item for name, item in more.items() if item not in (None, "", [])}}
 
 
 _UNKNOWN = object()
@@ -168,9 +172,12 @@ def _as_blob(file: Artifact) -> dict[str, Any]:
     return {BLOB: file.sha256, "as": _KINDS[file.mime], "title": file.title, "alt": file.alt}
 
 
-def _reached(end: Mapping[str, Any], step: str) -> list[dict[str, str]]:
-    """What the tool itself reached, of all that its result is made of. Of a file only the name is kept."""
-    own = (source for source in end.get("provenance", ()) if source.get("step") == step)
+def _reached(called: AnyEvent, end: Mapping[str, Any]) -> list[Mapping[str, str]]:
+    """What the tool itself reached, of all that its result is made of. Of a file only the name is kept. A call that was
+    itself replayed says it: the record that it came from is no part of what is recorded."""
+    if "reached" in called.body:
+        return list(called.body["reached"])
+    own = (source for source in end.get("provenance", ()) if source.get("step") == called.step)
     found = {(str(source.get("kind")), _label(source)) for source in own}
     return [{"kind": kind, "label": label} for kind, label in sorted(found)]
 
@@ -201,4 +208,5 @@ def _blobs_in(value: Any) -> Iterator[str]:
 
 
 def _only(body: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    return {name: body[name] for name in names if name in body}
+    """The named fields that say something: None is what a reader takes for one that is not there."""
+    return {name: body[name] for name in names if body.get(name) is not None}

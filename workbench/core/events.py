@@ -3,9 +3,9 @@
 An event is a fixed envelope and a JSON body. `seq` counts from 0 within a run and orders it; (run, attempt, seq) names
 the event for good. Bodies only ever gain fields. What each kind carries:
 
-    run.started     request, user, session, workspace, isolation, notebook
+    run.started     request, user, session, workspace, isolation, notebook; fresh: it follows nothing said before
     inputs          what the planner is told from outside: today, memories, connections [[name, kind]], tools (names),
-                    planner, asked_model: the one that the request names, "" when it names none
+                    talk (what was asked before), planner, asked_model: the one that the request names
     plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps;
                     sources: what the plan is made of, [{kind, label, step}] as in core.provenance;
                     isolation: the level that is in force (in run.started: the lowest that it can be)
@@ -36,6 +36,9 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     closes: the ids of the memories whose place it takes
     memory.folded   id of the memory that says the same already; text, source, by; why (folded, recalled)
     memory.forgotten id
+    memory.pinned   id, pinned (false: no longer), user
+    conversation.summarised  text, in place of older turns of this notebook; upto: the newest run that it tells of;
+                    sources: what the text is made of
     approval        decision (allow, deny), by, reason; of a round of steps: round, difference (lines); of one call:
                     tool, version, params_sha256, question (in words), where, arguments [{path, value (cut), sources}]
     cancelled       reason
@@ -77,6 +80,8 @@ class Kind(StrEnum):
     MEMORY_WRITTEN = "memory.written"
     MEMORY_FOLDED = "memory.folded"
     MEMORY_FORGOTTEN = "memory.forgotten"
+    MEMORY_PINNED = "memory.pinned"
+    CONVERSATION_SUMMARISED = "conversation.summarised"
     APPROVAL = "approval"
     CANCELLED = "cancelled"
     BUDGET = "budget"

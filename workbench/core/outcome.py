@@ -137,6 +137,8 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
         case Kind.APPROVAL if body.get("decision") == "deny" and not event.step:  # a step says so itself
             reason = f"Not approved: {body.get('reason', '')}".removesuffix(": ")
             return replace(outcome, notes=(*outcome.notes, reason))
+        case Kind.MEMORY_WRITTEN if body.get("by") == "model":
+            return replace(outcome, notes=(*outcome.notes, f"Remembered of your words: {body.get('text', '')}"))
         case Kind.MODEL_CALLED:
             return replace(outcome, cost=_add(outcome.cost, body))
         case Kind.RUN_DONE:

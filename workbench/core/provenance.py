@@ -128,16 +128,24 @@ class Lineage:
     """The sources of one run's values: of its plan, and of each step that is done.
 
     `plan`: what the plan of this round is made of. `steps`: id → sources, for the steps of earlier rounds.
+    `variables`: name → what an offered table is made of beyond the user's rows, where that is known.
     """
 
-    def __init__(self, plan: Sources = REQUEST, steps: Mapping[str, Sources] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Sources = REQUEST,
+        steps: Mapping[str, Sources] | None = None,
+        variables: Mapping[str, Sources] | None = None,
+    ) -> None:
         self.plan = plan
+        self._variables = dict(variables or {})
         self.steps: dict[str, Sources] = dict(steps or {})
 
     def of(self, ref: refs.Ref) -> Sources:
         """What a reference brings. A step that nobody recorded is a stranger's."""
         if ref.variable is not None:
-            return frozenset({Source(kind=SourceKind.FRAME, label=f"@{ref.variable}")})
+            made_of = self._variables.get(ref.variable, NONE)
+            return made_of | {Source(kind=SourceKind.FRAME, label=f"@{ref.variable}")}
         unknown = frozenset({Source(kind=SourceKind.TOOL, label="unknown", step=str(ref.step))})
         return self.steps.get(str(ref.step), unknown)
 

@@ -60,6 +60,7 @@ class Settings(BaseModel):
     tavily_base_url: str = Field("https://api.tavily.com", description="Where Tavily's API is served.")
     model_timeout: Annotated[float, Field(gt=0, le=3600)] = Field(120.0, description="Seconds for one model call.")
     model_retries: Annotated[int, Field(ge=0, le=10)] = Field(2, description="Tries after the first, when transient.")
+    extract: bool = Field(False, description="Let the model note what in your requests is worth remembering.")
     parallel: Annotated[int, Field(ge=1, le=64)] = Field(4, description="Steps that run at once in one run.")
     rounds: Annotated[int, Field(ge=1, le=20)] = Field(3, description="Rounds of steps that one request may take.")
     requests_per_minute: Annotated[int, Field(ge=1)] = Field(60, description="Requests a user may start in a minute.")

@@ -55,6 +55,13 @@ class Tape:
         """What the recorded run took in from outside; empty when there is none."""
         return dict(self.own.inputs) if self.own is not None else {}
 
+    def take(self, purpose: str) -> list[Recording]:
+        """The calls of a model that the recorded run made for a purpose and that were not used yet."""
+        mine = [one for one in self._mine if one.kind == "model" and one.body.get("purpose") == purpose]
+        found = [one for one in mine if id(one) not in self._used]
+        self._used.update(map(id, found))
+        return found
+
     def find(self, kind: Literal["model", "tool"], asked: Fingerprint, step: str = "") -> Recording | None:
         """The next recording of this call, None when the call has to be made. Raises ReplayMiss when it may not be."""
         if self.mode == "off":
@@ -72,18 +79,15 @@ class Tape:
     def _miss(self, kind: str, asked: Fingerprint, *, more: bool) -> ReplayMiss:
         what = "the model" if kind == "model" else _tool(asked)
         if more:
-            said = f"{what} is called more often than when this was recorded"
+            said = f"{what} is asked this more often than when it was recorded"
             return ReplayMiss(f"Not recorded: {said}.", hint=HINT, kind=kind, part="occurrence", parts=["occurrence"])
         near = self._nearest(kind, asked)
         if near is None:
             said = f"of {what} no call is recorded"
             return ReplayMiss(f"Not recorded: {said}.", hint=HINT, kind=kind, part=what, parts=[what])
-        parts = asked.changed(near.asked) or ["order"]
-        verb = "differs" if len(parts) == 1 else "differ"
-        said = f"{', '.join(parts[:5])}{', …' if len(parts) > 5 else ''} {verb} from what was recorded"
-        return ReplayMiss(
-            f"Not recorded: this call of {what}: {said}.", hint=HINT, kind=kind, part=parts[0], parts=parts
-        )
+        parts = asked.changed(near.asked) or ["order of the messages"]
+        said = f"{_listed(parts)} {'is' if len(parts) == 1 else 'are'} not what was recorded"
+        return ReplayMiss(f"Not recorded: for {what} {said}.", hint=HINT, kind=kind, part=parts[0], parts=parts)
 
     def _nearest(self, kind: str, asked: Fingerprint) -> Recording | None:
         """The recorded call that shares most with this one; of equals the first that was not used."""
@@ -93,6 +97,11 @@ class Tape:
             if one.kind == kind and (kind == "model" or _tool(one.asked) == _tool(asked))
         ]
         return min(known, key=lambda one: (len(asked.changed(one.asked)), id(one) in self._used), default=None)
+
+
+def _listed(parts: Sequence[str]) -> str:
+    shown = [f"“{name}”" for name in parts[:4]] + (["others"] if len(parts) > 4 else [])
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
 
 
 def _tool(asked: Fingerprint) -> str:

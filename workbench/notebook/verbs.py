@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
-from workbench.notebook.remembered import forget, memory, recall, remember
+from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.table import Table
 
 if TYPE_CHECKING:
@@ -16,7 +16,22 @@ if TYPE_CHECKING:
     from workbench.run import Run
     from workbench.workbench import Workbench
 
-__all__ = ["audit", "doctor", "forget", "memory", "recall", "remember", "runs", "show", "sql", "status", "tools"]
+__all__ = [
+    "audit",
+    "conversation",
+    "doctor",
+    "forget",
+    "memory",
+    "pin",
+    "recall",
+    "remember",
+    "runs",
+    "show",
+    "sql",
+    "status",
+    "tools",
+    "unpin",
+]
 
 
 def status(workbench: Workbench) -> Table:

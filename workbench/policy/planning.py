@@ -26,6 +26,7 @@ def seen(request: Request, tools: Mapping[str, ToolSpec], outcome: Outcome) -> S
     }
     if request.memories:
         found.add(Source(kind=SourceKind.MEMORY))
+    found |= request.talk.made_of
     return REQUEST.union(found, *(step.provenance for step in outcome.steps))
 
 
@@ -47,9 +48,10 @@ def inserted(request: str, values: Sequence[str]) -> tuple[str, Sources]:
     return own, foreign
 
 
-def lineage(plan: Sources, outcome: Outcome) -> Lineage:
-    """The sources of a round: of its plan, and of the steps of the rounds before it."""
-    return Lineage(plan, {step.id: step.provenance for step in outcome.steps})
+def lineage(plan: Sources, outcome: Outcome, variables: Mapping[str, Sources] | None = None) -> Lineage:
+    """The sources of a round: of its plan, of the steps of the rounds before it, and of tables that earlier runs made
+    (`variables`)."""
+    return Lineage(plan, {step.id: step.provenance for step in outcome.steps}, variables)
 
 
 def difference(plan: Plan, lineage: Lineage) -> list[str]:

@@ -5,12 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from workbench.core.artifacts import Artifact, to_json
+from workbench.core.episode import priced
+from workbench.core.events import Kind, Stream
 from workbench.core.provenance import NONE, Source, SourceKind, Sources
-from workbench.core.request import Request
+from workbench.core.provenance import from_json as sources_from
+from workbench.core.provenance import to_json as sources_json
+from workbench.core.request import Request, Talk, Turn
 from workbench.core.tape import Tape
 from workbench.core.tools import ToolSpec
+from workbench.replay.restored import restored
 
 
 def offered(tape: Tape, tools: Mapping[str, ToolSpec]) -> Mapping[str, ToolSpec]:
@@ -23,7 +30,7 @@ def offered(tape: Tape, tools: Mapping[str, ToolSpec]) -> Mapping[str, ToolSpec]
 
 
 def taken(tape: Tape, request: Request) -> Request:
-    """The request with the day, the memories and the databases that the recorded run had."""
+    """The request with the day, the memories and the databases that the recorded run had. Its talk: see `talk`."""
     inputs = tape.inputs
     if not inputs:
         return request
@@ -37,6 +44,7 @@ def taken(tape: Tape, request: Request) -> Request:
 
 def told(request: Request, tools: Mapping[str, ToolSpec], planner: str, model: str | None) -> dict[str, Any]:
     """The body of `inputs`. `model`: the one that the request names."""
+    talk = _talk_json(request.talk)
     return {
         "today": request.today,
         "memories": list(request.memories),
@@ -44,7 +52,27 @@ def told(request: Request, tools: Mapping[str, ToolSpec], planner: str, model: s
         "tools": sorted(tools),
         "planner": planner,
         "asked_model": model or "",
+        **({"talk": talk} if talk else {}),
     }
+
+
+def talk(tape: Tape, artifacts: Path, run: str) -> Talk | None:
+    """What the recorded run knew of what was asked before, its table among this run's files; None when nothing is
+    recorded. Raises ReplayMiss when the table is gone or damaged."""
+    if tape.own is None:
+        return None
+    recorded = tape.inputs.get("talk") or {}
+    tables = restored([turn.get("table") for turn in recorded.get("turns", ())], tape, artifacts, run, "previous")
+    turns = (_turn(turn, table, tape) for turn, table in zip(recorded.get("turns", ()), tables, strict=True))
+    sources = sources_from(recorded.get("sources", ())) | foreign(tape)
+    return Talk(turns=tuple(turns), summary=str(recorded.get("summary", "")), sources=sources)
+
+
+def again(tape: Tape, purpose: str, stream: Stream) -> None:
+    """Tell the recorded calls of a model whose result is recorded beside them: they cost what they did."""
+    for one in tape.take(purpose):
+        more = {"asked": one.asked.told(), "reply": one.body.get("text"), "seconds": 0.0, "endpoint": ""}
+        stream.tell(Kind.MODEL_CALLED, {**priced(one.body), **more, "replayed": True})
 
 
 def foreign(tape: Tape) -> Sources:
@@ -52,3 +80,30 @@ def foreign(tape: Tape) -> Sources:
     if not tape.origin or tape.own is None:
         return NONE
     return frozenset({Source(kind=SourceKind.FILE, label=tape.origin)})
+
+
+def _talk_json(talk: Talk) -> dict[str, Any]:
+    turns = [
+        {
+            "request": turn.request,
+            "answer": turn.answer,
+            "results": list(turn.results),
+            "sources": sources_json(turn.sources),
+            # Only the last one's table is offered.
+            **({"table": to_json(turn.table)} if turn.table is not None and turn is talk.turns[-1] else {}),
+        }
+        for turn in talk.turns
+    ]
+    summary = {"summary": talk.summary, "sources": sources_json(talk.sources)} if talk.summary else {}
+    return {**({"turns": turns} if turns else {}), **summary}
+
+
+def _turn(told: Mapping[str, Any], table: Any, tape: Tape) -> Turn:
+    return Turn(
+        run="",
+        request=str(told.get("request", "")),
+        answer=str(told.get("answer", "")),
+        results=tuple(map(str, told.get("results", ()))),
+        sources=sources_from(told.get("sources", ())) | foreign(tape),
+        table=table if isinstance(table, Artifact) and table.is_frame else None,
+    )

@@ -68,7 +68,7 @@ class _Called(_Line):
 
 class _Model(_Called):
     asked: _Asked
-    text: Text | None
+    text: Text | None = None
 
 
 class _Service(_Line):
@@ -118,6 +118,22 @@ class _Tool(_Line):
     inside: Annotated[list[_ServiceCalled | _ModelCalled], Field(max_length=2000)] = []
 
 
+class _Turn(_Line):
+    request: Text = ""
+    answer: Text = ""
+    results: Annotated[list[Text], Field(max_length=1000)] = []
+    sources: Annotated[list[_Source], Field(max_length=1000)] = []
+    table: Json = None
+
+
+class _Talk(_Line):
+    """What was asked before."""
+
+    turns: Annotated[list[_Turn], Field(max_length=1000)] = []
+    summary: Text = ""
+    sources: Annotated[list[_Source], Field(max_length=1000)] = []
+
+
 class _Inputs(_Line):
     """What the run took in from outside before it was planned."""
 
@@ -126,7 +142,7 @@ class _Inputs(_Line):
     connections: Annotated[list[Annotated[list[Word], Field(min_length=2, max_length=2)]], Field(max_length=1000)] = []
     tools: Annotated[list[Word], Field(max_length=1000)] | None = None
     planner: Word = ""
-    model: Word = ""
+    talk: _Talk | None = None
 
 
 class _Approval(_Line):

@@ -7,8 +7,6 @@ anew, its texts cleaned, its size bounded. It keeps its sources, and what comes 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,19 +14,17 @@ from typing import Any
 
 from workbench.calls import account
 from workbench.core.artifacts import find
-from workbench.core.episode import BLOB, Recording
-from workbench.core.errors import ReplayMiss, ToolFailed
+from workbench.core.episode import Recording
+from workbench.core.errors import ReplayMiss
 from workbench.core.events import Kind, Stream
 from workbench.core.fingerprint import of_call
 from workbench.core.provenance import Source, SourceKind, from_json
-from workbench.core.tape import HINT, Tape
+from workbench.core.tape import Tape
 from workbench.core.tools import ToolCall, ToolResult
 from workbench.policy.recording import Recorded, write
+from workbench.replay.restored import restored, whole
 from workbench.sandbox.course import MAX_TEXT
-from workbench.sandbox.exchange import settle
-from workbench.sandbox.files import FileKind, Outputs
 from workbench.sandbox.values import clean as without_surrogates
-from workbench.sandbox.wire import FILE
 
 
 def responses(tape: Tape) -> Recorded | None:
@@ -39,9 +35,6 @@ def responses(tape: Tape) -> Recorded | None:
     told = (one for recording in tape.own.recordings for one in recording.body.get("inside", ()))
     bodies = [one["body"] for one in told if one["kind"] == Kind.SERVICE_CALLED]
     return Recorded(bodies, tape.blob, live=True)
-
-
-_KINDS: Mapping[str, FileKind] = {"frame": "frame", "image": "image"}
 
 
 class Recall:
@@ -89,11 +82,7 @@ class Recall:
         reached = from_json(body.get("reached", ()))
         if self._tape.origin:
             reached |= {Source(kind=SourceKind.FILE, label=self._tape.origin)}
-        try:
-            with Outputs(self._artifacts, call.run, call.step) as outputs:
-                value = settle(self._with_files(body.get("value"), outputs), outputs)
-        except (ToolFailed, RecursionError) as error:
-            raise ReplayMiss(f"What is recorded of {call.tool.name} is damaged: {error}.", hint=HINT) from error
+        value = restored(body.get("value"), self._tape, self._artifacts, call.run, call.step)
         result = ToolResult(
             status=body["status"],
             value=value,
@@ -108,42 +97,13 @@ class Recall:
         )
         return self._clean(result)
 
-    def _with_files(self, value: Any, outputs: Outputs) -> Any:
-        """The value with its blobs written to files, as a worker would hand them over."""
-        if isinstance(value, Mapping):
-            if BLOB in value:
-                return {FILE: self._file(value, outputs)}
-            if FILE in value:
-                raise ToolFailed("a value has a key that stands for files")
-            return {key: self._with_files(item, outputs) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [self._with_files(item, outputs) for item in value]
-        return value
-
-    def _file(self, mark: Mapping[str, Any], outputs: Outputs) -> int:
-        sha256 = str(mark[BLOB])
-        data = self._blob(sha256)
-        kind = _KINDS.get(str(mark.get("as")))
-        if kind is None:
-            raise ToolFailed(f"a file of the kind {str(mark.get('as'))[:40]!r}")
-        number, fd = outputs.open(kind, title=str(mark.get("title", "")), alt=str(mark.get("alt", "")))
-        with os.fdopen(fd, "wb") as file:
-            file.write(data)
-        return number
-
-    def _blob(self, sha256: str) -> bytes:
-        data = self._tape.blob(sha256)
-        if data is None or hashlib.sha256(data).hexdigest() != sha256:
-            raise ReplayMiss(f"A recorded file ({sha256[:12]}) is gone or was changed.", hint=HINT)
-        return data
-
     def _told(self, call: ToolCall, told: Mapping[str, Any]) -> tuple[Kind, dict[str, Any]]:
         body = {**told["body"], "seconds": 0.0, "replayed": True}
         if told["kind"] == Kind.MODEL_CALLED:
             return Kind.MODEL_CALLED, {**body, "endpoint": ""}
         if body.pop("kept", None):
             sha256 = str(body["response_sha256"])
-            body["kept"] = write(self._artifacts, call.run, sha256, self._blob(sha256))
+            body["kept"] = write(self._artifacts, call.run, sha256, whole(self._tape, sha256))
         request = str(body.get("request_sha256"))
         body["occurrence"] = self._counts[request]
         self._counts[request] += 1

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.episode import Episode, episode
+from workbench.core.errors import WorkbenchError
 from workbench.core.events import AnyEvent
+from workbench.core.outcome import Outcome
 from workbench.core.settings import Settings
 from workbench.core.tape import Replay, Tape, chosen, unknown
 from workbench.memory.base import Memory
@@ -80,23 +82,27 @@ class Replays:
             raise unknown(list(known), request, model)
         return tape
 
-    async def keep(self, tape: Tape, events: Iterable[AnyEvent]) -> None:
-        """Put a run that is over on the cassette that is on, unless all of it came from there. Raises Unavailable and
-        Refused as `Cassette.keep` does."""
+    async def kept(self, tape: Tape, events: Iterable[AnyEvent], outcome: Outcome) -> WorkbenchError | None:
+        """Put a run that is over on the cassette that is on, unless all of it came from there, it was stopped, or it
+        never had a plan: nobody wants that again. What is wrong with the cassette is given back, for the run is done."""
         cassette = self._cassette
-        if cassette is None or tape.is_strict:
-            return
+        if cassette is None or tape.is_strict or outcome.plan is None or outcome.status == "cancelled":
+            return None
         events = list(events)
         called = [event for event in events if event.kind in _CALLS]
         if tape.own is not None and all(event.body.get("replayed") for event in called):
-            return
+            return None
         made = episode(events)
 
         def write() -> None:
             with self._writing:
                 cassette.keep(tape.number, made, lambda sha256: self._blob(made, sha256))
 
-        await asyncio.to_thread(write)
+        try:
+            await asyncio.to_thread(write)
+        except WorkbenchError as error:
+            return error
+        return None
 
     def approver(self, tape: Tape, approver: Approver | None) -> Approver | None:
         """Who answers questions: in a strict replay, where nothing is done, rounds are answered as they were."""

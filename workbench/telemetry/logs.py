@@ -62,6 +62,7 @@ _FIELDS: Mapping[str, tuple[str, ...]] = {
     Kind.ARTIFACT_MADE: ("path", "mime", "bytes", "sha256", "rows"),
     Kind.MEMORY_WRITTEN: ("id", "memory_kind"),
     Kind.MEMORY_FORGOTTEN: ("id",),
+    Kind.MEMORY_PINNED: ("id", "pinned"),
     Kind.APPROVAL: ("decision", "by", "reason"),
     Kind.CANCELLED: ("reason",),
     Kind.BUDGET: ("what", "period", "limit", "used", "use", "settled"),
