@@ -41,6 +41,7 @@ from workbench.policy.rules import Rules
 from workbench.record import Record
 from workbench.registry.discover import Found, discover
 from workbench.registry.trust import Trust
+from workbench.replay.parcels import Parcels
 from workbench.replay.results import Recall, responses
 from workbench.replay.session import Replays
 from workbench.sandbox.base import Sandbox
@@ -99,6 +100,7 @@ class Parts:
         self._planner = planner
         self._models: dict[str | None, Model | None] = {}
         self.secrets = load_secrets(self.settings)
+        self.parcels = Parcels(self.settings, self.memory, self.secrets)
         self.trail = trail_of(self.settings.home, self.settings.config)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
         self.memories = Memories(self.remembering, lambda: self.scope, lambda: self.stream(), self.secrets)

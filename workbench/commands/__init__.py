@@ -5,7 +5,7 @@ A verb's function takes the options as argparse has read them; the number that s
 
 from __future__ import annotations
 
-from workbench.commands import asking, checks, keys, memory, models, record, shown, tools
+from workbench.commands import asking, checks, keys, memory, models, record, replays, shown, tools
 from workbench.commands.base import Verb
 
 VERBS: tuple[Verb, ...] = (
@@ -13,6 +13,7 @@ VERBS: tuple[Verb, ...] = (
     *tools.VERBS,
     *models.VERBS,
     *record.VERBS,
+    *replays.VERBS,
     *memory.VERBS,
     *checks.VERBS,
     *keys.VERBS,

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from workbench.run import Run
 
 
+REPLAY = "strict (when nothing is said): only what is on record; auto: that, and the rest anew; off: all anew"
+
+
 def ask(options: argparse.Namespace) -> int:
     from workbench.bridge import Errands, wait
     from workbench.offer import load_table
@@ -24,6 +27,8 @@ def ask(options: argparse.Namespace) -> int:
     from workbench.render import plan_text
     from workbench.workbench import current
 
+    if options.cassette is not None:
+        current().replays.on(options.cassette)
     frames = {}
     for pair in options.data:
         name, equals, path = pair.partition("=")
@@ -41,6 +46,7 @@ def ask(options: argparse.Namespace) -> int:
         plan_only=options.plan,
         model=options.model,
         memory=options.memory,
+        replay=options.replay,
         approver=chosen(
             yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=partial(plan_text, full=True)
         ),
@@ -96,6 +102,8 @@ def _takes(ask: argparse.ArgumentParser) -> None:
     said.add_argument("--deny", action="store_true", help="answer the same questions with no")
     ask.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="how long a question waits before it means no")
     ask.add_argument("--model", help="model to plan and answer with")
+    ask.add_argument("--replay", nargs="?", const="strict", choices=("strict", "auto", "off"), help=REPLAY)
+    ask.add_argument("--cassette", type=Path, metavar="FILE", help="record on this file and replay from it")
     ask.add_argument("--memory", action="store_true", help="show the model what you asked to be remembered")
 
 

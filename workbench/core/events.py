@@ -3,7 +3,8 @@
 An event is a fixed envelope and a JSON body. `seq` counts from 0 within a run and orders it; (run, attempt, seq) names
 the event for good. Bodies only ever gain fields. What each kind carries:
 
-    run.started     request, user, session, workspace, isolation, notebook; fresh: it follows nothing said before
+    run.started     request, user, session, workspace, isolation, notebook; fresh: it follows nothing said before;
+                    imported {user, workspace, sha256}: it ran elsewhere and came in a file
     inputs          what the planner is told from outside: today, memories, connections [[name, kind]], tools (names),
                     talk (what was asked before), planner, asked_model: the one that the request names
     plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps;

@@ -74,7 +74,7 @@ class Cost:
 class Outcome:
     """A run as a reader sees it. `planner` and `model` name who planned; `notes` say how the request was read;
     `answered_by` who wrote the answer; `isolation` the level that the workers ran under; `plan_sources` what the plan
-    is made of, all rounds together."""
+    is made of, all rounds together; `imported` whose run it was elsewhere, "" for one from here."""
 
     run: str
     request: str = ""
@@ -92,6 +92,7 @@ class Outcome:
     started_at: str = ""
     seconds: float = 0.0
     user: str = ""
+    imported: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
     plan_sources: Sources = NONE
 
@@ -130,6 +131,7 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
                 request=body.get("request", ""),
                 isolation=body.get("isolation", ""),
                 user=body.get("user", ""),
+                imported=_imported(body.get("imported")),
                 started_at=event.at,
             )
         case Kind.PLAN_MADE:
@@ -155,6 +157,13 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
             return replace(outcome, steps=tuple(_step(s, event) if s.id == event.step else s for s in outcome.steps))
         case _:
             return outcome
+
+
+def _imported(told: Any) -> str:
+    if not isinstance(told, Mapping):
+        return ""
+    project = f", project {told['workspace']}" if told.get("workspace") else ""
+    return f"{told.get('user') or 'somebody'}{project}"
 
 
 def _planned(outcome: Outcome, body: Mapping[str, Any]) -> Outcome:

@@ -12,7 +12,7 @@ import keyword
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 OPTIONS: Mapping[str, str] = {
     "plan": "show the plan and run nothing",
@@ -23,6 +23,7 @@ OPTIONS: Mapping[str, str] = {
     "model": "the model that plans and answers this request",
     "memory": "show the model what you asked to be remembered, also where nobody watches",
     "fresh": "follow nothing that was asked in this notebook before",
+    "replay": "strict (when nothing is said): only what is on record; auto: that, and the rest anew; off: all anew",
     "help": "show this help",
 }
 VERBS: Mapping[str, str] = {
@@ -39,8 +40,13 @@ VERBS: Mapping[str, str] = {
     "memory [audit]": "all that is remembered, or what is wrong with it",
     "doctor": "check this installation",
     "audit": "check that the audit trail is whole",
+    "cassette on|FILE|off": "record runs in a file beside the notebook and replay them from it",
+    "export RUN FILE.wbz": "a run in one file, for another machine",
+    "import FILE.wbz": "a run from such a file into your record",
 }
 """What may stand behind `%workbench`, as it is typed, and what it gives; `notebook.verbs` has a function for each."""
+MODES = ("strict", "auto", "off")
+"""What `--replay` may be; the first when it says nothing."""
 VALUED: Mapping[str, str] = {"model": "NAME", "timeout": "SECONDS"}
 """Options that take a value, and what it is."""
 _EXAMPLES = {"model": "--model needs a name: --model gpt-4o", "timeout": "--timeout needs seconds: --timeout 60"}
@@ -68,6 +74,7 @@ class Line:
     deny: bool = False
     memory: bool = False
     fresh: bool = False
+    replay: Literal["strict", "auto", "off"] | None = None
     timeout: float | None = None
     model: str | None = None
     help: bool = False
@@ -82,7 +89,11 @@ def read(line: str, body: str | None = None) -> Line:
         name, value, rest = found[1][2:], found[2], rest[found.end() :]
         if name not in OPTIONS:
             raise BadLine(f"There is no option --{name}{_near(name, OPTIONS, '--')}")
-        if name in VALUED:
+        if name == "replay":
+            if value not in (None, *MODES):
+                raise BadLine("--replay is strict, auto or off: --replay=auto")
+            options[name] = value or MODES[0]
+        elif name in VALUED:
             if value is None:
                 value, _, rest = rest.strip().partition(" ")
             if not value:

@@ -113,6 +113,7 @@ class AgentMagics(Magics):
             listeners=(display.listen,),
             watchers=(display.watch,) if display.is_live else (),
             memory=asked.memory or display.is_live,
+            replay=asked.replay,
             follows=True,
             fresh=asked.fresh,
             notebook=kernel.notebook(self.shell),

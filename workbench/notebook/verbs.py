@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
+from workbench.notebook.replays import cassette, export, import_
 from workbench.notebook.table import Table
 
 if TYPE_CHECKING:
@@ -18,9 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "audit",
+    "cassette",
     "conversation",
     "doctor",
+    "export",
     "forget",
+    "import_",
     "memory",
     "pin",
     "recall",

@@ -67,8 +67,8 @@ class Replays:
         Raises ReplayMiss when the replay is strict and there is nothing of it."""
         mode, cassette = self.mode(asked), await asyncio.to_thread(lambda: self.cassette)
         if cassette is None:
-            own = await self._newest(request, model) if mode != "off" else None
-            tape = Tape(own, mode=mode, blob=lambda sha256: self._blob(own, sha256))
+            own, origin = await self._newest(request, model) if mode != "off" else (None, "")
+            tape = Tape(own, mode=mode, blob=lambda sha256: self._blob(own, sha256), origin=origin)
             known: Iterable[Episode] = () if own is None else (own,)
         else:
             number = self._numbers[request, model]
@@ -84,7 +84,7 @@ class Replays:
 
     async def kept(self, tape: Tape, events: Iterable[AnyEvent], outcome: Outcome) -> WorkbenchError | None:
         """Put a run that is over on the cassette that is on, unless all of it came from there, it was stopped, or it
-        never had a plan: nobody wants that again. What is wrong with the cassette is given back, for the run is done."""
+        never had a plan: nobody wants that again. What is wrong with the cassette is given back, the run is done."""
         cassette = self._cassette
         if cassette is None or tape.is_strict or outcome.plan is None or outcome.status == "cancelled":
             return None
@@ -117,15 +117,15 @@ class Replays:
 
         return answered
 
-    async def _newest(self, request: str, model: str) -> Episode | None:
-        """The newest run of the same request, of those that were done if there are any."""
+    async def _newest(self, request: str, model: str) -> tuple[Episode | None, str]:
+        """The newest run of the same request, of those that were done if there are any; "" or where it came from."""
         rows = await self._memory.runs(NEWEST, user=self._settings.user)
         same = [row for row in rows if row["request"] == request]
         for row in sorted(same, key=lambda row: row["status"] != "done"):
             found = episode(await self._memory.events(str(row["run"])))
-            if found.recordings and found.model == model:
-                return found
-        return None
+            if found.inputs and found.model == model:
+                return found, f"imported run {row['run']}" if row.get("imported") else ""
+        return None, ""
 
     def _blob(self, made: Episode | None, sha256: str) -> bytes | None:
         path = made.files.get(sha256) if made is not None else None
