@@ -69,7 +69,8 @@ class Workbench(Parts):
         tape = await self.replays.tape(prompt.text, model or "", replay)
         await beside(self.sandbox.prepare())  # workers get ready while the planner plans
         self.limits.admit_request(self.settings.user)
-        await self.budgets.admit()
+        if not tape.is_strict:  # which costs nothing
+            await self.budgets.admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
         stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook, fresh=fresh))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,15 @@ PLAN = {
 ANSWER = "West earned most: 80."
 
 
+def step(name: str, task: str, **params: Any) -> dict[str, Any]:
+    """A step of a plan."""
+    return {"id": name, "task": task, "params": params}
+
+
 class Priced(TestModel):
     """A scripted model whose calls cost something."""
 
     async def complete(self, messages: Any, **options: Any) -> Reply:
-        from dataclasses import replace
-
         reply = await super().complete(messages, **options)
         return replace(reply, usage=Usage(tokens_in=1000, tokens_out=50), usd="0.0125")
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SPENT = """
 with mine as (
     -- of a run that was imported somebody else has paid for the calls
-    select run from events where kind = 'run.started' and body->>'$.user' = $user and body->'$.imported' is null
+    select run from events where kind = 'run.started' and body->>'$.user' = $user and (body->'$.imported') is null
 ), replayed as (
     -- what came from the record cost nothing
     select run, attempt, seq, step from events

@@ -102,8 +102,12 @@ class Cassette:
 
 
 def pack(episodes: Iterable[Episode], blobs: Blobs) -> bytes:
-    """The bytes of a cassette."""
-    said = [json.dumps(line, sort_keys=True, separators=(",", ":"), ensure_ascii=False) for line in _told(episodes)]
+    """The bytes of a cassette. Raises Refused for what a cassette has no place for."""
+    try:
+        said = [json.dumps(line, separators=(",", ":"), ensure_ascii=False) for line in _told(episodes)]
+    except (ValidationError, RecursionError) as error:
+        why = _said(error) if isinstance(error, ValidationError) else "it is nested too deep"
+        raise Refused(f"This run cannot be recorded: {why}.", hint="%workbench cassette off") from None
     said += [
         json.dumps({"blob": sha256, "data": base64.b64encode(data).decode()}, separators=(",", ":"))
         for sha256, data in sorted(blobs.items())
@@ -114,13 +118,9 @@ def pack(episodes: Iterable[Episode], blobs: Blobs) -> bytes:
 def _told(episodes: Iterable[Episode]) -> Iterator[dict[str, Any]]:
     yield {"cassette": FORMAT}
     for episode in episodes:
-        head: dict[str, Any] = {"request": episode.request, "inputs": episode.inputs}
-        head |= {"model": episode.model} if episode.model else {}
-        head |= {"approvals": list(episode.approvals)} if episode.approvals else {}
-        yield {"episode": head}
+        yield {"episode": lines.of_episode(episode)}
         for one in episode.recordings:
-            step = {"step": one.step} if one.kind == "tool" else {}
-            yield {one.kind: {"asked": one.asked.told(), **step, **one.body}}
+            yield {one.kind: lines.of_recording(one)}
 
 
 def unpack(data: bytes, name: str = "the cassette") -> tuple[list[Episode], dict[str, bytes]]:

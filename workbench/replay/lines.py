@@ -1,4 +1,7 @@
-"""The lines of a cassette, held to their form: what may stand there, how long it may be, and nothing else."""
+"""The lines of a cassette, held to their form: what may stand there, how long it may be, and nothing else.
+
+Both ways: what is written can be read, and is the same bytes when it is written again.
+"""
 
 from __future__ import annotations
 
@@ -175,6 +178,22 @@ def episode(content: Any, recordings: Sequence[Recording]) -> Episode:
         approvals=tuple(told.get("approvals", ())),
         recordings=recordings,
     )
+
+
+def of_episode(made: Episode) -> dict[str, Any]:
+    """The content of an episode's line, in the order of its form. Raises ValueError for what has no place there."""
+    head: dict[str, Any] = {"request": made.request, "inputs": made.inputs}
+    head |= {"model": made.model} if made.model else {}
+    head |= {"approvals": list(made.approvals)} if made.approvals else {}
+    return _Episode.model_validate(head).model_dump(exclude_unset=True)
+
+
+def of_recording(made: Recording) -> dict[str, Any]:
+    """The content of a call's line; a value keeps its own order, in which a model may have been shown it."""
+    if made.kind == "model":
+        return _Model.model_validate({"asked": made.asked.told(), **made.body}).model_dump(exclude_unset=True)
+    step = {"step": made.step} if made.step else {}
+    return _Tool.model_validate({"asked": made.asked.told(), **step, **made.body}).model_dump(exclude_unset=True)
 
 
 def model(content: Any) -> Recording:

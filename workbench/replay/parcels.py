@@ -58,8 +58,9 @@ class Parcels:
             files = self._files(events[0].run)
             if (size := sum(map(len, files.values()))) > MAX_BYTES:
                 raise Refused(f"The run's files have {size:,} bytes; the limit is {MAX_BYTES:,}.")
-            if lost := [name for name, data in files.items() if self._secrets.holds_key(data.decode("latin-1"))]:
-                raise Refused(f"{lost[0]} holds one of your keys: the run stays here.", hint="Ask anew without it.")
+            for name in files:
+                if self._secrets.are_in(self._settings.artifacts / events[0].run / name):
+                    raise Refused(f"{name} holds one of your keys: the run stays here.", hint="Ask anew without it.")
             data = pack(events, files, self._secrets.redacted)
             _write(path, data)
             return len(data)
