@@ -86,8 +86,9 @@ class Tape:
             said = f"of {what} no call is recorded"
             return ReplayMiss(f"Not recorded: {said}.", hint=HINT, kind=kind, part=what, parts=[what])
         parts = asked.changed(near.asked) or ["order of the messages"]
-        said = f"{_listed(parts)} {'is' if len(parts) == 1 else 'are'} not what was recorded"
-        return ReplayMiss(f"Not recorded: for {what} {said}.", hint=HINT, kind=kind, part=parts[0], parts=parts)
+        call = "what the model is asked" if kind == "model" else f"this call of {what}"
+        said = f"{call} differs from the record in {_listed(parts)}"
+        return ReplayMiss(f"Not recorded: {said}.", hint=HINT, kind=kind, part=parts[0], parts=parts)
 
     def _nearest(self, kind: str, asked: Fingerprint) -> Recording | None:
         """The recorded call that shares most with this one; of equals the first that was not used."""

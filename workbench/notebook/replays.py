@@ -40,10 +40,11 @@ def cassette(workbench: Workbench, rest: str = "") -> Table:
         )
     told = {
         "strict": "runs are replayed from it and nothing is asked anew",
-        "auto": "runs are replayed from it; what it lacks is asked and recorded",
+        "auto": "runs are recorded on it and replayed from it",
         "off": "runs are asked anew and recorded",
     }
-    return Table(("cassette", "from now"), [(path.name, told[workbench.replays.mode()])])
+    # What the cell says, and not what the settings make of it: so it reads the same while it is recorded.
+    return Table(("cassette", "from now"), [(path.name, told[mode or "auto"])])
 
 
 def status(workbench: Workbench) -> Table:
