@@ -39,7 +39,7 @@ def sandboxed(
 
     async def call(what: ToolCall) -> ToolResult:
         def progress(text: str) -> None:
-            tell(Kind.STEP_PROGRESS, {"text": text}, what.step)
+            tell(Kind.STEP_PROGRESS, {"text": text} | at_item(what), what.step)
 
         doors = Doors()
         return await sandbox.run(what, services(what, doors), artifacts, progress, doors)
@@ -170,11 +170,17 @@ def account(what: ToolCall, result: ToolResult | None) -> dict[str, Any]:
         "response_sha256": result.response_sha256() if result is not None else None,
         "isolation": result.isolation if result is not None else "",
         "asked": of_call(what).told(),
+        **at_item(what),
     }
     if result is None or result.status == "ok":
         return body
     failure = {"error": result.error, "hint": result.hint, "text": result.text, "retry_after": result.retry_after}
     return body | {"failure": failure}
+
+
+def at_item(call: ToolCall) -> dict[str, int]:
+    """What an event says of a call of a foreach besides."""
+    return {} if call.item is None else {"item": call.item}
 
 
 def _not_called(error: WorkbenchError) -> ToolResult:

@@ -23,9 +23,9 @@ from workbench.memories import Memories
 from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
 from workbench.memory.remember import Remembering
-from workbench.models.base import Model
+from workbench.models.base import Model, Patient
 from workbench.models.choose import choose
-from workbench.models.held import HeldModel
+from workbench.models.held import HeldModel, Price, price_of
 from workbench.models.openai import OpenAIModel
 from workbench.models.replay import ReplayModel
 from workbench.planners.base import Planner
@@ -38,6 +38,7 @@ from workbench.policy.leaks import clean_result
 from workbench.policy.limits import RateLimiter
 from workbench.policy.recording import counted
 from workbench.policy.rules import Rules
+from workbench.policy.run_budget import RunBudget
 from workbench.record import Record
 from workbench.registry.discover import Found, discover
 from workbench.registry.trust import Trust
@@ -74,6 +75,7 @@ class Asked:
     memory: bool
     notebook: str = ""
     follows: bool = False
+    budget: RunBudget = field(default_factory=RunBudget)
     tape: Tape = field(default_factory=Tape)
 
 
@@ -156,29 +158,36 @@ class Parts:
             **({"fresh": True} if fresh else {}),
         }
 
-    def planner(self, model: str | None, stream: Stream, tape: Tape) -> Planner:
+    def planner(self, model: str | None, stream: Stream, budget: RunBudget, tape: Tape) -> Planner:
         """Who plans a run: the planner that was handed in, else who did when it was recorded, else a model, else the
         grammar."""
         if self._planner is not None:
             return self._planner
-        chosen = self.recalling(model, stream, tape)
+        chosen = self.recalling(model, stream, budget, tape)
         return ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
 
-    def recalling(self, name: str | None, stream: Stream, tape: Tape) -> Model | None:
+    def recalling(self, name: str | None, stream: Stream, budget: RunBudget, tape: Tape) -> Model | None:
         """The model of a request for what belongs to the run's own story: it answers from the record where it can."""
-        chosen, recorded = self.model(name, stream), tape.inputs.get("planner")
+        chosen, recorded = self.model(name, stream, budget), tape.inputs.get("planner")
         if recorded == GrammarPlanner.name or (chosen is None and recorded != ModelPlanner.name):
             return None
         return ReplayModel(chosen, tape)
 
-    def model(self, name: str | None, stream: Stream) -> Model | None:
+    def model(self, name: str | None, stream: Stream, budget: RunBudget) -> Model | None:
         """The model of a request, by its name, for the calls of one run; None when none is connected."""
         if name not in self._models:  # kept: a model has found out what its endpoint can do
             settings = self.settings.model_copy(update={"model": name}) if name else self.settings
             self._models[name] = choose(settings) if name or self._model is None else self._model
         chosen = self._models[name]
-        admit = self.budgets.for_model(stream.tell)
-        return chosen and HeldModel(chosen, admit, self.secrets.redact, self.secrets.begun)
+        if chosen is None:
+            return None
+        mine = chosen.within(budget.retries) if isinstance(chosen, Patient) else chosen
+        admits = (self.budgets.for_model(stream.tell), budget.for_model)
+        return HeldModel(mine, admits, self.secrets.redact, self.secrets.begun)
+
+    def price(self, name: str | None) -> Price | None:
+        """What gives the price of so many tokens in and out of a request's model, None when there is none to ask."""
+        return price_of(self._models.get(name))
 
     def gate(self, asked: Asked, words: str) -> Gate:
         """The policy of one run. `words`: what of the request the user has typed."""
@@ -197,7 +206,7 @@ class Parts:
             first_use=Trust(self.settings.config, self.settings.project).first_use,
         )
 
-    def executor(self, stream: Stream, gate: Gate, model: str | None, tape: Tape) -> Executor:
+    def executor(self, stream: Stream, gate: Gate, model: str | None, budget: RunBudget, tape: Tape) -> Executor:
         """What runs the plans of one run, with the layers around each call of a tool."""
 
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
@@ -212,7 +221,7 @@ class Parts:
             scope=self.scope,
             secrets=self.secrets,
             bases={"api.tavily.com": self.settings.tavily_base_url},
-            model=self.model(model, stream),
+            model=self.model(model, stream, budget),
             artifacts=folder,
             guard=gate.guard,
             connections=self.settings.connections,
@@ -226,6 +235,7 @@ class Parts:
             recalled(live, Recall(tape, stream, folder, counts, clean)),
             durable=self.memory.barrier,
             parallel=self.settings.parallel,
+            budget=budget,
             on_bug=self.log.bug,
         )
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from datetime import datetime
 
-from workbench.core import provenance, refs
+from workbench.briefing import Briefing
+from workbench.core import provenance
 from workbench.core.artifacts import Artifact
 from workbench.core.errors import (
     BudgetExceeded,
@@ -27,23 +26,18 @@ from workbench.core.outcome import Outcome, RunStatus, fold
 from workbench.core.plan import Plan
 from workbench.core.progress import State
 from workbench.core.provenance import Sources
-from workbench.core.request import Request, Talk
+from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
 from workbench.parts import Asked, Parts
 from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planned, Planner
-from workbench.planners.extract import extract
-from workbench.planners.grammar import GrammarPlanner
-from workbench.policy import planning
+from workbench.policy import forecast, planning
 from workbench.policy.approval import Asked as Question
 from workbench.policy.gate import Gate
 from workbench.policy.leaks import clean_error, refuse_keys
 from workbench.replay import inputs
 from workbench.run import Run
-from workbench.told import closing, failure, made, shown, stopped
-
-PREVIOUS = "previous"
-"""The name under which a request that follows another is offered the other's last table."""
+from workbench.told import REPLANS, closing, failure, made, partial, replans, shown, stopped, to_mend
 
 Ending = tuple[RunStatus, Answer, WorkbenchError | None]
 
@@ -56,7 +50,6 @@ class Story:
         self._asked = asked
         self._stream: Stream = asked.stream
         self._inputs: dict[str, Artifact] = {}
-        self._made: Mapping[str, Sources] = {}
 
     async def run(self) -> Run:
         """The run, when it is over and on disk. Raises as `Workbench.ask` does, with `.run` in each error of ours."""
@@ -65,7 +58,8 @@ class Story:
         answer, status = Answer(text="", planner=""), "failed"
         problem: Exception | None = None
         try:
-            status, answer, problem = await self._serve()
+            async with self._asked.budget.on_time():
+                status, answer, problem = await self._serve()
         except asyncio.CancelledError:
             status, problem = "cancelled", stopped(stream)
         except WorkbenchError as error:
@@ -73,6 +67,8 @@ class Story:
         except Exception as bug:  # noqa: BLE001 - recorded and logged here, raised again below
             parts.log.bug(bug)
             problem = bug
+        if problem is not None and problem is self._asked.budget.exceeded:
+            status, answer = "budget", partial(fold(stream.events))
         stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
         await asyncio.gather(parts.memory.barrier(), asyncio.to_thread(parts.trail.sync))
         run = Run(fold(stream.events), parts.settings.artifacts)
@@ -90,70 +86,45 @@ class Story:
         asked, parts, stream = self._asked, self._parts, self._stream
         tools = inputs.offered(asked.tape, parts.tools())
         await asyncio.to_thread(parts.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
-        planner = parts.planner(asked.model, stream, asked.tape)
-        request = inputs.taken(asked.tape, await self._request(planner))
+        planner = parts.planner(asked.model, stream, asked.budget, asked.tape)
+        briefing = Briefing(parts, asked)
+        request = await briefing.request(planner)
         stream.tell(Kind.INPUTS, inputs.told(request, tools, planner.name, asked.model))
         planned: Planned | None = await planner.plan(request, tools, stream)
         words, foreign = planning.inserted(asked.text, asked.inserted)
         foreign |= inputs.foreign(asked.tape)
         gate, number = parts.gate(asked, words), 1
+        mends: Sequence[str] = ()
         while planned is not None:
             last = number == parts.settings.rounds
             outcome = fold(stream.events)
             sources = planning.seen(request, tools, outcome) | planned.sources | foreign
+            asked.budget.narrow(planned.plan.budget)
             notes = [*asked.notes, *shown(request)] if number == 1 else []
-            await self._tell_plan(made(planned, number, notes, last), sources)
+            notes += forecast.lines(planned.plan, tools, asked.budget.all_limits(), parts.price(asked.model))
+            await self._tell_plan(made(planned, number, notes, last, mends), sources)
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
-            lineage = planning.lineage(sources, outcome, self._made)
+            lineage = planning.lineage(sources, outcome, briefing.made)
             news = planning.difference(planned.plan, lineage) if number > 1 else ()
             gate.enter(planned.plan, number, news)
             if no := await self._denied(planned.plan, number, news):
-                if number == 1:
+                if number == 1 or mends:
                     raise no
                 break  # what the earlier rounds found is still there
             await self._execute(planned.plan, tools, gate, lineage)
             outcome = fold(stream.events)
-            if (problem := failure(outcome)) is not None:
+            mends = to_mend(outcome) if replans(stream.events) < REPLANS else ()
+            if (problem := failure(outcome)) is not None and not mends:
+                return "failed", summarise(outcome), asked.budget.exceeded or problem
+            looks = bool(mends) or (planned.plan.look and not last)
+            planned = await self._look(planner, request, outcome, tools) if looks else None
+            if problem is not None and planned is None:
                 return "failed", summarise(outcome), problem
-            looks = planned.plan.look and not last
-            planned = await planner.look(request, outcome, tools, stream) if looks else None
             number += 1
         answer = await self._answer(planner, fold(stream.events))
-        await self._note()
+        await briefing.note()
         return "done", answer, None
-
-    async def _request(self, planner: Planner) -> Request:
-        """What the planner is told: everything in it that can differ from run to run goes through here."""
-        asked, parts = self._asked, self._parts
-        remembers = asked.memory and not isinstance(planner, GrammarPlanner)
-        connections = sorted(parts.settings.connections.items())
-        talk = await self._talk(planner)
-        return Request(
-            text=asked.text,
-            scope=parts.scope,
-            today=datetime.now().astimezone().date().isoformat(),
-            talk=talk,
-            variables=await asyncio.to_thread(asked.offer.variables),
-            connections=tuple((name, there.kind) for name, there in connections),
-            memories=await parts.memories.for_planning(asked.text) if remembers else (),
-        )
-
-    async def _talk(self, planner: Planner) -> Talk:
-        """What was asked here before, for a model that is to follow it; its last table is offered as `previous`."""
-        asked, parts = self._asked, self._parts
-        model = parts.recalling(asked.model, self._stream, asked.tape)
-        talk = await asyncio.to_thread(inputs.talk, asked.tape, parts.settings.artifacts, self._stream.run)
-        if talk is not None:
-            inputs.again(asked.tape, "recap", self._stream)
-        elif not asked.follows or isinstance(planner, GrammarPlanner) or model is None:
-            return Talk()
-        else:
-            talk = await parts.conversation.so_far(asked.notebook, model, self._stream.tell, remembers=asked.memory)
-        table = talk.turns[-1].table if talk.turns else None
-        if table is not None and await asyncio.to_thread(asked.offer.add, PREVIOUS, table, parts.settings.artifacts):
-            self._made = {PREVIOUS: talk.made_of}
-        return talk
 
     async def _tell_plan(self, body: Mapping[str, object], sources: Sources) -> None:
         sandbox = self._parts.sandbox
@@ -187,18 +158,20 @@ class Story:
         await asyncio.to_thread(refuse_keys, taken, parts.secrets, parts.settings.artifacts)
         self._inputs |= taken
         done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
-        executor = parts.executor(stream, gate, self._asked.model, self._asked.tape)
+        executor = parts.executor(stream, gate, self._asked.model, self._asked.budget, self._asked.tape)
         await executor.run(plan, tools, self._inputs, stream, done, lineage)
 
-    async def _note(self) -> None:
-        """Remember what the user's words say for good, where they have switched that on."""
-        asked, parts, stream = self._asked, self._parts, self._stream
-        model = parts.recalling(asked.model, stream, asked.tape)
-        if asked.tape.own is not None:
-            inputs.again(asked.tape, "extract", stream)  # what was remembered then is not remembered once more
-        elif parts.settings.extract and asked.memory and model is not None:
-            with suppress(Refused, Unavailable, TransientError, BudgetExceeded):  # the answer is there all the same
-                await parts.memories.note(await extract(model, asked.text, stream.tell), stream.tell, stream.run)
+    async def _look(
+        self, planner: Planner, request: Request, outcome: Outcome, tools: Mapping[str, ToolSpec]
+    ) -> Planned | None:
+        """Further steps, None when there are none. Where steps have failed, a planner that knows no way around them is
+        not what the run fails with."""
+        try:
+            return await planner.look(request, outcome, tools, self._stream)
+        except (Refused, PlanInvalid):
+            if failure(outcome) is None:
+                raise
+            return None
 
     async def _answer(self, planner: Planner, outcome: Outcome) -> Answer:
         try:
@@ -212,5 +185,5 @@ class Story:
 
 def _used(plan: Plan) -> list[str]:
     """The offered variables that a plan refers to, each once."""
-    found = (ref.variable for step in plan.steps for ref in refs.find(step.params) if ref.variable)
+    found = (ref.variable for step in plan.steps for ref in step.references() if ref.variable)
     return list(dict.fromkeys(found))

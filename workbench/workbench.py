@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import bridge
 from workbench.core import refs
+from workbench.core.budget import Budget
 from workbench.core.events import Kind, Listener, Watcher
 from workbench.core.tape import Replay
 from workbench.offer import Offer
 from workbench.parts import Asked, Parts
 from workbench.policy.approval import Approver
+from workbench.policy.run_budget import RunBudget, budget_of
 from workbench.policy.sanitize import clean_prompt
 from workbench.run import Run
 from workbench.sandbox.choose import beside
@@ -47,6 +49,7 @@ class Workbench(Parts):
         memory: bool = False,
         follows: bool = False,
         fresh: bool = False,
+        budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
         replay: Replay | None = None,
         **frames: pd.DataFrame,
     ) -> Run:
@@ -58,13 +61,17 @@ class Workbench(Parts):
         record; "" when there is none, or nobody has said. With `memory` a model also sees what the user has asked to be
         remembered and may matter; without it no run changes because the memory has grown. With `follows` it also sees
         what was asked before in this notebook and session, and is offered the last table of that as `previous`; with
-        `memory` also of earlier sessions of the notebook. `fresh` lets that begin anew. `replay`: whether what is on
-        record is used instead of asking anew; None for what the settings, or the cassette that is on, say.
+        `memory` also of earlier sessions of the notebook. `fresh` lets that begin anew. `budget`: what the run may use,
+        such as "usd=0.5,calls=20", in place of the setting; runs that are given one `RunBudget` share it. `replay`:
+        whether what is on record is used instead of asking anew; None for what the settings, or the cassette that is
+        on, say.
 
-        Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
-        ReplayMiss when a strict replay lacks a recording, another WorkbenchError otherwise; each carries `.run` with
-        what was finished, once there is one.
+        Raises Refused when the request cannot be served, ToolFailed when a step failed, BudgetExceeded when it was
+        stopped because a budget is used up, Cancelled when it was stopped by somebody, ReplayMiss when a strict replay
+        lacks a recording, another WorkbenchError otherwise; each carries `.run` with what was finished, once there is
+        one.
         """
+        allowed = budget_of(budget, self.settings.budget)
         prompt = clean_prompt(text)
         tape = await self.replays.tape(prompt.text, model or "", replay)
         await beside(self.sandbox.prepare())  # workers get ready while the planner plans
@@ -73,7 +80,9 @@ class Workbench(Parts):
             await self.budgets.admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
-        stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook, fresh=fresh))
+        limits = allowed.all_limits().limits()
+        opening = self.opening(prompt.text, notebook, fresh=fresh) | ({"budget": limits} if limits else {})
+        stream.tell(Kind.RUN_STARTED, opening)
         if fresh:
             self.conversation.start_anew(notebook)
         asked = Asked(
@@ -83,12 +92,13 @@ class Workbench(Parts):
             stream=stream,
             model=model,
             plan_only=plan_only,
-            approver=self.replays.approver(tape, approver),
+            approver=self.replays.approver(tape, approver and allowed.patient(approver)),
             rounds=rounds,
             inserted=inserted,
             memory=memory,
             notebook=notebook,
             follows=follows,
+            budget=allowed,
             tape=tape,
         )
         return await Story(self, asked).run()

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from workbench.core.budget import Budget
+from workbench.core.budget import read as read_budget
 from workbench.core.connections import Connection
 
 POLICY_SUBJECTS = ("tool", "host", "path", "effect", "argument")
@@ -76,6 +78,9 @@ class Settings(BaseModel):
     seconds_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
     usd_per_day: Annotated[float | None, Field(ge=0)] = Field(None, description="US dollars of priced calls in a day.")
     usd_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
+    budget: Annotated[Budget | None, BeforeValidator(read_budget)] = Field(
+        None, description="What one run may use, such as usd=0.5,calls=20; of usd, tokens, steps, calls, seconds."
+    )
     connections: Mapping[str, Connection] = Field({}, description="Databases by name; in config.toml only.")
     isolation: Literal["", "process", "kernel"] = Field(
         "",

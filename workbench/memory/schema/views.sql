@@ -146,10 +146,10 @@ with planned as (
     select
         run, step,
         arg_max(kind, (attempt, seq)) filter (kind not in ('step.progress', 'step.retried')) as last_kind,
-        arg_max(body, (attempt, seq)) filter (kind in ('step.done', 'step.failed', 'step.uncertain', 'step.cancelled')) as closing,
+        arg_max(body, (attempt, seq)) filter (kind in ('step.done', 'step.failed', 'step.skipped', 'step.uncertain', 'step.cancelled')) as closing,
         count(*) filter (kind = 'step.started') as tries,
         min(happened_at) filter (kind = 'step.started') as started_at,
-        max(happened_at) filter (kind in ('step.done', 'step.failed', 'step.blocked', 'step.uncertain', 'step.cancelled')) as ended_at
+        max(happened_at) filter (kind in ('step.done', 'step.failed', 'step.skipped', 'step.blocked', 'step.uncertain', 'step.cancelled')) as ended_at
     from events
     where kind like 'step.%'
     group by run, step
