@@ -89,7 +89,8 @@ class Story:
         planner = parts.planner(asked.model, stream, asked.budget, asked.tape)
         briefing = Briefing(parts, asked)
         request = await briefing.request(planner)
-        stream.tell(Kind.INPUTS, inputs.told(request, tools, planner.name, asked.model))
+        price = inputs.price(asked.tape, parts.price(asked.model))
+        stream.tell(Kind.INPUTS, inputs.told(request, tools, planner.name, asked.model, price))
         planned: Planned | None = await planner.plan(request, tools, stream)
         words, foreign = planning.inserted(asked.text, asked.inserted)
         foreign |= inputs.foreign(asked.tape)
@@ -101,7 +102,7 @@ class Story:
             sources = planning.seen(request, tools, outcome) | planned.sources | foreign
             asked.budget.narrow(planned.plan.budget)
             notes = [*asked.notes, *shown(request)] if number == 1 else []
-            notes += forecast.lines(planned.plan, tools, asked.budget.all_limits(), parts.price(asked.model))
+            notes += forecast.lines(planned.plan, tools, asked.budget.all_limits(), price)
             await self._tell_plan(made(planned, number, notes, last, mends), sources)
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None

@@ -7,7 +7,8 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     budget: what the run may use, by what
                     imported {user, workspace, sha256}: it ran elsewhere and came in a file
     inputs          what the planner is told from outside: today, memories, connections [[name, kind]], tools (names),
-                    talk (what was asked before), planner, asked_model: the one that the request names
+                    talk (what was asked before), planner, asked_model: the one that the request names, estimate: US
+                    dollars of a usual call of the model, where a price is known
     plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps;
                     sources: what the plan is made of, [{kind, label, step}] as in core.provenance;
                     mends: ids of failed steps, and of those that needed them, in whose place this round's steps are;

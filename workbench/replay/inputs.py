@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from workbench.core.provenance import to_json as sources_json
 from workbench.core.request import Request, Talk, Turn
 from workbench.core.tape import Tape
 from workbench.core.tools import ToolSpec
+from workbench.core.usage import Price
+from workbench.policy.forecast import PROMPT, REPLY
 from workbench.replay.restored import restored
 
 
@@ -42,9 +45,18 @@ def taken(tape: Tape, request: Request) -> Request:
     )
 
 
-def told(request: Request, tools: Mapping[str, ToolSpec], planner: str, model: str | None) -> dict[str, Any]:
-    """The body of `inputs`. `model`: the one that the request names."""
+def price(tape: Tape, live: Price | None) -> Price | None:
+    """What estimates are made with: `live`, and in a replay what it was then for a call of the usual length."""
+    each = tape.inputs.get("estimate")
+    return live if tape.own is None else lambda tokens_in, tokens_out: None if each is None else Decimal(each)
+
+
+def told(
+    request: Request, tools: Mapping[str, ToolSpec], planner: str, model: str | None, price: Price | None = None
+) -> dict[str, Any]:
+    """The body of `inputs`. `model`: the one that the request names; `price`: of its model."""
     talk = _talk_json(request.talk)
+    each = price(PROMPT, REPLY) if price is not None else None
     return {
         "today": request.today,
         "memories": list(request.memories),
@@ -53,6 +65,7 @@ def told(request: Request, tools: Mapping[str, ToolSpec], planner: str, model: s
         "planner": planner,
         "asked_model": model or "",
         **({"talk": talk} if talk else {}),
+        **({"estimate": f"{each:f}"} if each is not None else {}),
     }
 
 

@@ -146,6 +146,7 @@ class _Inputs(_Line):
     tools: Annotated[list[Word], Field(max_length=1000)] | None = None
     planner: Word = ""
     talk: _Talk | None = None
+    estimate: Usd | None = None
 
 
 class _Approval(_Line):
