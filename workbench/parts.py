@@ -18,6 +18,7 @@ from workbench.core.request import Scope
 from workbench.core.settings import Settings
 from workbench.core.tape import Tape
 from workbench.core.tools import ToolResult, ToolSpec
+from workbench.core.usage import Price
 from workbench.executor import Executor
 from workbench.memories import Memories
 from workbench.memory.base import Memory
@@ -25,7 +26,7 @@ from workbench.memory.duckdb import DuckDBMemory
 from workbench.memory.remember import Remembering
 from workbench.models.base import Model, Patient
 from workbench.models.choose import choose
-from workbench.models.held import HeldModel, Price, price_of
+from workbench.models.held import HeldModel, price_of
 from workbench.models.openai import OpenAIModel
 from workbench.models.replay import ReplayModel
 from workbench.planners.base import Planner
@@ -47,6 +48,7 @@ from workbench.replay.results import Recall, responses
 from workbench.replay.session import Replays
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.choose import best
+from workbench.scheduler.local import Local
 from workbench.services import Means, host_services
 from workbench.status import in_force
 from workbench.telemetry.audit import trail_of
@@ -109,6 +111,8 @@ class Parts:
         self.conversation = Conversation(self.memory, self.settings.user, self.session)
         self.limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
         self.log = EventLog(self.settings.log, self.secrets.redact)
+        self.under_way: set[Local] = set()
+        """What runs many requests now."""
 
     @property
     def scope(self) -> Scope:
@@ -241,6 +245,9 @@ class Parts:
 
     async def close(self) -> None:
         """Make everything durable and end what runs. Idempotent."""
+        for scheduler in list(self.under_way):
+            scheduler.stop()
+            await scheduler.over()
         await self.sandbox.close()
         for model in self._models.values():
             if isinstance(model, OpenAIModel):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench import bridge
+from workbench import bridge, many
 from workbench.core import refs
 from workbench.core.budget import Budget
+from workbench.core.errors import WorkbenchError
 from workbench.core.events import Kind, Listener, Watcher
 from workbench.core.tape import Replay
+from workbench.many import Request, Runs
 from workbench.offer import Offer
 from workbench.parts import Asked, Parts
 from workbench.policy.approval import Approver
@@ -18,6 +20,7 @@ from workbench.policy.run_budget import RunBudget, budget_of
 from workbench.policy.sanitize import clean_prompt
 from workbench.run import Run
 from workbench.sandbox.choose import beside
+from workbench.scheduler.local import Local
 from workbench.story import Story
 
 if TYPE_CHECKING:
@@ -80,9 +83,8 @@ class Workbench(Parts):
             await self.budgets.admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
-        limits = allowed.all_limits().limits()
-        opening = self.opening(prompt.text, notebook, fresh=fresh) | ({"budget": limits} if limits else {})
-        stream.tell(Kind.RUN_STARTED, opening)
+        opening = self.opening(prompt.text, notebook, fresh=fresh)
+        stream.tell(Kind.RUN_STARTED, opening | allowed.told())
         if fresh:
             self.conversation.start_anew(notebook)
         asked = Asked(
@@ -102,6 +104,34 @@ class Workbench(Parts):
             tape=tape,
         )
         return await Story(self, asked).run()
+
+    async def ask_many(
+        self,
+        requests: Sequence[Request],
+        /,
+        *,
+        concurrency: int = 4,
+        ended: Callable[[int, Run | WorkbenchError], None] = lambda number, result: None,
+        **options: Any,
+    ) -> Runs:
+        """The runs of many requests, `concurrency` at once, in the order of the requests; one that fails costs no
+        other, and stands there as its error, with `.run`. A request is its words, or {"request": words, …} with options
+        for this one; `options` are those of `ask`, for all. `ended(number, result)` hears each as it ends.
+
+        Raises Cancelled when it was stopped or the workbench closed, with what had come of each by then in
+        `.data["runs"]`: none more were started, and those under way were stopped as one run is.
+        """
+        scheduler = Local(concurrency)
+        self.under_way.add(scheduler)
+        try:
+            return await many.ask_many(self.ask, requests, scheduler, options, ended)
+        finally:
+            self.under_way.discard(scheduler)
+
+    def stop_many(self, seconds: float = 0.0) -> None:
+        """Start no more of many requests, and stop those under way after `seconds`. From any thread."""
+        for scheduler in list(self.under_way):
+            scheduler.stop(seconds)
 
 
 def _mentioned(text: str) -> set[str]:
@@ -129,3 +159,15 @@ def use(workbench: Workbench) -> Workbench:
 def ask(text: str, /, **options: Any) -> Run:
     """`Workbench.ask` of this process's workbench for code without `await`: the run of one request."""
     return bridge.wait(current().ask(text, **options))
+
+
+def ask_many(requests: Sequence[Request], /, *, seconds: float = 10.0, **options: Any) -> Runs:
+    """`Workbench.ask_many` of this process's workbench for code without `await`. On SIGTERM the requests under way get
+    `seconds` to finish, no more are started, and the process ends when all is on disk."""
+    workbench = current()
+    with many.graceful(workbench.stop_many, seconds) as heard:
+        try:
+            return bridge.wait(workbench.ask_many(requests, **options))
+        finally:
+            if heard:
+                raise SystemExit(many.TERMINATED)

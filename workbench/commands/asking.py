@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -14,6 +15,8 @@ from workbench.commands.base import Verb
 from workbench.core.errors import Refused, WorkbenchError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from workbench.run import Run
 
 
@@ -22,19 +25,13 @@ REPLAY = "strict (when nothing is said): only what is on record; auto: that, and
 
 def ask(options: argparse.Namespace) -> int:
     from workbench.bridge import Errands, wait
-    from workbench.offer import load_table
     from workbench.policy.approval import chosen
     from workbench.render import plan_text
     from workbench.workbench import current
 
     if options.cassette is not None:
         current().replays.on(options.cassette)
-    frames = {}
-    for pair in options.data:
-        name, equals, path = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise Refused(f"--data {pair} is not NAME=FILE.", hint="For example --data sales=data/samples/sales.csv")
-        frames[name] = load_table(Path(path))
+    frames = tables(options.data)
     text = " ".join(options.request)
     failure: WorkbenchError | None = None
     errands = Errands()
@@ -45,6 +42,7 @@ def ask(options: argparse.Namespace) -> int:
         named=tuple(frames),
         plan_only=options.plan,
         model=options.model,
+        budget=options.budget,
         memory=options.memory,
         replay=options.replay,
         approver=chosen(
@@ -67,6 +65,19 @@ def ask(options: argparse.Namespace) -> int:
     if failure is not None:
         raise failure
     return 0
+
+
+def tables(pairs: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The tables of `--data NAME=FILE`, by name. Raises Refused."""
+    from workbench.offer import load_table
+
+    frames = {}
+    for pair in pairs:
+        name, equals, path = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise Refused(f"--data {pair} is not NAME=FILE.", hint="For example --data sales=data/samples/sales.csv")
+        frames[name] = load_table(Path(path))
+    return frames
 
 
 def as_json(run: Run) -> dict[str, Any]:
@@ -102,6 +113,9 @@ def _takes(ask: argparse.ArgumentParser) -> None:
     said.add_argument("--deny", action="store_true", help="answer the same questions with no")
     ask.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="how long a question waits before it means no")
     ask.add_argument("--model", help="model to plan and answer with")
+    ask.add_argument(
+        "--budget", metavar="usd=0.5,calls=20", help="what the run may use, of usd, tokens, steps, calls and seconds"
+    )
     ask.add_argument("--replay", nargs="?", const="strict", choices=("strict", "auto", "off"), help=REPLAY)
     ask.add_argument("--cassette", type=Path, metavar="FILE", help="record on this file and replay from it")
     ask.add_argument("--memory", action="store_true", help="show the model what you asked to be remembered")

@@ -21,6 +21,7 @@ OPTIONS: Mapping[str, str] = {
     "deny": "answer the same questions with no",
     "timeout": "how many seconds a question waits for its answer; after that it is no",
     "model": "the model that plans and answers this request",
+    "budget": "what the run may use, of usd, tokens, steps, calls and seconds",
     "memory": "show the model what you asked to be remembered, also where nobody watches",
     "fresh": "follow nothing that was asked in this notebook before",
     "replay": "strict (when nothing is said): only what is on record; auto: that, and the rest anew; off: all anew",
@@ -30,7 +31,9 @@ VERBS: Mapping[str, str] = {
     "tools": "the tools that may be used",
     "runs": "the newest runs",
     "show RUN": "one run again",
-    "sql QUERY": "the record: runs, steps, events, model_calls, tool_calls, artifacts, memories",
+    "why RUN[.STEP]": "from a result back to the calls, plan, sources, hashes and cost",
+    "notebook RUN [FILE]": "the run as a notebook of plain cells that work without the workbench",
+    "sql QUERY": "the record: runs, steps, events, costs, failures, lineage, model_calls, tool_calls, service_calls, …",
     "recall QUESTION": "what is remembered about it, and why it was found",
     "remember TEXT": "keep it; --pin, --kind KIND, --replaces ID before the text",
     "conversation": "what a model is told of what was asked here before",
@@ -47,9 +50,13 @@ VERBS: Mapping[str, str] = {
 """What may stand behind `%workbench`, as it is typed, and what it gives; `notebook.verbs` has a function for each."""
 MODES = ("strict", "auto", "off")
 """What `--replay` may be; the first when it says nothing."""
-VALUED: Mapping[str, str] = {"model": "NAME", "timeout": "SECONDS"}
+VALUED: Mapping[str, str] = {"model": "NAME", "timeout": "SECONDS", "budget": "usd=0.5,calls=20"}
 """Options that take a value, and what it is."""
-_EXAMPLES = {"model": "--model needs a name: --model gpt-4o", "timeout": "--timeout needs seconds: --timeout 60"}
+_EXAMPLES = {
+    "model": "--model needs a name: --model gpt-4o",
+    "timeout": "--timeout needs seconds: --timeout 60",
+    "budget": "--budget needs limits: --budget usd=0.5,calls=20",
+}
 _WORD = re.compile(r"\s*(--?[A-Za-z][\w-]*)(?:=(\S*))?(?:\s|$)")
 _CAPTURE = re.compile(r"\s*([^\W\d]\w*)\s*<<(?:\s|$)")
 _NAME = re.compile(r"(?<![\w.@/])@([^\W\d]\w*)")
@@ -77,6 +84,7 @@ class Line:
     replay: Literal["strict", "auto", "off"] | None = None
     timeout: float | None = None
     model: str | None = None
+    budget: str | None = None
     help: bool = False
     capture: str = ""
 

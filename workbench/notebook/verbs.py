@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
+from workbench.notebook.history import notebook, why
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.replays import cassette, export, import_
 from workbench.notebook.table import Table
@@ -26,6 +27,7 @@ __all__ = [
     "forget",
     "import_",
     "memory",
+    "notebook",
     "pin",
     "recall",
     "remember",
@@ -35,6 +37,7 @@ __all__ = [
     "status",
     "tools",
     "unpin",
+    "why",
 ]
 
 
