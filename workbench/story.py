@@ -129,7 +129,8 @@ class Story:
 
     async def _tell_plan(self, body: Mapping[str, object], sources: Sources) -> None:
         sandbox = self._parts.sandbox
-        level = sandbox.level if self._asked.plan_only else await sandbox.prepare()
+        runs = not (self._asked.plan_only or self._asked.tape.is_strict)
+        level = await sandbox.prepare() if runs else sandbox.level
         more = {"sources": provenance.to_json(sources), "isolation": level}
         self._stream.tell(Kind.PLAN_MADE, {**body, **more})
 

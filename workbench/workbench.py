@@ -77,9 +77,9 @@ class Workbench(Parts):
         allowed = budget_of(budget, self.settings.budget)
         prompt = clean_prompt(text)
         tape = await self.replays.tape(prompt.text, model or "", replay)
-        await beside(self.sandbox.prepare())  # workers get ready while the planner plans
         self.limits.admit_request(self.settings.user)
-        if not tape.is_strict:  # which costs nothing
+        if not tape.is_strict:  # which runs and costs nothing
+            await beside(self.sandbox.prepare())  # workers get ready while the planner plans
             await self.budgets.admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
