@@ -165,6 +165,7 @@ def account(what: ToolCall, result: ToolResult | None) -> dict[str, Any]:
         "tool": what.tool.name,
         "version": what.tool.version,
         "try": what.attempt,
+        **({"entry": what.entry} if what.entry != "run" else {}),
         "status": result.status if result is not None else "cancelled",
         "request_sha256": what.request_sha256(),
         "response_sha256": result.response_sha256() if result is not None else None,

@@ -40,8 +40,8 @@ class Tape:
         self.mode = mode
         self.blob = blob
         self.origin = origin
-        self.number = 0
-        """How often the same request was made before in this session."""
+        self.number: int | None = None
+        """How often the same request was made before in this session; None for a run that no cassette is to have."""
         self._mine = list(own.recordings) if own is not None else []
         self._others = [one for episode in others if episode is not own for one in episode.recordings]
         self._used: set[int] = set()

@@ -86,7 +86,14 @@ class Replays:
         """Put a run that is over on the cassette that is on, unless all of it came from there, it was stopped, or it
         never had a plan: nobody wants that again. What is wrong with the cassette is given back, the run is done."""
         cassette = self._cassette
-        if cassette is None or tape.is_strict or outcome.plan is None or outcome.status == "cancelled":
+        number = tape.number
+        if (
+            cassette is None
+            or number is None
+            or tape.is_strict
+            or outcome.plan is None
+            or outcome.status == "cancelled"
+        ):
             return None
         events = list(events)
         called = [event for event in events if event.kind in _CALLS]
@@ -96,7 +103,7 @@ class Replays:
 
         def write() -> None:
             with self._writing:
-                cassette.keep(tape.number, made, lambda sha256: self._blob(made, sha256))
+                cassette.keep(number, made, lambda sha256: self._blob(made, sha256))
 
         try:
             await asyncio.to_thread(write)
