@@ -17,6 +17,7 @@ from workbench.models.base import Model
 from workbench.parts import Asked, Parts
 from workbench.planners.base import Planner
 from workbench.planners.extract import extract
+from workbench.planners.given import GivenPlanner
 from workbench.planners.grammar import GrammarPlanner
 from workbench.replay import inputs
 
@@ -35,7 +36,7 @@ class Briefing:
     async def request(self, planner: Planner) -> Request:
         """The request as the planner gets it. The grammar is told of nothing but the tables."""
         asked, parts = self._asked, self._parts
-        remembers = not isinstance(planner, GrammarPlanner)
+        remembers = not isinstance(planner, GrammarPlanner | GivenPlanner)
         recorded = await asyncio.to_thread(inputs.talk, asked.tape, parts.settings.artifacts, asked.stream.run)
         talk = await self._talk(recorded) if remembers and (asked.follows or recorded is not None) else Talk()
         request = Request(
