@@ -48,6 +48,7 @@ from workbench.policy.run_budget import RunBudget
 from workbench.record import Record
 from workbench.registry.discover import Found, discover
 from workbench.registry.trust import Trust
+from workbench.replay.erasing import erase_recordings
 from workbench.replay.parcels import Parcels
 from workbench.replay.results import Recall, responses
 from workbench.replay.session import Replays
@@ -115,7 +116,7 @@ class Parts:
         self.secrets = load_secrets(self.settings)
         self.parcels = Parcels(self.settings, self.memory, self.secrets)
         self.trail = trail_of(self.settings.home, self.settings.config)
-        self.erasure = Erasure(self.memory, self.settings, self.trail)
+        self.erasure = Erasure(self.memory, self.settings, self.trail, erase_recordings)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
         self.memories = Memories(self.remembering, lambda: self.scope, lambda: self.stream(), self.secrets)
         self.conversation = Conversation(self.memory, self.settings.user, self.session)

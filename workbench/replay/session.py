@@ -129,9 +129,10 @@ class Replays:
         rows = await self._memory.runs(NEWEST, user=self._settings.user)
         same = [row for row in rows if row["request"] == request]
         for row in sorted(same, key=lambda row: row["status"] != "done"):
-            found = episode(await self._memory.events(str(row["run"])))
+            events = await self._memory.events(str(row["run"]))
+            found = episode(events)
             if found.inputs and found.model == model:
-                return found, f"imported run {row['run']}" if row.get("imported") else ""
+                return found, f"imported run {row['run']}" if events[0].body.get("imported") else ""
         return None, ""
 
     def _blob(self, made: Episode | None, sha256: str) -> bytes | None:
