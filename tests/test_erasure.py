@@ -54,7 +54,10 @@ async def leave_traces(bench: Workbench, secret: str) -> None:
     await bench.memories.remember(f"Karl keeps the number {secret} in his desk")
     kept = await bench.memories.remember(f"Note that Karl keeps the number {secret} in his desk, please")
     table = pd.DataFrame({"name": [f"Karl keeps the number {secret} in his desk", "b"], "n": [1, 2]})
+    bench.replays.on(bench.settings.project / "notebook.cassette")
     run = await bench.ask("total n by name of @notes", notes=table)  # an Arrow file goes in, one comes out
+    bench.replays.off()
+    await bench.parcels.export(run.id, bench.settings.project / "run.wbz")
     for request in (f"what has Karl keeps the number {secret} in his desk to do with it", f"forget {secret}!"):
         with pytest.raises(Refused):
             await bench.ask(request, notes=table)
@@ -99,6 +102,8 @@ KINDS = (
     "artifacts/*/response-*.json",
     "logs/agent.log",
     "scratch/*/*",
+    "notebook.cassette",
+    "run.wbz",
 )
 
 
@@ -116,7 +121,7 @@ async def test_after_an_erasure_the_secret_is_found_nowhere_and_before_it_in_eac
     await bob.ask("total n by name of @notes", notes=pd.DataFrame({"name": ["a", "b"], "n": [1, 2]}))
     await bob.close()
     await leave_traces(ann, SECRET)
-    assert kinds(home, places(SECRET, home)) == set(KINDS)
+    assert kinds(home, places(SECRET, home, ann.settings.project)) == set(KINDS)
     name = (await ann.memories.all())[-1].id
     found = await ann.erasure.find(**{of: {"user": "ann", "memory": name[:8], "text": SECRET}[of]})
     assert any(SECRET in text for text in found.memories)
@@ -147,7 +152,8 @@ async def test_a_run_goes_with_what_it_remembered_and_no_other(ann: Workbench):
 
 async def test_with_a_run_go_those_that_repeated_it_or_took_a_result_from_it(ann: Workbench):
     def tell(run: str, *bodies: dict[str, object]) -> None:
-        for seq, body in enumerate(({"request": run, "user": "ann"}, *bodies)):
+        opening: dict[str, object] = {"request": run, "user": "ann"}
+        for seq, body in enumerate((opening, *bodies)):
             kind = Kind.STEP_DONE if seq else Kind.RUN_STARTED
             ann.memory.append(Event(run=run, seq=seq, at="2026-01-01T00:00:00+00:00", kind=kind, body=body))
 

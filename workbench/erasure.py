@@ -148,7 +148,7 @@ class Erasure:
     def _from_recordings(self, found: Found) -> Sequence[Path]:
         holds = needles.needles({*found.memories, *found.requests}, set(found.runs))
         folders = [folder for folder in (self._settings.project, self._settings.home) if folder.is_dir()]
-        return self._recordings(folders, found.runs, lambda data: needles.in_bytes(data, "", holds))
+        return self._recordings(folders, found.runs, lambda data: needles.in_bytes(data, holds))
 
     def _around(self, runs: Collection[str]) -> tuple[int, list[str]]:
         """Remove what lies beside the store: how many lines of the log went, and what could not go."""
