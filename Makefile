@@ -6,7 +6,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 SLOW := browser or kills or peers or fresh
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo lab test test-all soak check format notebooks pins clean
+.PHONY: help setup demo lab test test-all soak check format notebooks cassettes pins clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1@\2/p' $(MAKEFILE_LIST) | sed -e ':a' -e 's/^\([^@]\{1,17\}\)@/\1 @/;ta' -e 's/@//'
@@ -63,6 +63,9 @@ format: setup  ## let ruff repair and format the code
 notebooks: setup  ## run the tutorials again and save what they show
 	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+
+cassettes: setup  ## record the cassettes of the tutorials anew, against a server of the tests
+	$(BIN)/python -m tests.replay.recording
 
 pins: | $(BIN)/uv  ## bring requirements.txt up to date with pyproject.toml (UPGRADE=1 takes newer versions)
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --quiet \

@@ -54,7 +54,10 @@ async def leave_traces(bench: Workbench, secret: str) -> None:
     await bench.memories.remember(f"Karl keeps the number {secret} in his desk")
     kept = await bench.memories.remember(f"Note that Karl keeps the number {secret} in his desk, please")
     table = pd.DataFrame({"name": [f"Karl keeps the number {secret} in his desk", "b"], "n": [1, 2]})
+    bench.replays.on(bench.settings.project / "notebook.cassette")
     run = await bench.ask("total n by name of @notes", notes=table)  # an Arrow file goes in, one comes out
+    bench.replays.off()
+    await bench.parcels.export(run.id, bench.settings.project / "run.wbz")
     for request in (f"what has Karl keeps the number {secret} in his desk to do with it", f"forget {secret}!"):
         with pytest.raises(Refused):
             await bench.ask(request, notes=table)
@@ -99,6 +102,8 @@ KINDS = (
     "artifacts/*/response-*.json",
     "logs/agent.log",
     "scratch/*/*",
+    "notebook.cassette",
+    "run.wbz",
 )
 
 
@@ -116,7 +121,7 @@ async def test_after_an_erasure_the_secret_is_found_nowhere_and_before_it_in_eac
     await bob.ask("total n by name of @notes", notes=pd.DataFrame({"name": ["a", "b"], "n": [1, 2]}))
     await bob.close()
     await leave_traces(ann, SECRET)
-    assert kinds(home, places(SECRET, home)) == set(KINDS)
+    assert kinds(home, places(SECRET, home, ann.settings.project)) == set(KINDS)
     name = (await ann.memories.all())[-1].id
     found = await ann.erasure.find(**{of: {"user": "ann", "memory": name[:8], "text": SECRET}[of]})
     assert any(SECRET in text for text in found.memories)
@@ -145,10 +150,25 @@ async def test_a_run_goes_with_what_it_remembered_and_no_other(ann: Workbench):
     assert [row["run"] for row in await ann.record.runs()] == [two.id]
 
 
+async def test_with_a_run_go_those_that_repeated_it_or_took_a_result_from_it(ann: Workbench):
+    def tell(run: str, *bodies: dict[str, object]) -> None:
+        opening: dict[str, object] = {"request": run, "user": "ann"}
+        for seq, body in enumerate((opening, *bodies)):
+            kind = Kind.STEP_DONE if seq else Kind.RUN_STARTED
+            ann.memory.append(Event(run=run, seq=seq, at="2026-01-01T00:00:00+00:00", kind=kind, body=body))
+
+    tell("a", {"value": 1})
+    tell("b", {"value": 1, "reused": "a/s1"})
+    tell("c", {"value": 1, "reused": "b/s1"})
+    tell("d", {"value": 2})
+    assert (await ann.erasure.find(run="a")).runs == ("a", "b", "c")
+    assert (await ann.erasure.find(run="d")).runs == ("d",)
+
+
 async def test_a_summary_of_what_was_said_goes_with_it_and_one_of_another_notebook_stays(ann: Workbench):
     def run(name: str, notebook: str, upto: str = "") -> None:
         opening = {"request": f"request {name}", "user": "ann", "notebook": notebook}
-        told = [(Kind.RUN_STARTED, opening), (Kind.RUN_DONE, {"status": "done"})]
+        told: list[tuple[Kind, dict[str, str]]] = [(Kind.RUN_STARTED, opening), (Kind.RUN_DONE, {"status": "done"})]
         told[1:1] = [(Kind.CONVERSATION_SUMMARISED, {"text": f"summed up by {name}", "upto": upto})] if upto else []
         for seq, (kind, body) in enumerate(told):
             ann.memory.append(Event(run=name, seq=seq, at="2026-01-01T00:00:00+00:00", kind=kind, body=body))

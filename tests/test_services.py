@@ -213,7 +213,7 @@ async def test_a_run_is_replayed_without_model_key_or_network(tmp_path):
         asked = {"url": f"https://{HOST}/", "auth": {"bearer": "KEY"}}
         said = [await first.services["http"](asked) for _ in range(2)]
         said += [await first.services["model.complete"]({"prompt": "x"}) for _ in range(2)]
-    recorded = Recorded(first.stream.events, tmp_path)
+    recorded = Recorded.of(first.stream.events, tmp_path)
     again = Table(tmp_path, None, secrets=Secrets({}), bases={HOST: "http://127.0.0.1:9"}, recorded=recorded)
     told = [await again.services["http"](asked) for _ in range(2)]
     told += [await again.services["model.complete"]({"prompt": "x"}) for _ in range(2)]

@@ -19,6 +19,7 @@ from workbench.planners.base import Planner
 from workbench.planners.extract import extract
 from workbench.planners.given import GivenPlanner
 from workbench.planners.grammar import GrammarPlanner
+from workbench.replay import inputs
 
 PREVIOUS = "previous"
 """The name under which a request that follows another is offered the other's last table."""
@@ -36,8 +37,9 @@ class Briefing:
         """The request as the planner gets it. The grammar is told of nothing but the tables."""
         asked, parts = self._asked, self._parts
         remembers = not isinstance(planner, GrammarPlanner | GivenPlanner)
-        talk = await self._talk() if remembers and asked.follows else Talk()
-        return Request(
+        recorded = await asyncio.to_thread(inputs.talk, asked.tape, parts.settings.artifacts, asked.stream.run)
+        talk = await self._talk(recorded) if remembers and (asked.follows or recorded is not None) else Talk()
+        request = Request(
             text=asked.text,
             scope=parts.scope,
             today=datetime.now().astimezone().date().isoformat(),
@@ -46,27 +48,35 @@ class Briefing:
             connections=tuple((name, there.kind) for name, there in sorted(parts.settings.connections.items())),
             memories=await parts.memories.for_planning(asked.text) if remembers and asked.memory else (),
         )
+        return inputs.taken(asked.tape, request)
 
     async def note(self) -> None:
         """Remember what the user's words say for good, where they have switched that on."""
         asked, parts = self._asked, self._parts
         model = self._model()
-        if parts.settings.extract and asked.memory and model is not None:
+        if asked.tape.own is not None:
+            inputs.again(asked.tape, "extract", asked.stream)  # what was remembered then is not remembered once more
+        elif parts.settings.extract and asked.memory and model is not None:
             tell = asked.stream.tell
             with suppress(Refused, Unavailable, TransientError, BudgetExceeded):  # the answer is there all the same
                 await parts.memories.note(await extract(model, asked.text, tell), tell, asked.stream.run)
 
-    async def _talk(self) -> Talk:
+    async def _talk(self, recorded: Talk | None) -> Talk:
         """What was asked here before; its last table is offered as `previous`."""
         asked, parts = self._asked, self._parts
         model = self._model()
-        if model is None:
+        if recorded is not None:
+            talk = recorded
+            inputs.again(asked.tape, "recap", asked.stream)
+        elif model is None:
             return Talk()
-        talk = await parts.conversation.so_far(asked.notebook, model, asked.stream.tell, remembers=asked.memory)
+        else:
+            talk = await parts.conversation.so_far(asked.notebook, model, asked.stream.tell, remembers=asked.memory)
         table = talk.turns[-1].table if talk.turns else None
         if table is not None and await asyncio.to_thread(asked.offer.add, PREVIOUS, table, parts.settings.artifacts):
             self.made = {PREVIOUS: talk.made_of}
         return talk
 
     def _model(self) -> Model | None:
-        return self._parts.model(self._asked.model, self._asked.stream, self._asked.budget)
+        asked = self._asked
+        return self._parts.recalling(asked.model, asked.stream, asked.budget, asked.tape)

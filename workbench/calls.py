@@ -1,8 +1,9 @@
 """The layers around one tool call. Each is a few lines that take a `Call` and give a `Call`.
 
-    granted(approved(budgeted(audited(limited(cleaned(sandboxed(...)))))))
+    recalled(granted(approved(budgeted(audited(limited(cleaned(sandboxed(...))))))))
 
-`audited` hears of everything that is tried, so that also a call which a limit refused leaves its audit record.
+`audited` hears of everything that is tried, so that also a call which a limit refused leaves its audit record. What
+`recalled` finds on record is not done again, so there is nothing to grant, to ask about, to count, or to run.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 from workbench.core.errors import BudgetExceeded, Denied, Unavailable, WorkbenchError
 from workbench.core.events import Event, Kind
+from workbench.core.fingerprint import of_call
 from workbench.core.tools import Status, ToolCall, ToolResult
 from workbench.core.usage import Use
 from workbench.policy.budgets import A_CALL, Budgets
@@ -52,6 +54,16 @@ def granted(call: Call, grant: Callable[[ToolCall], ToolCall]) -> Call:
         return await call(grant(what))
 
     return granted_call
+
+
+def recalled(call: Call, recall: Callable[[ToolCall], Awaitable[ToolResult | None]]) -> Call:
+    """Calls only what `recall` has no result of. It raises ReplayMiss when a call must not be made."""
+
+    async def recalled_call(what: ToolCall) -> ToolResult:
+        result = await recall(what)
+        return await call(what) if result is None else result
+
+    return recalled_call
 
 
 def limited(call: Call, admit: Callable[[], None]) -> Call:
@@ -141,25 +153,30 @@ def audited(call: Call, tell: Tell) -> Call:
             result = await call(what)
             return result
         finally:
-            status: Status = result.status if result is not None else "cancelled"
-            tell(
-                Kind.TOOL_CALLED,
-                {
-                    "tool": what.tool.name,
-                    "version": what.tool.version,
-                    "try": what.attempt,
-                    **({"entry": what.entry} if what.entry != "run" else {}),
-                    "status": status,
-                    "request_sha256": what.request_sha256(),
-                    "response_sha256": result.response_sha256() if result is not None else None,
-                    "seconds": round(time.monotonic() - started, 6),
-                    "isolation": result.isolation if result is not None else "",
-                }
-                | at_item(what),
-                what.step,
-            )
+            body = account(what, result)
+            tell(Kind.TOOL_CALLED, {**body, "seconds": round(time.monotonic() - started, 6)}, what.step)
 
     return audited_call
+
+
+def account(what: ToolCall, result: ToolResult | None) -> dict[str, Any]:
+    """The body of `tool.called`; None for a call that was stopped before it had a result."""
+    body = {
+        "tool": what.tool.name,
+        "version": what.tool.version,
+        "try": what.attempt,
+        **({"entry": what.entry} if what.entry != "run" else {}),
+        "status": result.status if result is not None else "cancelled",
+        "request_sha256": what.request_sha256(),
+        "response_sha256": result.response_sha256() if result is not None else None,
+        "isolation": result.isolation if result is not None else "",
+        "asked": of_call(what).told(),
+        **at_item(what),
+    }
+    if result is None or result.status == "ok":
+        return body
+    failure = {"error": result.error, "hint": result.hint, "text": result.text, "retry_after": result.retry_after}
+    return body | {"failure": failure}
 
 
 def at_item(call: ToolCall) -> dict[str, int]:

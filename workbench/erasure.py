@@ -6,8 +6,9 @@ What goes is whole runs, since whatever knew a text may have worked it into anyt
     a memory   the acts that wrote it, and every run of its user that holds its text, its id, or what is like nothing
                else in it (a number, an address), in events or in files
     a text     the same for a text that the user names
-    summaries  of conversations that took in one of these runs go too, with the run that made them
     a user     all of their runs, and what they remembered and forgot
+
+With a run go those that repeated it or took a result from it, and those that summed up what was said in it.
 
 Of these runs go the events (from the journals, the store, its snapshots, what was set aside), the files with all that
 was recorded, the lines of the log, the episodes on cassettes, vectors and indexes. The audit trail stays: it holds
@@ -29,7 +30,7 @@ from pathlib import Path
 from workbench.core.errors import Refused
 from workbench.core.events import AnyEvent, Kind
 from workbench.core.settings import Settings
-from workbench.memory import needles
+from workbench.memory import lease, needles
 from workbench.memory.base import Memory
 from workbench.memory.payloads import Payloads
 from workbench.telemetry.audit import Trail
@@ -110,6 +111,7 @@ class Erasure:
             runs, of = {event.run for event in events}, f"user {user}"
             if not runs:
                 raise Refused(f"There is nothing of user {user}.", hint="`workbench sql` shows what is there of yours.")
+        runs |= _taken_over(runs, events)
         runs |= _summed_up(runs, events)
         gone = [event for event in events if event.run in runs]
         requests = tuple(str(event.body.get("request", "")) for event in gone if event.kind == Kind.RUN_STARTED)
@@ -146,13 +148,14 @@ class Erasure:
     def _from_recordings(self, found: Found) -> Sequence[Path]:
         holds = needles.needles({*found.memories, *found.requests}, set(found.runs))
         folders = [folder for folder in (self._settings.project, self._settings.home) if folder.is_dir()]
-        return self._recordings(folders, found.runs, lambda data: needles.in_bytes(data, "", holds))
+        return self._recordings(folders, found.runs, lambda data: needles.in_bytes(data, holds))
 
     def _around(self, runs: Collection[str]) -> tuple[int, list[str]]:
         """Remove what lies beside the store: how many lines of the log went, and what could not go."""
         left: list[str] = []
         for run in sorted(runs):
             shutil.rmtree(self._folder(run), ignore_errors=True)
+            lease.drop(self._settings.home, run)
             if self._folder(run).exists():
                 left.append(f"artifacts/{run} cannot be removed")
         lines = LineFile(self._settings.log).drop(lambda line: _is_of(line, runs))
@@ -183,6 +186,21 @@ class Erasure:
             response="",
         )
         self._trail.sync()
+
+
+def _taken_over(runs: set[str], events: Sequence[AnyEvent]) -> set[str]:
+    """The runs that repeated one of these, or took a result from it."""
+    heirs: dict[str, set[str]] = {}
+    for event in events:
+        origin = str(event.body.get("parent") or event.body.get("reused") or "").partition("/")[0]
+        if origin and event.run != origin:
+            heirs.setdefault(origin, set()).add(event.run)
+    found, waiting = set(runs), list(runs)
+    while waiting:
+        new = heirs.get(waiting.pop(), set()) - found
+        found |= new
+        waiting += new
+    return found
 
 
 def _summed_up(runs: set[str], events: Sequence[AnyEvent]) -> set[str]:

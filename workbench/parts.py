@@ -12,13 +12,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench import stores
-from workbench.calls import Call, approved, audited, budgeted, cleaned, granted, limited, sandboxed
+from workbench.calls import Call, approved, audited, budgeted, cleaned, granted, limited, recalled, sandboxed
 from workbench.configuration import load_secrets, load_settings
 from workbench.conversation import Conversation
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
 from workbench.core.request import Scope
 from workbench.core.settings import Settings
-from workbench.core.tools import ToolSpec
+from workbench.core.tape import Tape
+from workbench.core.tools import ToolResult, ToolSpec
 from workbench.core.usage import Price
 from workbench.edits import Edits
 from workbench.erasure import Erasure
@@ -32,6 +33,7 @@ from workbench.models.base import Model, Patient
 from workbench.models.choose import choose
 from workbench.models.held import HeldModel, price_of
 from workbench.models.openai import OpenAIModel
+from workbench.models.replay import ReplayModel
 from workbench.planners.base import Planner
 from workbench.planners.grammar import GrammarPlanner
 from workbench.planners.model import ModelPlanner
@@ -40,11 +42,16 @@ from workbench.policy.connections import granting
 from workbench.policy.gate import Gate
 from workbench.policy.leaks import clean_result
 from workbench.policy.limits import RateLimiter
+from workbench.policy.recording import counted
 from workbench.policy.rules import Rules
 from workbench.policy.run_budget import RunBudget
 from workbench.record import Record
 from workbench.registry.discover import Found, discover
 from workbench.registry.trust import Trust
+from workbench.replay.erasing import erase_recordings
+from workbench.replay.parcels import Parcels
+from workbench.replay.results import Recall, responses
+from workbench.replay.session import Replays
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.choose import best
 from workbench.scheduler.local import Local
@@ -78,6 +85,7 @@ class Asked:
     notebook: str = ""
     follows: bool = False
     past: Past | None = None
+    tape: Tape = field(default_factory=Tape)
     budget: RunBudget = field(default_factory=RunBudget)
 
 
@@ -100,13 +108,15 @@ class Parts:
         private = (self.settings.home, self.settings.config)
         self.edits = Edits(self.settings.project, private, self.settings.user, self.stream, self.memory.barrier)
         self.record = Record(self.memory, self.sandbox, self.settings, self.edits)
+        self.replays = Replays(self.settings, self.memory)
         self.session = uuid.uuid4().hex
         self._model = model
         self._planner = planner
         self._models: dict[str | None, Model | None] = {}
         self.secrets = load_secrets(self.settings)
+        self.parcels = Parcels(self.settings, self.memory, self.secrets)
         self.trail = trail_of(self.settings.home, self.settings.config)
-        self.erasure = Erasure(self.memory, self.settings, self.trail)
+        self.erasure = Erasure(self.memory, self.settings, self.trail, erase_recordings)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
         self.memories = Memories(self.remembering, lambda: self.scope, lambda: self.stream(), self.secrets)
         self.conversation = Conversation(self.memory, self.settings.user, self.session)
@@ -205,12 +215,20 @@ class Parts:
             **({"fresh": True} if fresh else {}),
         }
 
-    def planner(self, model: str | None, stream: Stream, budget: RunBudget) -> Planner:
-        """Who plans a run: the planner that was handed in, else a model, else the grammar."""
+    def planner(self, model: str | None, stream: Stream, budget: RunBudget, tape: Tape) -> Planner:
+        """Who plans a run: the planner that was handed in, else who did when it was recorded, else a model, else the
+        grammar."""
         if self._planner is not None:
             return self._planner
-        chosen = self.model(model, stream, budget)
+        chosen = self.recalling(model, stream, budget, tape)
         return ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
+
+    def recalling(self, name: str | None, stream: Stream, budget: RunBudget, tape: Tape) -> Model | None:
+        """The model of a request for what belongs to the run's own story: it answers from the record where it can."""
+        chosen, recorded = self.model(name, stream, budget), tape.inputs.get("planner")
+        if recorded == GrammarPlanner.name or (chosen is None and recorded != ModelPlanner.name):
+            return None
+        return ReplayModel(chosen, tape)
 
     def model(self, name: str | None, stream: Stream, budget: RunBudget) -> Model | None:
         """The model of a request, by its name, for the calls of one run; None when none is connected."""
@@ -245,13 +263,16 @@ class Parts:
             first_use=Trust(self.settings.config, self.settings.project).first_use,
         )
 
-    def call(self, stream: Stream, gate: Gate, model: str | None, budget: RunBudget) -> Call:
+    def call(self, stream: Stream, gate: Gate, model: str | None, budget: RunBudget, tape: Tape) -> Call:
         """One call of a tool with the layers around it, for one run."""
 
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
             return stream.tell(kind, body, step=step)
 
-        folder = self.settings.artifacts
+        def clean(result: ToolResult) -> ToolResult:
+            return clean_result(result, self.secrets, folder)
+
+        folder, counts = self.settings.artifacts, counted(stream.events)
         means = Means(
             memory=self.remembering,
             scope=self.scope,
@@ -261,12 +282,13 @@ class Parts:
             artifacts=folder,
             guard=gate.guard,
             connections=self.settings.connections,
+            recorded=responses(tape),
         )
-        inner = sandboxed(self.sandbox, host_services(means, stream), folder, tell)
-        clean = cleaned(inner, lambda result: clean_result(result, self.secrets, folder))
-        admitted = limited(clean, lambda: self.limits.admit_call(self.settings.user))
-        counted = budgeted(audited(admitted, tell), self.budgets, tell, folder)
-        return granted(approved(counted, gate, tell), partial(granting, self.settings.connections))
+        inner = cleaned(sandboxed(self.sandbox, host_services(means, stream, counts), folder, tell), clean)
+        admitted = limited(inner, lambda: self.limits.admit_call(self.settings.user))
+        paid = budgeted(audited(admitted, tell), self.budgets, tell, folder)
+        live = granted(approved(paid, gate, tell), partial(granting, self.settings.connections))
+        return recalled(live, Recall(tape, stream, folder, counts, clean))
 
     def executor(self, call: Call, budget: RunBudget) -> Executor:
         """What runs the plans of one run."""

@@ -33,7 +33,7 @@ def listed(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
     return [
         (
             row["run"],
-            row["status"],
+            f"{row['status']}, from {row['imported']}" if row.get("imported") else row["status"],
             row["started_at"] and row["started_at"].replace(microsecond=0),
             row["seconds"] if row["seconds"] is None else round(row["seconds"], 2),
             *(row.get(name) for name in ("model", "usd", "request")),

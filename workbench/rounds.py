@@ -47,7 +47,7 @@ class Rounds:
         await asyncio.to_thread(refuse_keys, taken, parts.secrets, parts.settings.artifacts)
         self._tables |= taken
         self._tell_tables(used, made_of)
-        call = parts.call(stream, gate, asked.model, asked.budget)
+        call = parts.call(stream, gate, asked.model, asked.budget, asked.tape)
         same = identities(plan, tools, self._tables, known(stream.events))
         recovered = None
         if asked.past is not None:

@@ -8,13 +8,16 @@ and kept, so that it can be replayed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from workbench.cache import Cache, cache_services
 from workbench.core.connections import Connection
+from workbench.core.episode import priced
 from workbench.core.errors import Denied, TransientError, Unavailable
 from workbench.core.events import Kind, Stream
 from workbench.core.request import Scope
@@ -65,7 +68,7 @@ class Means:
 
     `secrets`: all that the host has, by name. `bases`: a host → the URL where the user has it served. `model` is None
     when none is connected. `artifacts`: folder of the runs' files. `connections`: databases by name. With `recorded`
-    nothing leaves the machine: answers are those of an earlier run.
+    answers are those of an earlier run, where there are any.
     """
 
     memory: Remembering
@@ -79,9 +82,12 @@ class Means:
     recorded: Recorded | None = None
 
 
-def host_services(means: Means, stream: Stream) -> Callable[[ToolCall, Doors], Mapping[str, Service]]:
-    """For each call of the run the host functions by name; the sandbox holds a tool to those that its USES declare."""
-    counts = counted(stream.events)
+def host_services(
+    means: Means, stream: Stream, counts: Counter[str] | None = None
+) -> Callable[[ToolCall, Doors], Mapping[str, Service]]:
+    """For each call of the run the host functions by name; the sandbox holds a tool to those that its USES declare.
+    `counts`: how often the run has made each request; None to count them from its events."""
+    counts = counted(stream.events) if counts is None else counts
 
     def services(call: ToolCall, doors: Doors) -> Mapping[str, Service]:
 
@@ -96,11 +102,16 @@ def host_services(means: Means, stream: Stream) -> Callable[[ToolCall, Doors], M
         )
         way = WayOut(call.tool.permissions, means.secrets, means.bases, recorder)
         send = means.guard("http", way.send, call)
-        model = complete_service(means.model, f"tool {call.tool.name}", tell)
+
+        def asked_a_model(kind: Kind, body: Mapping[str, Any]) -> None:
+            tell(kind, body)
+            _models.get().append(body)
+
+        model = complete_service(means.model, f"tool {call.tool.name}", asked_a_model)
         inner: dict[str, Service] = {
             "memory.write": _write(means, call, tell),
             "memory.recall": _recall(means, call),
-            "model.complete": _final(_recorded(model, means, recorder)),
+            "model.complete": _final(_recorded(model, means, recorder, tell)),
             "http.door": door_service(send, way, doors),
             **cache_services(Cache(means.artifacts.parent, call.tool, means.secrets.redacted)),
             **connection_services(means.connections, means.secrets, call, doors, exchanged),
@@ -149,12 +160,19 @@ def _final(complete: Service) -> Service:
     return final
 
 
-def _recorded(complete: Service, means: Means, recorder: Recorder) -> Service:
+_models: ContextVar[list[Mapping[str, Any]]] = ContextVar("models")
+"""What the running exchange has told of its calls of a model."""
+
+
+def _recorded(
+    complete: Service, means: Means, recorder: Recorder, tell: Callable[[Kind, Mapping[str, Any]], None]
+) -> Service:
     """`model.complete` with its exchange told and kept. The model's name is not part of the request: which model a
-    user has connected is the run's business."""
+    user has connected is the run's business. From the record, the calls of the model are told again with their cost."""
 
     async def recorded(params: Mapping[str, Any]) -> Any:
         sent = pack(dict(params))
+        _models.set([])
         async with recorder.exchange(
             service="model.complete",
             host=means.model.endpoint if means.model is not None else "",
@@ -167,7 +185,11 @@ def _recorded(complete: Service, means: Means, recorder: Recorder) -> Service:
             received = await exchange.recalled()
             if received is None:
                 value = means.secrets.redacted(await complete(params))
-                received = Received(value=value, bytes_in=len(pack(value)))
+                models = [priced(body) for body in _models.get()]
+                received = Received(value=value, bytes_in=len(pack(value)), models=models)
+            else:
+                for body in received.models:
+                    tell(Kind.MODEL_CALLED, {**priced(body), "endpoint": "", "seconds": 0.0, "replayed": True})
             await exchange.keep(received)
         return received.value
 

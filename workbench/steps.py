@@ -23,7 +23,7 @@ from typing import Any
 from workbench.calls import Call, at_item
 from workbench.core import refs, schema
 from workbench.core.artifacts import Artifact, to_json
-from workbench.core.errors import BudgetExceeded
+from workbench.core.errors import BudgetExceeded, ReplayMiss
 from workbench.core.events import Event, Kind
 from workbench.core.plan import MAX_ITEMS, Plan, Step
 from workbench.core.provenance import Lineage
@@ -42,7 +42,7 @@ _WORD = {
     "exceeded": "BudgetExceeded",
     "cancelled": "Cancelled",
 }
-_FINAL = frozenset({"BudgetExceeded", "Cancelled"})
+_FINAL = frozenset({"BudgetExceeded", "Cancelled", "ReplayMiss"})
 """Failures that no `on_error` passes over."""
 
 Tell = Callable[[Kind, Mapping[str, Any], str], Event]
@@ -126,6 +126,9 @@ class StepRun:
             return self._fail(failure)
         except BudgetExceeded as error:  # before it had begun
             return self._tell(Kind.STEP_CANCELLED, {"reason": error.message})
+        except ReplayMiss as error:  # ends the run: a strict replay goes no further on what it does not have
+            self._fail(_Failure("ReplayMiss", error.message, error.hint))
+            raise
         return self._done(result.value, {0: result})
 
     # -- one call ------------------------------------------------------------------------------------------------------
@@ -202,6 +205,8 @@ class StepRun:
         self._tell(Kind.STEP_STARTED, {"try": call.attempt} | at_item(call))
         try:
             return await self._manner.call(call)
+        except ReplayMiss:
+            raise
         except Exception as error:  # noqa: BLE001 - our bug: logged whole, and it costs one step
             self._manner.on_bug(error)
             hint = "The log has the whole traceback."

@@ -33,6 +33,7 @@ from workbench.planners.given import NAME, given
 from workbench.policy import forecast, planning
 from workbench.policy.approval import Asked as Question
 from workbench.policy.leaks import clean_error
+from workbench.replay import inputs
 from workbench.rounds import Rounds
 from workbench.run import Run
 from workbench.told import REPLANS, closing, failure, made, partial, replans, shown, stopped, to_mend
@@ -72,6 +73,7 @@ class Story:
         run = Run(fold(stream.events), parts.settings.artifacts, parts.edits)
         if self._asked.follows:
             parts.conversation.hear(self._asked.notebook, run.outcome)
+        problem = await parts.replays.kept(self._asked.tape, stream.events, run.outcome) or problem
         if problem is None:
             return run
         clean_error(problem, parts.secrets)
@@ -81,14 +83,17 @@ class Story:
 
     async def _serve(self) -> Ending:
         asked, parts, stream = self._asked, self._parts, self._stream
-        tools = parts.tools()
+        tools = inputs.offered(asked.tape, parts.tools())
         await asyncio.to_thread(parts.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
-        planner = given(asked.text, parts.planner(asked.model, stream, asked.budget))
+        inner = parts.planner(asked.model, stream, asked.budget, asked.tape)
+        planner = given(asked.text, inner)
         briefing = Briefing(parts, asked)
         request = await briefing.request(planner)
-        kept = asked.past.kept if asked.past else None
+        kept, price = asked.past.kept if asked.past else None, inputs.price(asked.tape, parts.price(asked.model))
+        stream.tell(Kind.INPUTS, inputs.told(request, tools, inner.name, asked.model, price))
         planned: Planned | None = kept.planned if kept else await planner.plan(request, tools, stream)
         words, foreign = planning.inserted(asked.text, asked.inserted)
+        foreign |= inputs.foreign(asked.tape)
         gate, number = parts.gate(asked, words), kept.round if kept else 1
         mends: Sequence[str] = ()
         while planned is not None:
@@ -100,7 +105,7 @@ class Story:
             made_of = {**self._rounds.made_of, **briefing.made}
             asked.budget.narrow(planned.plan.budget)
             notes = [*asked.notes, *shown(request)] if number == 1 else []
-            notes += forecast.lines(planned.plan, tools, asked.budget.all_limits(), parts.price(asked.model))
+            notes += forecast.lines(planned.plan, tools, asked.budget.all_limits(), price)
             if not (kept and kept.told):
                 await self._tell_plan(made(planned, number, notes, last, tools, mends), sources)
             if asked.plan_only:
@@ -128,7 +133,8 @@ class Story:
 
     async def _tell_plan(self, body: Mapping[str, object], sources: Sources) -> None:
         sandbox = self._parts.sandbox
-        level = sandbox.level if self._asked.plan_only else await sandbox.prepare()
+        runs = not (self._asked.plan_only or self._asked.tape.is_strict)
+        level = await sandbox.prepare() if runs else sandbox.level
         more = {"sources": provenance.to_json(sources), "isolation": level}
         self._stream.tell(Kind.PLAN_MADE, {**body, **more})
 

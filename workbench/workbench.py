@@ -12,6 +12,7 @@ from workbench.core import refs
 from workbench.core.budget import Budget
 from workbench.core.errors import WorkbenchError
 from workbench.core.events import Kind, Listener, Watcher
+from workbench.core.tape import Replay, Tape
 from workbench.many import Request, Runs
 from workbench.offer import Offer
 from workbench.parts import Asked, Parts
@@ -56,6 +57,7 @@ class Workbench(Parts):
         follows: bool = False,
         fresh: bool = False,
         reuse: bool = False,
+        replay: Replay | None = None,
         budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
         **frames: pd.DataFrame,
     ) -> Run:
@@ -70,15 +72,17 @@ class Workbench(Parts):
         `memory` also of earlier sessions of the notebook. `fresh` lets that begin anew. `budget`: what the run may use,
         such as "usd=0.5,calls=20", in place of the setting; runs that are given one `RunBudget` share it.
         With `reuse` a step that computes the same as one of an earlier run takes its result over: the same tool, the
-        same parameters, the same tables.
+        same parameters, the same tables; not while a cassette is on, which has every step. `replay`: whether what is on
+        record is used instead of asking anew; None for what the settings, or the cassette that is on, say.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, BudgetExceeded when a budget is
-        used up, Cancelled when it was stopped, another WorkbenchError otherwise; each carries `.run` with what was
-        finished.
+        used up, Cancelled when it was stopped, ReplayMiss when a strict replay lacks a recording, another
+        WorkbenchError otherwise; each carries `.run` with what was finished, once there is one.
         """
         allowed = budget_of(budget, self.settings.budget)
         prompt = clean_prompt(text)
-        await self._admit()
+        tape = await self.replays.tape(prompt.text, model or "", replay)
+        await self._admit(tape)
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
         asks = approver is not None and rounds
@@ -90,14 +94,15 @@ class Workbench(Parts):
             stream=stream,
             model=model,
             plan_only=plan_only,
-            approver=approver and allowed.patient(approver),
+            approver=self.replays.approver(tape, approver and allowed.patient(approver)),
             rounds=rounds,
             inserted=inserted,
             memory=memory,
             notebook=notebook,
             follows=follows,
             budget=allowed,
-            past=Reused(self.memory, self.settings) if reuse else None,
+            past=Reused(self.memory, self.settings) if reuse and self.replays.cassette is None else None,
+            tape=tape,
         )
         async with self.leased(stream.run, notebook):
             stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook, fresh=fresh) | allowed.told() | more)
@@ -179,10 +184,11 @@ class Workbench(Parts):
             stream.tell(Kind.RUN_STARTED, self.opening(asked.text, notebook) | allowed.told() | past.opening())
             return await Story(self, asked).run()
 
-    async def _admit(self) -> None:
-        await beside(self.sandbox.prepare())  # workers get ready while the planner plans
+    async def _admit(self, tape: Tape | None = None) -> None:
         self.limits.admit_request(self.settings.user)
-        await self.budgets.admit()
+        if tape is None or not tape.is_strict:  # a strict replay runs nothing and costs nothing
+            await beside(self.sandbox.prepare())  # workers get ready while the planner plans
+            await self.budgets.admit()
 
     async def ask_many(
         self,

@@ -32,7 +32,8 @@ async def acknowledge(home: Path, run: str) -> None:
 
 
 async def write_runs(home: Path, name: str, count: str) -> None:
-    memory = DuckDBMemory(home, merge_seconds=0.05)
+    # On a busy machine a read among four processes may wait for longer than a person would.
+    memory = DuckDBMemory(home, merge_seconds=0.05, wait_seconds=60)
     for n in range(int(count)):
         run = f"{name}-{n:04}"
         memory.append(event(run, 0, Kind.RUN_STARTED, request=f"request {n}", user=name))

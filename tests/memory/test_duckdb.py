@@ -108,14 +108,23 @@ def test_the_same_events_in_two_journals_are_there_once(tmp_path: Path):
     assert ask(tmp_path, COUNTS) == [(10, 10)]
 
 
-async def test_two_processes_write_two_hundred_runs_each_at_once_and_the_table_counts_them_all(tmp_path: Path):
-    writers = [child("write_runs", tmp_path, name, 200) for name in ("ann", "bob")]
-    assert [writer.wait(90) for writer in writers] == [0, 0]
+@pytest.mark.parametrize(
+    ("users", "runs"),
+    [
+        (("ann", "bob"), 200),
+        pytest.param(("ann", "bob", "eve", "joe"), 1000, marks=[pytest.mark.kills, pytest.mark.timeout(600)]),
+    ],
+)
+async def test_processes_write_their_runs_at_once_and_the_table_counts_them_all(
+    tmp_path: Path, users: tuple[str, ...], runs: int
+):
+    writers = [child("write_runs", tmp_path, name, runs) for name in users]
+    assert [writer.wait(500) for writer in writers] == [0] * len(users)
     for writer in writers:
         writer.communicate()
-    assert ask(tmp_path, "select count(*) from runs") == [(400,)]
+    assert ask(tmp_path, "select count(*) from events") == [(2 * runs * len(users),)]
     query = 'select "user", count(*), count(distinct run), min(status) from runs group by 1 order by 1'
-    assert ask(tmp_path, query) == [("ann", 200, 200, "done"), ("bob", 200, 200, "done")]
+    assert ask(tmp_path, query) == [(user, runs, runs, "done") for user in users]
 
 
 def killed_writer(home: Path, run: str, lines: int) -> list[str]:

@@ -42,7 +42,7 @@ def offline(told: list[Mapping[str, Any]], folder: Any, again: list[Mapping[str,
         ALLOWED,
         Secrets({}),
         {HOST: "http://127.0.0.1:9"},
-        recorder(again, folder, recorded=Recorded(events(told), folder)),
+        recorder(again, folder, recorded=Recorded.of(events(told), folder)),
     )
 
 

@@ -21,12 +21,17 @@ if TYPE_CHECKING:
     from workbench.run import Run
 
 
+REPLAY = "strict (when nothing is said): only what is on record; auto: that, and the rest anew; off: all anew"
+
+
 def ask(options: argparse.Namespace) -> int:
     from workbench.bridge import Errands
     from workbench.policy.approval import chosen
     from workbench.render import plan_text
     from workbench.workbench import current
 
+    if options.cassette is not None:
+        current().replays.on(options.cassette)
     frames = tables(options.data)
     errands = Errands()
     line = errands.input if sys.stdin.isatty() else None
@@ -39,6 +44,7 @@ def ask(options: argparse.Namespace) -> int:
         budget=options.budget,
         memory=options.memory,
         reuse=options.reuse,
+        replay=options.replay,
         approver=chosen(
             yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=partial(plan_text, full=True)
         ),
@@ -121,6 +127,8 @@ def _takes(ask: argparse.ArgumentParser) -> None:
     ask.add_argument(
         "--budget", metavar="usd=0.5,calls=20", help="what the run may use, of usd, tokens, steps, calls and seconds"
     )
+    ask.add_argument("--replay", nargs="?", const="strict", choices=("strict", "auto", "off"), help=REPLAY)
+    ask.add_argument("--cassette", type=Path, metavar="FILE", help="record on this file and replay from it")
     ask.add_argument("--memory", action="store_true", help="show the model what you asked to be remembered")
 
 

@@ -48,7 +48,7 @@ def erase(options: argparse.Namespace) -> int:
     erasure = current().erasure
     found = wait(erasure.find(user=options.user, memory=options.memory, run=options.run, text=options.text))
     if not options.yes:
-        print(erased.question(found))
+        print(erased.question(found), file=sys.stderr if options.json else sys.stdout)
         if not sys.stdin.isatty():
             raise Denied("Nobody is there to say yes: nothing was erased.", hint="Add --yes.")
         if input("Erase it for good? [y/N] ").strip().casefold() not in YES:

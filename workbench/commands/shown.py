@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from workbench.commands.asking import REPLAY
 from workbench.commands.base import Verb
 from workbench.core.errors import Refused
 
@@ -25,10 +26,11 @@ def demo(options: argparse.Namespace) -> int:
     options.out.mkdir(parents=True, exist_ok=True)
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat is not typed
     client = NotebookClient(notebook, resources={"metadata": {"path": str(path.parent)}}, kernel_name="python3")
+    env = {**os.environ, **({"WORKBENCH_REPLAY": options.replay} if options.replay else {})}
     client.extra_arguments = ["--log-level=ERROR"]  # a kernel of this machine warns that it is not encrypted
     failure: CellExecutionError | None = None
     try:
-        asyncio.run(client.async_execute())
+        asyncio.run(client.async_execute(env=env))
     except CellExecutionError as error:
         failure = error
     for cell in notebook.cells:
@@ -68,6 +70,7 @@ def _notebook() -> Path:
 
 
 def _takes(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--replay", nargs="?", const="strict", choices=("strict", "auto", "off"), help=REPLAY)
     verb.add_argument("--out", type=Path, default=Path("out"), help="folder for the HTML (out)")
 
 

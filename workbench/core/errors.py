@@ -17,6 +17,7 @@ Every error is one line and a hint that says what to do. Anything else that esca
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from workbench.core.hidden import TERMINAL, escaped
@@ -100,3 +101,26 @@ class Untrusted(WorkbenchError):
 
 class Unavailable(WorkbenchError):
     """Something outside of us is missing or broken: an endpoint, the disk, a component."""
+
+
+def recorded(error: Mapping[str, Any]) -> WorkbenchError:
+    """The error that a record tells as `{kind, message, hint}`, with what else it says as data. One of a kind that no
+    call can end with is a ReplayMiss: what was recorded did not end."""
+    message, hint = str(error.get("message", "")), str(error.get("hint", ""))
+    data = {str(name): value for name, value in error.items() if name not in ("kind", "message", "hint")}
+    match error.get("kind"):
+        case "TransientError":
+            after = data.pop("retry_after", None)
+            return TransientError(message, hint=hint, retry_after=after, **data)
+        case "Denied":
+            return Denied(message, hint=hint, **data)
+        case "ToolFailed":
+            return ToolFailed(message, hint=hint, **data)
+        case "Unavailable":
+            return Unavailable(message, hint=hint, **data)
+        case "Refused":
+            return Refused(message, hint=hint, **data)
+        case "BudgetExceeded":
+            return BudgetExceeded(message, hint=hint, **data)
+        case _:
+            return ReplayMiss(f"The recorded call did not end: {message}", hint="Run it again without replay.")

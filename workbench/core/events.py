@@ -7,6 +7,10 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     fresh: it follows nothing said before; inserted: the texts of the request that came from values;
                     asks: whether rounds are to be approved; asked_model: the one that was asked for, ""; memory;
                     of a rerun: parent (a run's id), changed (in words)
+                    imported {user, workspace, sha256}: it ran elsewhere and came in a file
+    inputs          what the planner is told from outside: today, memories, connections [[name, kind]], tools (names),
+                    talk (what was asked before), planner, asked_model: the one that the request names, estimate: US
+                    dollars of a usual call of the model, where a price is known
     run.resumed     begins a further attempt: by, kept, again, uncertain: ids of steps, an item of one as "s2[0]"
     plan.made       plan (as data), tools: the version of each tool that it names, planner, notes ("read as"), model;
                     round: 1, or later ones that add their steps; sources: what the plan is made of, [{kind, label,
@@ -14,7 +18,8 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     place this round's steps are; isolation: the level that is in force (in run.started: the lowest that
                     it can be)
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
-                    finish, seconds, error
+                    finish, seconds, error; of a planner's also asked {sha256, parts}: what was asked, by content, and
+                    reply: the text; replayed: it comes from the record and nothing was sent
     step.intent     tool, version, effect, params_sha256, sources (what the call is made of): written before the tool is
                     called; identity: what the step computes, see core.recovery; items: of a foreach, how many there are
     step.started    try (1 for the first); item: of a foreach, as in all that is told of a call of one
@@ -34,12 +39,15 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     item.done       item, and what step.done holds; error: where it failed and the default is the value
     item.failed     item, and what step.failed holds; skipped: whether the list goes without it
     item.uncertain  item, reason
-    tool.called     audit of one try: tool, version, try, status, request_sha256, response_sha256, seconds, isolation;
+    tool.called     audit of one try: tool, version, try, status, request_sha256, response_sha256, seconds, isolation,
+                    asked {sha256, parts}: what was asked, by content; failure {error, hint, text, retry_after} when it
+                    is not ok; replayed: it comes from the record and nothing was run, reached: from where that came;
                     entry: "check" where the tool was only asked whether it has acted
     service.called  one exchange that a tool sent out: service (http, model.complete, sql.open), host, method, status
                     (of HTTP | None), bytes_out, bytes_in, seconds, request_sha256 (without keys, ports, tokens),
                     occurrence (how often the run had made the same request before), replayed, response_sha256 with
-                    response (JSON) or kept (a file below artifacts/), error {kind, message, hint, retry_after} | None
+                    response (JSON) or kept (a file below artifacts/), error {kind, message, hint, retry_after} | None;
+                    models: bodies of the model.called that it took
     artifact.made   the artifact's fields; without a step a table that was offered: also variable, its name, and
                     sources: what it is made of beyond the user's rows
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source, by (user, tool), pinned,
@@ -75,6 +83,7 @@ class Kind(StrEnum):
     """The kinds of event; the module's docstring says what each body holds."""
 
     RUN_STARTED = "run.started"
+    INPUTS = "inputs"
     RUN_RESUMED = "run.resumed"
     PLAN_MADE = "plan.made"
     MODEL_CALLED = "model.called"

@@ -87,7 +87,8 @@ class Outcome:
     """A run as a reader sees it. `planner` and `model` name who planned; `notes` say how the request was read;
     `answered_by` who wrote the answer; `isolation` the level that the workers ran under; `plan_sources` what the plan
     is made of, all rounds together; `inputs` are the offered tables as the steps took them, by name. `attempt` counts
-    how often the run was begun; `parent` is the run that this one repeats with changes, "" when there is none."""
+    how often the run was begun; `parent` is the run that this one repeats with changes, `imported` whose run it was
+    elsewhere: "" when there is none."""
 
     run: str
     request: str = ""
@@ -105,6 +106,7 @@ class Outcome:
     started_at: str = ""
     seconds: float = 0.0
     user: str = ""
+    imported: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
     plan_sources: Sources = NONE
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
@@ -151,6 +153,7 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
                 request=body.get("request", ""),
                 isolation=body.get("isolation", ""),
                 user=body.get("user", ""),
+                imported=_imported(body.get("imported")),
                 started_at=event.at,
                 parent=body.get("parent", ""),
             )
@@ -181,6 +184,13 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
             return replace(outcome, steps=tuple(_step(s, event) if s.id == event.step else s for s in outcome.steps))
         case _:
             return outcome
+
+
+def _imported(told: Any) -> str:
+    if not isinstance(told, Mapping):
+        return ""
+    project = f", project {told['workspace']}" if told.get("workspace") else ""
+    return f"{told.get('user') or 'somebody'}{project}"
 
 
 def _resumed(outcome: Outcome, event: Event) -> Outcome:

@@ -94,6 +94,12 @@ class Settings(BaseModel):
         description="Least isolation of tools. kernel: refuse to run below it. process: also accept it for tools that "
         "need kernel. Empty: the best there is, and each tool's own need counts.",
     )
+    replay: Literal["", "off", "auto", "strict"] = Field(
+        "",
+        description="What is on record is used (auto), must be used (strict), or is not (off). Empty: auto where a "
+        "cassette is on.",
+    )
+    cassette: Path | None = Field(None, description="A cassette file: runs are recorded on it and replayed from it.")
     network_home: bool = Field(
         False, description="Accept a home on a network file system: only when one machine alone uses it."
     )

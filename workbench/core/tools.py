@@ -103,7 +103,7 @@ class ToolCall:
 
     def request_sha256(self) -> str:
         """What was asked, as a hash: tool, version, parameters; frames by their content."""
-        asked = {"tool": self.tool.name, "version": self.tool.version, "params": _by_content(self.params)}
+        asked = {"tool": self.tool.name, "version": self.tool.version, "params": by_content(self.params)}
         return digest(asked if self.entry == "run" else asked | {"check": self.key})
 
 
@@ -129,7 +129,7 @@ class ToolResult:
     reached: Sources = NONE
 
     def response_sha256(self) -> str:
-        return digest({"status": self.status, "value": _by_content(self.value), "error": self.error})
+        return digest({"status": self.status, "value": by_content(self.value), "error": self.error})
 
 
 def digest(value: Any) -> str:
@@ -138,11 +138,12 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _by_content(value: Any) -> Any:
+def by_content(value: Any) -> Any:
+    """The value as JSON in which a file is its hash and nothing else."""
     if isinstance(value, Artifact):
         return {"$sha256": value.sha256}
     if isinstance(value, Mapping):
-        return {key: _by_content(item) for key, item in value.items()}
+        return {key: by_content(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_by_content(item) for item in value]
+        return [by_content(item) for item in value]
     return to_json(value)

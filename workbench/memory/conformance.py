@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from workbench.core.errors import Refused, Unavailable
 from workbench.core.events import AnyEvent, Event, Kind, UnknownEvent
 from workbench.core.request import Scope
+from workbench.core.usage import Use
 from workbench.memory.base import Memory
 
 Open = Callable[[], Memory]
@@ -131,6 +133,35 @@ async def runs_are_listed_newest_first_by_user(open_: Open) -> None:
         _expect(rows[1]["status"] == "running", "a run without an end is not shown as running")
         _expect([row["run"] for row in await memory.runs(5, user="bob")] == ["r1"], "runs of other users are listed")
         _expect(len(await memory.runs(1)) == 1, "the limit is not kept")
+
+
+async def what_was_replayed_or_imported_is_not_spent(open_: Open) -> None:
+    cost: dict[str, Any] = {"tokens_in": 100, "tokens_out": 10, "usd": "0.5", "seconds": 2.0}
+    imported = {"user": "eve", "workspace": "theirs", "sha256": ""}
+    picture: dict[str, Any] = {"path": "r2/s1.png", "mime": "image/png"}
+    events = [
+        _event("r1", 0, Kind.RUN_STARTED, request="x", user="ann", imported=imported, at=_at(1)),
+        _event("r1", 1, Kind.MODEL_CALLED, **cost, at=_at(2)),
+        _event("r1", 2, Kind.RUN_DONE, status="done", at=_at(3)),
+        _event("r2", 0, Kind.RUN_STARTED, request="x", user="ann", at=_at(4)),
+        _event("r2", 1, Kind.MODEL_CALLED, **cost, replayed=True, at=_at(5)),
+        _event("r2", 2, Kind.TOOL_CALLED, step="s1", seconds=1.0, replayed=True, at=_at(6)),
+        _event("r2", 3, Kind.ARTIFACT_MADE, step="s1", **picture, at=_at(7)),
+        _event("r2", 4, Kind.RUN_DONE, status="done", at=_at(8)),
+    ]
+    async with _opened(open_) as memory:
+        for event in events:
+            memory.append(event)
+        await memory.barrier()
+        used = await memory.spent("ann", datetime(2020, 1, 1, tzinfo=UTC))
+        _expect(used == Use(usd=used.usd) and used.usd == 0, f"what cost nothing here is counted: {used}")
+        memory.append(_event("r3", 0, Kind.RUN_STARTED, request="x", user="ann", at=_at(9)))
+        memory.append(_event("r3", 1, Kind.MODEL_CALLED, **cost, at=_at(10)))
+        await memory.barrier()
+        used = await memory.spent("ann", datetime(2020, 1, 1, tzinfo=UTC))
+        _expect((used.calls, used.tokens) == (1, 110), f"a call that was made is not counted: {used}")
+        rows = await memory.runs(user="ann")
+        _expect([row["imported"] for row in rows] == [None, None, "eve"], "whose run it was elsewhere is not listed")
 
 
 async def recall_stays_in_its_scope(open_: Open) -> None:
@@ -319,6 +350,7 @@ PROBES: Mapping[str, Probe] = {
         any_text_survives,
         a_run_is_found_by_the_beginning_of_its_id,
         runs_are_listed_newest_first_by_user,
+        what_was_replayed_or_imported_is_not_spent,
         recall_stays_in_its_scope,
         recall_ranks_and_explains,
         what_others_write_is_found,

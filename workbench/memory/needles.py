@@ -54,19 +54,19 @@ def in_file(path: Path, holds: Holds) -> bool:
         data = path.read_bytes()
     except OSError:
         return False
-    return in_bytes(data, path.suffix, holds)
+    return in_bytes(data, holds)
 
 
-def in_bytes(data: bytes, suffix: str, holds: Holds) -> bool:
-    """`in_file` for the content of a file whose name ends so."""
+def in_bytes(data: bytes, holds: Holds) -> bool:
+    """`in_file` for the content of a file."""
     if holds(data.decode("utf-8", "replace")):
         return True
     if any(in_value(value, holds) for value in _jsons(data)):
         return True
-    if suffix in (".arrow", ".parquet", ".feather"):
+    if data[:4] == b"PAR1" or data[:6] == b"ARROW1":
         return any(in_value(value, holds) for value in _columns(data))
     if data[:4] == b"PK\x03\x04":
-        return any(in_bytes(member, Path(name).suffix, holds) for name, member in _members(data))
+        return any(in_bytes(member, holds) for member in _members(data))
     return False
 
 
@@ -104,9 +104,9 @@ def _columns(data: bytes) -> Iterator[Any]:
             yield [str(item) for item in column.unique().to_pylist()]
 
 
-def _members(data: bytes) -> Iterator[tuple[str, bytes]]:
+def _members(data: bytes) -> Iterator[bytes]:
     import io
 
     with suppress(zipfile.BadZipFile, OSError, RuntimeError), zipfile.ZipFile(io.BytesIO(data)) as archive:
         for name in archive.namelist():
-            yield name, archive.read(name)
+            yield archive.read(name)

@@ -184,8 +184,12 @@ def memory_events(connection: Connection, after: int) -> Heard:
 
 
 def runs(connection: Connection, limit: int, user: str | None) -> Sequence[Mapping[str, Any]]:
-    """The newest runs first, every column of `runs`."""
-    query = "select * from runs where $1 is null or user = $1 order by started_at desc nulls last, run desc limit $2"
+    """The newest runs first, every column of `runs`; `imported`: whose run it was elsewhere, None for one from here."""
+    query = (
+        "select *, (select any_value(body->>'$.imported.user') from events"
+        " where events.run = runs.run and kind = 'run.started') as imported"
+        " from runs where $1 is null or user = $1 order by started_at desc nulls last, run desc limit $2"
+    )
     cursor = connection.execute(query, [None if user is None else clean(user), max(0, limit)])
     names = [column[0] for column in cursor.description or ()]
     rows: list[dict[str, Any]] = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

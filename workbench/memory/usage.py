@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 # A reservation that came into the store behind the one that is asked about gives way to it, unless it is already used.
 _SPENT = """
 with mine as (
-    select run from events where kind = 'run.started' and body->>'$.user' = $user
+    -- of a run that was imported somebody else has paid for the calls
+    select run from events where kind = 'run.started' and body->>'$.user' = $user and (body->'$.imported') is null
+), replayed as (
+    -- what came from the record cost nothing
+    select run, attempt, seq, step from events
+    where kind in ('model.called', 'tool.called') and try_cast(body->>'$.replayed' as boolean)
 ), told as (
     select
         run, merged,
@@ -48,15 +53,15 @@ with mine as (
     )
     union all by name
     select 1 as calls, tokens_in + tokens_out as tokens, seconds, usd
-    from model_calls
+    from model_calls anti join replayed using (run, attempt, seq)
     where happened_at >= $since and run in (from mine) and run not in (select run from told)
     union all by name
     select 1 as calls, seconds
-    from tool_calls
+    from tool_calls anti join replayed using (run, attempt, seq)
     where happened_at >= $since and run in (from mine) and run not in (select run from told)
     union all by name
     select 1 as images
-    from artifacts
+    from artifacts anti join replayed using (run, step)
     where happened_at >= $since and run in (from mine) and run not in (select run from told) and mime like 'image/%'
 )
 select

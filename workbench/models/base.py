@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from workbench.core.fingerprint import Fingerprint
 from workbench.core.retries import Retries
 
 Finish = Literal["stop", "length", "content_filter", "refusal", "unknown"]
@@ -14,10 +15,12 @@ Finish = Literal["stop", "length", "content_filter", "refusal", "unknown"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One message of a chat."""
+    """One message of a chat. `parts`: name and text of the pieces that it was put together from, where there are any,
+    so that a replay can say which of them changed."""
 
     role: Literal["system", "user", "assistant"]
     content: str
+    parts: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,8 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """A model's whole reply. `usd` is the price as decimal text, None when the model's price is not known."""
+    """A model's whole reply. `usd` is the price as decimal text, None when the model's price is not known. `asked`:
+    what it answers, where that is recorded. `replayed`: it comes from the record, and nothing was sent."""
 
     text: str
     model: str
@@ -39,6 +43,8 @@ class Reply:
     usd: str | None = None
     seconds: float = 0.0
     request_sha256: str = ""
+    asked: Fingerprint | None = None
+    replayed: bool = False
 
 
 Heard = Callable[[str], None]

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from workbench.core.errors import Refused, Unavailable, WorkbenchError
+from workbench.core.errors import Refused, ReplayMiss, Unavailable, WorkbenchError
 from workbench.core.events import Kind
+from workbench.core.fingerprint import Fingerprint
 from workbench.models.base import Heard, Message, Model, Reply
 
 
@@ -32,9 +33,15 @@ async def metered(
     told: dict[str, Any] = {"purpose": purpose, "model": model.name, "endpoint": model.endpoint}
     try:
         reply = await model.complete(messages, schema=schema, max_tokens=max_tokens, heard=heard)
+    except ReplayMiss:
+        raise  # nobody was called
     except (WorkbenchError, asyncio.CancelledError) as error:
         tell(Kind.MODEL_CALLED, told | _failed(error) | {"seconds": round(time.monotonic() - started, 6)})
         raise
+    if reply.asked is not None:
+        told |= {"asked": reply.asked.told(), "reply": reply.text}
+    if reply.replayed:
+        told |= {"replayed": True, "endpoint": ""}
     problem = _incomplete(reply)
     tell(
         Kind.MODEL_CALLED,
@@ -73,7 +80,11 @@ def _failed(error: BaseException) -> dict[str, Any]:
     data = error.data if isinstance(error, WorkbenchError) else {}
     # An error with a status is the server's own: it turned the request away, and nobody bills for that.
     free = "status" in data or data.get("again")
+    asked = data.pop("asked", None)
+    replayed = bool(data.pop("replayed", False))
     return {
+        **({"asked": asked.told()} if isinstance(asked, Fingerprint) else {}),
+        **({"replayed": True, "endpoint": ""} if replayed else {}),
         "request_sha256": "",
         "response_sha256": "",
         "tokens_in": data.get("tokens_in", 0),

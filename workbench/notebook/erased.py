@@ -35,7 +35,7 @@ def question(found: Found) -> str:
     """What would go, in words."""
     from workbench.render import clean_text
 
-    lines = [f"Of {found.of} there are {_counted(found)}."]
+    lines = [f"Of {found.of} would go: {_counted(found)}."]
     for what, texts in (("request", found.requests), ("remembered", found.memories)):
         lines += [f"  {what}: {clean_text(_short(text))}" for text in texts[:_SHOWN]]
         lines += [f"  … and {len(texts) - _SHOWN:,} more"] if len(texts) > _SHOWN else []
@@ -56,14 +56,15 @@ def table(done: Erased) -> Table:
     ]
     notes = [f"Not gone yet: {line}." for line in done.left]
     if not done.left:
-        notes.append(f"Nothing of {found.of} is left here. The audit trail is whole; it never held any content.")
+        notes.append(f"Nothing of {found.of} is left here. The audit trail keeps that something was erased, not what.")
     return Table(("erased", "how many"), rows, notes)
 
 
 def _counted(found: Found) -> str:
     acts = len(found.runs) - len(found.requests)
-    parts = ((len(found.requests), "run"), (acts, "act of remembering or forgetting"), (found.files, "file"))
-    return ", ".join(f"{count:,} {what}{'s' * (count != 1) if what != parts[1][1] else ''}" for count, what in parts)
+    some = ((len(found.requests), "run"), (acts, "act of remembering or forgetting"), (found.files, "file"))
+    many = {"run": "runs", "act of remembering or forgetting": "acts of remembering or forgetting", "file": "files"}
+    return ", ".join(f"{count:,} {what if count == 1 else many[what]}" for count, what in some if count)
 
 
 def _short(text: str) -> str:

@@ -12,7 +12,7 @@ import keyword
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 OPTIONS: Mapping[str, str] = {
     "plan": "show the plan and run nothing",
@@ -25,6 +25,7 @@ OPTIONS: Mapping[str, str] = {
     "budget": "what the run may use, of usd, tokens, steps, calls and seconds",
     "memory": "show the model what you asked to be remembered, also where nobody watches",
     "fresh": "follow nothing that was asked in this notebook before",
+    "replay": "strict (when nothing is said): only what is on record; auto: that, and the rest anew; off: all anew",
     "help": "show this help",
 }
 VERBS: Mapping[str, str] = {
@@ -49,8 +50,13 @@ VERBS: Mapping[str, str] = {
     "erase --memory ID": "remove it for good, with every run that knows it; also --run ID, --text TEXT, --user NAME",
     "doctor": "check this installation",
     "audit": "check that the audit trail is whole",
+    "cassette on|FILE|off": "record runs in a file beside the notebook and replay them from it",
+    "export RUN FILE.wbz": "a run in one file, for another machine",
+    "import FILE.wbz": "a run from such a file into your record",
 }
 """What may stand behind `%workbench`, as it is typed, and what it gives; `notebook.verbs` has a function for each."""
+MODES = ("strict", "auto", "off")
+"""What `--replay` may be; the first when it says nothing."""
 VALUED: Mapping[str, str] = {"model": "NAME", "timeout": "SECONDS", "budget": "usd=0.5,calls=20"}
 """Options that take a value, and what it is."""
 _EXAMPLES = {
@@ -83,6 +89,7 @@ class Line:
     memory: bool = False
     reuse: bool = False
     fresh: bool = False
+    replay: Literal["strict", "auto", "off"] | None = None
     timeout: float | None = None
     model: str | None = None
     budget: str | None = None
@@ -98,7 +105,11 @@ def read(line: str, body: str | None = None) -> Line:
         name, value, rest = found[1][2:], found[2], rest[found.end() :]
         if name not in OPTIONS:
             raise BadLine(f"There is no option --{name}{_near(name, OPTIONS, '--')}")
-        if name in VALUED:
+        if name == "replay":
+            if value not in (None, *MODES):
+                raise BadLine("--replay is strict, auto or off: --replay=auto")
+            options[name] = value or MODES[0]
+        elif name in VALUED:
             if value is None:
                 value, _, rest = rest.strip().partition(" ")
             if not value:

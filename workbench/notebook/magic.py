@@ -115,6 +115,7 @@ class AgentMagics(Magics):
                 follows=True,
                 fresh=asked.fresh,
                 reuse=asked.reuse,
+                replay=asked.replay,
                 notebook=kernel.notebook(self.shell),
             )
 

@@ -12,6 +12,7 @@ from workbench.notebook.edited import apply, undo
 from workbench.notebook.erased import erase
 from workbench.notebook.history import notebook, why
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
+from workbench.notebook.replays import cassette, export, import_
 from workbench.notebook.table import Table
 
 if TYPE_CHECKING:
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
 __all__ = [
     "apply",
     "audit",
+    "cassette",
     "conversation",
     "doctor",
     "erase",
+    "export",
     "forget",
+    "import_",
     "memory",
     "notebook",
     "pin",

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from workbench.models.base import Message
 from workbench.policy.sanitize import defused
@@ -46,10 +46,13 @@ def messages(parts: Sequence[Part]) -> list[Message]:
     """The parts as a chat: what the workbench says as the system, what the user brings as the user."""
     system = [part for part in parts if part.kind in _SYSTEM]
     user = [part for part in parts if part.kind not in _SYSTEM]
-    return [
-        Message(role="system", content="\n\n".join(map(_render, system))),
-        Message(role="user", content="\n\n".join(map(_render, user))),
-    ]
+    return [_message("system", system), _message("user", user)]
+
+
+def _message(role: Literal["system", "user"], parts: Sequence[Part]) -> Message:
+    texts = [_render(part) for part in parts]
+    named = tuple((part.name, text) for part, text in zip(parts, texts, strict=True))
+    return Message(role=role, content="\n\n".join(texts), parts=named)
 
 
 def _render(part: Part) -> str:

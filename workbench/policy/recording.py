@@ -14,7 +14,7 @@ import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,11 +30,13 @@ MAX_INLINE = 16_384
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A response as JSON; `bytes_in`: how long its body was on the way; `status`: of HTTP, None for other services."""
+    """A response as JSON; `bytes_in`: how long its body was on the way; `status`: of HTTP, None for other services.
+    `models`: bodies of `model.called`, for an answer that models have given."""
 
     value: Any
     bytes_in: int
     status: int | None = None
+    models: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(slots=True)
@@ -47,13 +49,17 @@ class Exchange:
     received: Received | None = None
     kept: Mapping[str, Any] = field(default_factory=dict)
 
+    replayed: bool = False
+
     async def recalled(self) -> Received | None:
         """The recorded response when this run is a replay, None when the exchange has to happen.
 
-        Raises ReplayMiss when there is no recording of it, and what it raised when it was recorded."""
+        Raises ReplayMiss when there is no recording of it and it must not happen, and what it raised when it was
+        recorded."""
         recorded = self._recorder.recorded
-        if recorded is None:
+        if recorded is None or not recorded.has(self.request_sha256, self.occurrence):
             return None
+        self.replayed = True
         return await asyncio.to_thread(recorded.find, self.request_sha256, self.occurrence)
 
     async def keep(self, received: Received) -> None:
@@ -63,15 +69,17 @@ class Exchange:
         self.received = received
         self.kept = {"response_sha256": sha256, "response": received.value}
         if len(packed) > MAX_INLINE:
-            path = await asyncio.to_thread(_write, self._recorder.folder, self._recorder.run, sha256, packed)
+            path = await asyncio.to_thread(write, self._recorder.folder, self._recorder.run, sha256, packed)
             self.kept = {"response_sha256": sha256, "kept": path}
+        if received.models:
+            self.kept = {**self.kept, "models": list(received.models)}
 
 
 class Recorder:
     """Measures, tells and keeps the exchanges of a run; one for each call, with `counts` shared by all.
 
     `tell` takes the body of a `service.called`; `folder` is WORKBENCH_HOME/artifacts; `clean` takes secrets out of a
-    text. With `recorded` nothing is sent: every response is one of an earlier run.
+    text. With `recorded` a response is that of an earlier run, where there is one.
     """
 
     def __init__(
@@ -122,7 +130,7 @@ class Recorder:
                 "seconds": round(time.monotonic() - started, 6),
                 "request_sha256": request_sha256,
                 "occurrence": exchange.occurrence,
-                "replayed": self.recorded is not None,
+                "replayed": exchange.replayed,
                 "response_sha256": None,
                 "error": error and {key: _cleaned(value, self._clean) for key, value in error.items()},
             }
@@ -130,15 +138,37 @@ class Recorder:
 
 
 class Recorded:
-    """The responses in the events of a run, by request and occurrence. `folder` is WORKBENCH_HOME/artifacts."""
+    """The responses of an earlier run, by request and occurrence, from the bodies of its `service.called`.
 
-    def __init__(self, events: Iterable[AnyEvent], folder: Path) -> None:
-        self._folder = folder
-        self._found = {
-            (str(event.body.get("request_sha256")), int(event.body.get("occurrence", 0))): event.body
-            for event in events
-            if event.kind == Kind.SERVICE_CALLED
-        }
+    `blob` gives the bytes of a response that was kept apart, by their hash; None when they are gone. With `live` a
+    request that is not there may be sent; without it it may not.
+    """
+
+    def __init__(
+        self, bodies: Iterable[Mapping[str, Any]], blob: Callable[[str], bytes | None], *, live: bool = False
+    ) -> None:
+        self._blob = blob
+        self._live = live
+        self._found = {(str(b.get("request_sha256")), int(b.get("occurrence") or 0)): b for b in bodies}
+
+    @classmethod
+    def of(cls, events: Iterable[AnyEvent], folder: Path) -> Recorded:
+        """The responses in the events of a run, and nothing else. `folder` is WORKBENCH_HOME/artifacts."""
+        bodies = [event.body for event in events if event.kind == Kind.SERVICE_CALLED]
+        kept = {str(body.get("response_sha256")): Path(str(body["kept"])) for body in bodies if "kept" in body}
+
+        def blob(sha256: str) -> bytes | None:
+            relative = kept[sha256]
+            if not relative.is_absolute() and ".." not in relative.parts:
+                with suppress(OSError):
+                    return (folder / relative).read_bytes()
+            return None
+
+        return cls(bodies, blob)
+
+    def has(self, request_sha256: str, occurrence: int) -> bool:
+        """Whether `find` is to be asked: False for what may be sent instead."""
+        return not self._live or (request_sha256, occurrence) in self._found
 
     def find(self, request_sha256: str, occurrence: int) -> Received:
         """The response. Raises ReplayMiss when there is none, and the error that stands in its place in the record."""
@@ -149,20 +179,21 @@ class Recorded:
                 hint="The tool asks for something else than when it was recorded; run it again without replay.",
             )
         if (error := body.get("error")) is not None:
-            raise _raised(error)
-        status = body.get("status")
-        return Received(value=self._value(body), bytes_in=int(body.get("bytes_in", 0)), status=status)
+            raise errors.recorded(error)
+        return Received(
+            value=self._value(body),
+            bytes_in=int(body.get("bytes_in") or 0),
+            status=body.get("status"),
+            models=tuple(body.get("models") or ()),
+        )
 
     def _value(self, body: Mapping[str, Any]) -> Any:
         if "kept" not in body:
             return body.get("response")
-        relative = Path(str(body["kept"]))
-        packed = b""
-        if not relative.is_absolute() and ".." not in relative.parts:
-            with suppress(OSError):
-                packed = (self._folder / relative).read_bytes()
-        if hashlib.sha256(packed).hexdigest() != body.get("response_sha256"):
-            raise ReplayMiss(f"The recorded response {relative.name} is gone or was changed.")
+        sha256 = str(body.get("response_sha256"))
+        packed = self._blob(sha256) or b""
+        if hashlib.sha256(packed).hexdigest() != sha256:
+            raise ReplayMiss(f"The recorded response {sha256[:12]} is gone or was changed.")
         return json.loads(packed)
 
 
@@ -180,18 +211,7 @@ def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
     return clean(value) if isinstance(value, str) else value
 
 
-def _raised(error: Mapping[str, Any]) -> WorkbenchError:
-    message, hint = str(error.get("message", "")), str(error.get("hint", ""))
-    kind = getattr(errors, str(error.get("kind")), None)
-    if kind is TransientError:
-        return TransientError(message, hint=hint, retry_after=error.get("retry_after"))
-    plain = (errors.Denied, errors.ToolFailed, errors.Unavailable, errors.Refused, errors.BudgetExceeded)
-    if kind in plain:
-        return kind(message, hint=hint)  # type: ignore[no-any-return]  # one of the five above
-    return ReplayMiss(f"The recorded exchange did not end: {message}", hint="Run it again without replay.")
-
-
-def _write(folder: Path, run: str, sha256: str, packed: bytes) -> str:
+def write(folder: Path, run: str, sha256: str, packed: bytes) -> str:
     """Keep a response as a file, whole or not at all; its path below `folder`."""
     relative = f"{run}/response-{sha256}.json"
     final, part = folder / relative, folder / run / f".part-{secrets.token_hex(8)}"

@@ -78,7 +78,7 @@ def as_text(outcome: Outcome) -> str:
     titles = {step.title for step in outcome.steps}  # the plan has said them already
     if outcome.plan is not None:
         parts.append(plan_text(outcome.plan, outcome.steps))
-    notes = [clean_text(note) for note in outcome.notes]
+    notes = [clean_text(note) for note in _notes(outcome)]
     if notes:
         parts.append("\n".join(notes))
     if outcome.answer:
@@ -103,8 +103,8 @@ def as_html(outcome: Outcome, load: Load) -> str:
     titles = {step.title for step in outcome.steps}  # the plan has said them already
     if outcome.plan is not None:
         parts.append(plan_html(outcome.steps, outcome.plan))
-    if outcome.notes:
-        parts.append("".join(f'<p class="small">{escape(note)}</p>' for note in outcome.notes))
+    if notes := _notes(outcome):
+        parts.append("".join(f'<p class="small">{escape(note)}</p>' for note in notes))
     if outcome.answer:
         parts.append(safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}))
     parts += [_frame_html(frame, titles) for frame in shown_frames(outcome)]
@@ -276,6 +276,10 @@ def _trouble(step: StepOutcome) -> list[str]:
         hint = [clean_text(f"→ {step.problem.hint}")] if step.problem.hint else []
         return [clean_text(step.problem.message), *hint]
     return [f"not run: needs {', '.join(map(clean_text, step.blocked_by))}"] if step.blocked_by else []
+
+
+def _notes(outcome: Outcome) -> Sequence[str]:
+    return (f"Imported from {outcome.imported}.", *outcome.notes) if outcome.imported else outcome.notes
 
 
 def _footer(outcome: Outcome) -> str:

@@ -142,7 +142,7 @@ class Outputs:
         except OSError as error:
             raise Unavailable(f"Cannot read a result back: {error.strerror}.") from error
         try:
-            described = _described(part.kind, data)
+            described = vetted(part.kind, data)
         except ValueError as error:
             raise ToolFailed(f"the tool wrote a broken {_NOUN[part.kind]}: {error}") from error
         return self._place(number, described)
@@ -179,7 +179,7 @@ class Outputs:
         _durable.add(self._folder)
 
 
-def _described(kind: FileKind, data: bytes) -> dict[str, Any]:
+def vetted(kind: FileKind, data: bytes) -> dict[str, Any]:
     """What a file holds. Raises ValueError when it is not what it should be."""
     if kind == "image":
         check_png(data)

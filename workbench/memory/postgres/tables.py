@@ -111,7 +111,7 @@ select
     coalesce(tokens_in, 0) as tokens_in, coalesce(tokens_out, 0) as tokens_out,
     case when ended then closing->'answer'->>'text' end as answer,
     case when ended then closing->'error'->>'message' end as error,
-    opening->>'notebook' as notebook
+    opening->>'notebook' as notebook, opening->'imported'->>'user' as imported
 from newest join told using (run) left join calls using (run)
 order by started_at desc nulls last, run desc
 """

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _SPENT = """
 with mine as (
     select distinct run from workbench.events where kind = 'run.started' and body->>'user' = %(user)s
+        and body->'imported' is null -- somebody else has paid for the calls
 ), told as (
     select
         run, position, happened_at,
@@ -54,6 +55,9 @@ with mine as (
     where kind in ('model.called', 'tool.called', 'artifact.made') and happened_at >= %(since)s
         and run in (select run from mine) and run not in (select run from told)
         and (kind <> 'artifact.made' or body->>'mime' like 'image/%%')
+        and coalesce(body->>'replayed', '') <> 'true' -- what came from the record cost nothing
+        and (kind <> 'artifact.made' or (run, step) not in (
+            select run, step from workbench.events where kind = 'tool.called' and body->>'replayed' = 'true'))
 )
 select
     coalesce(sum(trunc(calls)), 0)::bigint, coalesce(sum(trunc(tokens)), 0)::bigint,
