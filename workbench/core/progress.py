@@ -97,7 +97,7 @@ class Progress:
 
     def _without(self, step: str) -> list[str]:
         """The skipped steps that a step refers to, and for which no default stands."""
-        return sorted(name for name in self._uses.get(step, ()) if name in self._empty)
+        return sorted(self._empty.intersection(self._uses.get(step, ()))) if self._empty else []
 
     def skipped(self) -> dict[str, tuple[str, ...]]:
         """Waiting steps that refer to a result that will never be → the skipped steps that they refer to."""

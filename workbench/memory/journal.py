@@ -34,6 +34,8 @@ from workbench.memory.payloads import Payloads
 
 _MAX_EVENTS = 1_000
 _MAX_BYTES = 1 << 20
+LINGER = 0.005
+"""Seconds that an event waits for others to be synced with, while nobody waits for it."""
 _PATIENCE = 5.0
 """Seconds that a call which cannot await (append after a failure, the end of the process) waits for the writer."""
 
@@ -76,6 +78,7 @@ class Journal:
         self._waiters: list[tuple[int, Future[None]]] = []
         self._failure: OSError | None = None
         self._retry = False
+        self._lingers = False
         self._closed = False
         self._thread: threading.Thread | None = None
         self._descriptor: int | None = None
@@ -99,7 +102,8 @@ class Journal:
                 self._start()
             self._queue.append(line + b"\n")
             self._appended += 1
-            self._changed.notify_all()
+            if not self._lingers or len(self._queue) >= _MAX_EVENTS:
+                self._changed.notify_all()
         return size
 
     async def barrier(self) -> None:
@@ -182,6 +186,7 @@ class Journal:
                 if self._closed:
                     return False
                 self._changed.wait()
+            self._linger()
             size = sum(map(len, self._batch))
             while self._queue and len(self._batch) < _MAX_EVENTS:
                 size += len(self._queue[0])
@@ -189,6 +194,17 @@ class Journal:
                     break
                 self._batch.append(self._queue.popleft())
             return True
+
+    def _linger(self) -> None:
+        """Wait a moment for more events, unless somebody waits for those that are there: a sync for each of many steps
+        would cost more than the steps."""
+        deadline = time.monotonic() + LINGER
+        self._lingers = True
+        while not (self._waiters or self._closed or self._retry) and len(self._queue) < _MAX_EVENTS:
+            if (left := deadline - time.monotonic()) <= 0:
+                break
+            self._changed.wait(left)
+        self._lingers = False
 
     def _write(self, blob: memoryview) -> None:
         if self._descriptor is not None and not os.fstat(self._descriptor).st_nlink:
