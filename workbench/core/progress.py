@@ -101,11 +101,15 @@ class Progress:
 
     def skipped(self) -> dict[str, tuple[str, ...]]:
         """Waiting steps that refer to a result that will never be → the skipped steps that they refer to."""
+        if not self._empty:
+            return {}
         return {s: tuple(by) for s, state in self.states.items() if state is State.WAITING and (by := self._without(s))}
 
     def blocked(self) -> dict[str, tuple[str, ...]]:
         """Waiting steps that can never run → those of their needs that ended without a result."""
         dead = {s for s, state in self.states.items() if state not in OPEN and state not in PASSED}
+        if not dead:
+            return {}
         found: dict[str, tuple[str, ...]] = {}
         queue = sorted(dead)
         while queue:
