@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from workbench.calls import Call
 from workbench.core.events import Kind, Listener, Stream
-from workbench.core.plan import Plan, load
+from workbench.core.plan import MAX_STEPS, Plan, load
 from workbench.core.provenance import Lineage
 from workbench.core.tools import ToolCall, ToolResult, ToolSpec
 from workbench.executor import Executor
 from workbench.memory.journal import Disk, Journal
 
-MAX_STEPS = 50
+Plans = list[Plan]
+"""Rounds of steps."""
+
 WAIT = ToolSpec(name="wait", summary="waits", params={"type": "object"}, version="v1", source=b"")
 
 
@@ -42,20 +44,20 @@ class Measured:
     size: int
 
 
-def independent(count: int, seconds: float) -> list[Plan]:
+def independent(count: int, seconds: float) -> Plans:
     return _rounds([_step(n, seconds) for n in range(count)])
 
 
-def diamond(seconds: float) -> list[Plan]:
+def diamond(seconds: float) -> Plans:
     needs: list[tuple[int, ...]] = [(), (0,), (0,), (1, 2)]
     return _rounds([_step(n, seconds, before) for n, before in enumerate(needs)])
 
 
-def chain(count: int, seconds: float) -> list[Plan]:
+def chain(count: int, seconds: float) -> Plans:
     return _rounds([_step(n, seconds, (n - 1,) if n % MAX_STEPS else ()) for n in range(count)])
 
 
-def _rounds(steps: list[dict[str, Any]]) -> list[Plan]:
+def _rounds(steps: list[dict[str, Any]]) -> Plans:
     """The steps as plans of as many as one may have."""
     return [load({"mode": "graph", "steps": steps[at : at + MAX_STEPS]}) for at in range(0, len(steps), MAX_STEPS)]
 
@@ -72,7 +74,7 @@ async def waiting(call: ToolCall) -> ToolResult:
 
 
 async def run(
-    plans: Sequence[Plan],
+    plans: Plans,
     folder: Path,
     *,
     call: Call = waiting,
@@ -80,8 +82,8 @@ async def run(
     tools: Mapping[str, ToolSpec] | None = None,
     take: tuple[Listener, Callable[[], Awaitable[None]]] | None = None,
 ) -> Measured:
-    """Run plans, one round after the other, with a journal in `folder`, up to the barrier that an answer waits for. `take`: what takes the events
-    and its barrier, in place of a journal by itself."""
+    """Run plans, one round after the other, with a journal in `folder`, up to the barrier that an answer waits for.
+    `take`: what takes the events and its barrier, in place of a journal by itself."""
     disk = Counting()
     journal = Journal(folder / "journal", disk=disk)
 

@@ -58,11 +58,15 @@ class Disk:
 
 class Journal:
     """The journal of this process in `folder`. Thread-safe. `names` are the files it has made so far. `payloads`: where
-    what is too large for a line goes; None: beside the folder, into `artifacts`."""
+    what is too large for a line goes; None: beside the folder, into `artifacts`. `linger`: seconds
+    that an event waits for others to be synced with, while nobody waits for it."""
 
-    def __init__(self, folder: Path, *, disk: Disk | None = None, payloads: Payloads | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, disk: Disk | None = None, payloads: Payloads | None = None, linger: float = LINGER
+    ) -> None:
         self.folder = folder
         self._disk = disk or Disk()
+        self._linger_seconds = linger
         self._payloads = payloads or Payloads(folder.parent / "artifacts")
         self._afresh()
         _journals.add(self)
@@ -198,7 +202,7 @@ class Journal:
     def _linger(self) -> None:
         """Wait a moment for more events, unless somebody waits for those that are there: a sync for each of many steps
         would cost more than the steps."""
-        deadline = time.monotonic() + LINGER
+        deadline = time.monotonic() + self._linger_seconds
         self._lingers = True
         while not (self._waiters or self._closed or self._retry) and len(self._queue) < _MAX_EVENTS:
             if (left := deadline - time.monotonic()) <= 0:
