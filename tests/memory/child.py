@@ -113,8 +113,9 @@ async def fork_and_recall(home: Path) -> None:
 async def hold_lease(home: Path, run: str) -> None:
     """Hold the lease of a run, until killed."""
     from workbench.memory import lease
+    from workbench.memory.base import Holder
 
-    lease.take(home, lease.Holder(run=run, pid=os.getpid(), since="2026-01-01T12:00:00+00:00"))
+    lease.take(home, Holder(run=run, pid=os.getpid(), since="2026-01-01T12:00:00+00:00"))
     os.write(1, b"held\n")
     await asyncio.Event().wait()
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.commands.asking import as_json, tables
+from workbench.commands.asking import load_tables, run_json
 from workbench.commands.base import Verb, table
 from workbench.core.errors import Cancelled, Refused, WorkbenchError
 
@@ -28,7 +28,7 @@ def ask_many(options: argparse.Namespace) -> int:
     from workbench.workbench import current
 
     requests = read(options.file)
-    frames = tables(options.data)
+    frames = load_tables(options.data)
 
     def ended(number: int, result: Run | WorkbenchError) -> None:
         if options.json:
@@ -100,9 +100,9 @@ def _request(line: str, number: int) -> dict[str, Any]:
 
 def _as_json(result: Run | WorkbenchError) -> dict[str, Any]:
     if not isinstance(result, WorkbenchError):
-        return as_json(result)
+        return run_json(result)
     error = {"kind": type(result).__name__, "message": result.message, "hint": result.hint}
-    return {**(as_json(result.run) if result.run is not None else {"status": "failed"}), "error": error}
+    return {**(run_json(result.run) if result.run is not None else {"status": "failed"}), "error": error}
 
 
 def _takes(verb: argparse.ArgumentParser) -> None:

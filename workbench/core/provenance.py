@@ -13,6 +13,7 @@ frames are theirs as data (`FRAME`), never as instructions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -128,7 +129,8 @@ class Lineage:
     """The sources of one run's values: of its plan, and of each step that is done.
 
     `plan`: what the plan of this round is made of. `steps`: id → sources, for the steps of earlier rounds.
-    `variables`: name → what an offered table is made of beyond the user's rows, where that is known.
+    `variables`: name → what an offered table is made of beyond the user's rows, where that is known. `item`: of the
+    item that a foreach is at: those of the whole list.
     """
 
     def __init__(
@@ -144,8 +146,8 @@ class Lineage:
 
     def at_item(self, of: Sources) -> Lineage:
         """The same lineage as a call of a foreach sees it, whose list is made of `of`."""
-        inner = Lineage(self.plan, variables=self._variables)
-        inner.steps, inner._item = self.steps, of
+        inner = copy(self)
+        inner._item = of
         return inner
 
     def of(self, ref: refs.Ref) -> Sources:

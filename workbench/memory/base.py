@@ -83,3 +83,42 @@ class Memory(Protocol):
     async def close(self) -> None:
         """Make everything durable, merge what can be merged, let go of files. Idempotent."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who has or had a run: its process, the session and the notebook that asked for it, and since when (UTC, ISO)."""
+
+    run: str
+    pid: int = 0
+    session: str = ""
+    notebook: str = ""
+    user: str = ""
+    since: str = ""
+
+    def __str__(self) -> str:
+        where = f", {Path(self.notebook).name}" if self.notebook else ""
+        return (
+            f"process {self.pid}{where}, since {self.since[:19].replace('T', ' ')} UTC" if self.pid else "another one"
+        )
+
+
+class Lease(Protocol):
+    """The right to run a run. `attempt`: a number greater than that of everyone who had it before, 0 when the events of
+    the run are to say."""
+
+    @property
+    def attempt(self) -> int: ...
+
+    async def release(self) -> None:
+        """Let go of the run, which has ended. Idempotent."""
+        ...
+
+
+class Leases(Protocol):
+    """Who runs which run. A memory that other machines share has its own, as an attribute `leases`."""
+
+    async def claim(self, holder: Holder) -> Lease:
+        """The lease of a run, for this process; gone when it dies. Raises Refused naming the living process that has
+        it, Unavailable when nobody can tell."""
+        ...

@@ -21,6 +21,8 @@ OPTIONS: Mapping[str, str] = {
     "deny": "answer the same questions with no",
     "timeout": "how many seconds a question waits for its answer; after that it is no",
     "model": "the model that plans and answers this request",
+    "budget": "what the run may use, of usd, tokens, steps, calls and seconds",
+    "reuse": "take over results of an earlier run for steps that are the same",
     "memory": "show the model what you asked to be remembered, also where nobody watches",
     "fresh": "follow nothing that was asked in this notebook before",
     "help": "show this help",
@@ -31,6 +33,8 @@ VERBS: Mapping[str, str] = {
     "show RUN": "one run again",
     "why RUN[.STEP]": "from a result back to the calls, plan, sources, hashes and cost",
     "notebook RUN [FILE]": "the run as a notebook of plain cells that work without the workbench",
+    "resume RUN": "go on with a run that stopped; --done STEP, --again STEP for writes in doubt, --changed-tools",
+    "rerun RUN": "its plan again; --from STEP, --set s2.params.limit=5, --drop STEP: only what changes is run",
     "sql QUERY": "the record: runs, steps, events, costs, failures, lineage, model_calls, tool_calls, service_calls, …",
     "recall QUESTION": "what is remembered about it, and why it was found",
     "remember TEXT": "keep it; --pin, --kind KIND, --replaces ID before the text",
@@ -43,9 +47,13 @@ VERBS: Mapping[str, str] = {
     "audit": "check that the audit trail is whole",
 }
 """What may stand behind `%workbench`, as it is typed, and what it gives; `notebook.verbs` has a function for each."""
-VALUED: Mapping[str, str] = {"model": "NAME", "timeout": "SECONDS"}
+VALUED: Mapping[str, str] = {"model": "NAME", "timeout": "SECONDS", "budget": "usd=0.5,calls=20"}
 """Options that take a value, and what it is."""
-_EXAMPLES = {"model": "--model needs a name: --model gpt-4o", "timeout": "--timeout needs seconds: --timeout 60"}
+_EXAMPLES = {
+    "model": "--model needs a name: --model gpt-4o",
+    "timeout": "--timeout needs seconds: --timeout 60",
+    "budget": "--budget needs limits: --budget usd=0.5,calls=20",
+}
 _WORD = re.compile(r"\s*(--?[A-Za-z][\w-]*)(?:=(\S*))?(?:\s|$)")
 _CAPTURE = re.compile(r"\s*([^\W\d]\w*)\s*<<(?:\s|$)")
 _NAME = re.compile(r"(?<![\w.@/])@([^\W\d]\w*)")
@@ -69,9 +77,11 @@ class Line:
     yes: bool = False
     deny: bool = False
     memory: bool = False
+    reuse: bool = False
     fresh: bool = False
     timeout: float | None = None
     model: str | None = None
+    budget: str | None = None
     help: bool = False
     capture: str = ""
 

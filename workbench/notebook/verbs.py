@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
+from workbench.notebook.again import rerun, resume
 from workbench.notebook.history import notebook, why
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.table import Table
@@ -27,6 +28,8 @@ __all__ = [
     "pin",
     "recall",
     "remember",
+    "rerun",
+    "resume",
     "runs",
     "show",
     "sql",

@@ -7,8 +7,8 @@
 
 `read` and `write` name folders of the project. The module's docstring gives summary and description, `run`'s
 docstring what each parameter means. `check` tells what an earlier call with this `toolkit.key()` gave, None or False
-when there was none; a function of that name with other parameters is the author's own affair. A file without both PERMISSIONS and `run` is not a tool. The bytes that are read
-here are the bytes that a worker compiles later.
+when there was none; a function of that name with other parameters is the author's own affair. A file without both
+PERMISSIONS and `run` is not a tool. The bytes that are read here are the bytes that a worker compiles later.
 """
 
 from __future__ import annotations
