@@ -107,7 +107,8 @@ class Executor:
 
     async def _all(self, progress: Progress, around: Around) -> None:
         plan, running = around.plan, dict[asyncio.Task[None], str]()
-        ended: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()  # `asyncio.wait` would go over all that runs each time
+        # `asyncio.wait` would go over all that runs each time that one ends.
+        ended: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
         cancelled = _cancellations()
         self._close(progress, around)
         try:
