@@ -146,6 +146,8 @@ def test_a_file_of_requests_prints_one_line_of_json_each_and_exits_1_when_one_fa
     assert main(["ask-many", str(tmp_path / "asked.txt"), *data]) == 1
     captured = capsys.readouterr()
     assert "total revenue of @sales" in captured.out
+    assert main(["show", captured.out.splitlines()[2].split()[0]]) == 0, "each line begins with the id of its run"
+    capsys.readouterr()
     assert "1 of 3 requests failed." in captured.err
 
 
