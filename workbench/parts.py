@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workbench import embedders
+from workbench import stores
 from workbench.calls import Call, approved, audited, budgeted, cleaned, granted, limited, sandboxed
 from workbench.configuration import load_secrets, load_settings
 from workbench.conversation import Conversation
@@ -20,11 +20,12 @@ from workbench.core.request import Scope
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
 from workbench.core.usage import Price
+from workbench.edits import Edits
+from workbench.erasure import Erasure
 from workbench.executor import Executor
 from workbench.memories import Memories
 from workbench.memory import lease
 from workbench.memory.base import Holder, Lease, Leases, Memory
-from workbench.memory.duckdb import DuckDBMemory
 from workbench.memory.lease import FileLeases
 from workbench.memory.remember import Remembering
 from workbench.models.base import Model, Patient
@@ -47,7 +48,7 @@ from workbench.registry.trust import Trust
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.choose import best
 from workbench.scheduler.local import Local
-from workbench.services import Means, host_services
+from workbench.services import Means, bases, host_services, narrowed
 from workbench.status import in_force
 from workbench.telemetry.audit import trail_of
 from workbench.telemetry.logs import EventLog
@@ -93,16 +94,19 @@ class Parts:
         sandbox: Sandbox | None = None,
     ) -> None:
         self.settings = settings or load_settings()
-        self.memory = memory or DuckDBMemory(self.settings.home, embedder=embedders.choose(self.settings))
+        self.memory = memory or stores.choose(self.settings)
         self.sandbox = sandbox or best(self.settings)
         self.remembering = Remembering(self.memory)
-        self.record = Record(self.memory, self.sandbox, self.settings)
+        private = (self.settings.home, self.settings.config)
+        self.edits = Edits(self.settings.project, private, self.settings.user, self.stream, self.memory.barrier)
+        self.record = Record(self.memory, self.sandbox, self.settings, self.edits)
         self.session = uuid.uuid4().hex
         self._model = model
         self._planner = planner
         self._models: dict[str | None, Model | None] = {}
         self.secrets = load_secrets(self.settings)
         self.trail = trail_of(self.settings.home, self.settings.config)
+        self.erasure = Erasure(self.memory, self.settings, self.trail)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
         self.memories = Memories(self.remembering, lambda: self.scope, lambda: self.stream(), self.secrets)
         self.conversation = Conversation(self.memory, self.settings.user, self.session)
@@ -122,7 +126,12 @@ class Parts:
 
     def tools(self) -> Mapping[str, ToolSpec]:
         """The tools that may be used now, by name."""
-        return self.found().tools
+        served = self.bases()
+        return {name: narrowed(tool, served) for name, tool in self.found().tools.items()}
+
+    def bases(self) -> Mapping[str, str]:
+        """A host that tools declare → the URL where the user has it served."""
+        return bases(self.settings)
 
     def status(self) -> Mapping[str, str]:
         """What is in force, in words, by part: model, isolation, memory, tools."""
@@ -244,7 +253,7 @@ class Parts:
             memory=self.remembering,
             scope=self.scope,
             secrets=self.secrets,
-            bases={"api.tavily.com": self.settings.tavily_base_url},
+            bases=self.bases(),
             model=self.model(model, stream, budget),
             artifacts=folder,
             guard=gate.guard,

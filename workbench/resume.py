@@ -279,6 +279,8 @@ def _kept(events: Sequence[Event], outcome: Outcome) -> Kept:
     if outcome.status == "planned":
         raise Refused(f"{run} was only to be planned.", hint="Ask again without --plan.")
     body = events[plans[-1]].body
+    if "plan" not in body:
+        raise Refused(f"The plan of {run} lay in a file that is gone.", hint="Ask again.")
     number = int(body.get("round", 1))
     later = [s.id for s in outcome.steps]
     plan = _plan(body["plan"], later)

@@ -29,6 +29,7 @@ from workbench.core.tools import ToolSpec
 from workbench.parts import Asked, Parts
 from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planned, Planner
+from workbench.planners.given import NAME, given
 from workbench.policy import forecast, planning
 from workbench.policy.approval import Asked as Question
 from workbench.policy.leaks import clean_error
@@ -68,7 +69,7 @@ class Story:
             status, answer = "budget", partial(fold(stream.events))
         stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
         await asyncio.gather(parts.memory.barrier(), asyncio.to_thread(parts.trail.sync))
-        run = Run(fold(stream.events), parts.settings.artifacts)
+        run = Run(fold(stream.events), parts.settings.artifacts, parts.edits)
         if self._asked.follows:
             parts.conversation.hear(self._asked.notebook, run.outcome)
         if problem is None:
@@ -82,7 +83,7 @@ class Story:
         asked, parts, stream = self._asked, self._parts, self._stream
         tools = parts.tools()
         await asyncio.to_thread(parts.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
-        planner = parts.planner(asked.model, stream, asked.budget)
+        planner = given(asked.text, parts.planner(asked.model, stream, asked.budget))
         briefing = Briefing(parts, asked)
         request = await briefing.request(planner)
         kept = asked.past.kept if asked.past else None
@@ -93,7 +94,9 @@ class Story:
         while planned is not None:
             last = number == parts.settings.rounds
             outcome = fold(stream.events)
-            sources = kept.sources if kept else planning.seen(request, tools, outcome) | planned.sources | foreign
+            is_given = planned.planner == NAME  # then nothing but the request is in it
+            seen = provenance.REQUEST if is_given else planning.seen(request, tools, outcome)
+            sources = kept.sources if kept else seen | planned.sources | foreign
             made_of = {**self._rounds.made_of, **briefing.made}
             asked.budget.narrow(planned.plan.budget)
             notes = [*asked.notes, *shown(request)] if number == 1 else []

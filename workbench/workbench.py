@@ -82,7 +82,7 @@ class Workbench(Parts):
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
         asks = approver is not None and rounds
-        more = {"inserted": list(inserted), "asks": asks, "asked_model": model or "", "memory": memory} | allowed.told()
+        more = {"inserted": list(inserted), "asks": asks, "asked_model": model or "", "memory": memory}
         asked = Asked(
             text=prompt.text,
             notes=prompt.notes,
@@ -100,7 +100,7 @@ class Workbench(Parts):
             past=Reused(self.memory, self.settings) if reuse else None,
         )
         async with self.leased(stream.run, notebook):
-            stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook, fresh=fresh) | more)
+            stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook, fresh=fresh) | allowed.told() | more)
             if fresh:
                 self.conversation.start_anew(notebook)
             return await Story(self, asked).run()
@@ -127,7 +127,7 @@ class Workbench(Parts):
         A write that was under way is asked whether it has happened (`check` in its file), else the `approver` is;
         `done` and `again` say so beforehand, by the step's id. `changed_tools`: steps that are not done may run with
         tools that were edited since. Tables are those that were taken then; `variables` are needed only where none had
-        been yet. `budget`: what this attempt may use; by default what the run was given, anew.
+        been yet. `budget`: what the run may use, all attempts together; by default what it was given.
 
         Raises Refused when there is nothing to take up, or when another process runs it; else as `ask` does.
         """
@@ -140,7 +140,9 @@ class Workbench(Parts):
             stream = self.stream(listeners, watchers, past.events, lease.attempt)
             stream.tell(Kind.RUN_RESUMED, past.opening(self.settings.user))
             allowed = budget_of(budget or past.budget, self.settings.budget)
-            asked = await asyncio.to_thread(past.asked, variables or {}, stream, model, approver, allowed)
+            allowed.resume(past.events)
+            patient = approver and allowed.patient(approver)
+            asked = await asyncio.to_thread(past.asked, variables or {}, stream, model, patient, allowed)
             return await Story(self, asked).run()
 
     async def rerun(
@@ -171,10 +173,10 @@ class Workbench(Parts):
         await self._admit()
         past = Rerun(await self.record.events(run), self.settings, self.tools(), changes)
         stream = self.stream(listeners, watchers)
-        asked = past.asked(stream, model, approver, rounds, budget_of(budget, self.settings.budget))
+        allowed = budget_of(budget, self.settings.budget)
+        asked = past.asked(stream, model, approver and allowed.patient(approver), rounds, allowed)
         async with self.leased(stream.run, notebook):
-            more = past.opening() | asked.budget.told()
-            stream.tell(Kind.RUN_STARTED, self.opening(asked.text, notebook) | more)
+            stream.tell(Kind.RUN_STARTED, self.opening(asked.text, notebook) | allowed.told() | past.opening())
             return await Story(self, asked).run()
 
     async def _admit(self) -> None:
@@ -189,15 +191,19 @@ class Workbench(Parts):
         *,
         concurrency: int = 4,
         ended: Callable[[int, Run | WorkbenchError], None] = lambda number, result: None,
+        budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
         **options: Any,
     ) -> Runs:
         """The runs of many requests, `concurrency` at once, in the order of the requests; one that fails costs no
         other, and stands there as its error, with `.run`. A request is its words, or {"request": words, …} with options
-        for this one; `options` are those of `ask`, for all. `ended(number, result)` hears each as it ends.
+        for this one; `options` are those of `ask`, for all. A `budget` is one for all of them together.
+        `ended(number, result)` hears each as it ends.
 
         Raises Cancelled when it was stopped or the workbench closed, with what had come of each by then in
         `.data["runs"]`: none more were started, and those under way were stopped as one run is.
         """
+        if budget is not None:
+            options["budget"] = budget_of(budget)
         scheduler = Local(concurrency)
         self.under_way.add(scheduler)
         try:

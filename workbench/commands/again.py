@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from workbench.commands.asking import load_tables, printed
+from workbench.commands.asking import printed, tables
 from workbench.commands.base import Verb
 from workbench.notebook.options import approver, takes_rerun, takes_resume, values
 
@@ -20,11 +20,12 @@ def resume(options: argparse.Namespace) -> int:
         done=options.done,
         again=options.again,
         changed_tools=options.changed_tools,
-        variables=load_tables(options.data),
+        variables=tables(options.data),
         model=options.model,
+        budget=options.budget,
         approver=approver(options, errands.input if sys.stdin.isatty() else None),
     )
-    return printed(work, errands, as_json=options.json)
+    return printed(work, errands, in_json=options.json)
 
 
 def rerun(options: argparse.Namespace) -> int:
@@ -38,10 +39,11 @@ def rerun(options: argparse.Namespace) -> int:
         values=values(options.set),
         drop=options.drop,
         model=options.model,
+        budget=options.budget,
         approver=approver(options, errands.input if sys.stdin.isatty() else None),
         rounds=options.ask,
     )
-    return printed(work, errands, as_json=options.json)
+    return printed(work, errands, in_json=options.json)
 
 
 def _takes_resume(parser: argparse.ArgumentParser) -> None:

@@ -27,7 +27,7 @@ def ask(options: argparse.Namespace) -> int:
     from workbench.render import plan_text
     from workbench.workbench import current
 
-    frames = load_tables(options.data)
+    frames = tables(options.data)
     errands = Errands()
     line = errands.input if sys.stdin.isatty() else None
     work = current().ask(
@@ -44,10 +44,10 @@ def ask(options: argparse.Namespace) -> int:
         ),
         rounds=options.ask,
     )
-    return printed(work, errands, as_json=options.json)
+    return printed(work, errands, in_json=options.json)
 
 
-def load_tables(pairs: Sequence[str]) -> dict[str, pd.DataFrame]:
+def tables(pairs: Sequence[str]) -> dict[str, pd.DataFrame]:
     """The tables of `--data NAME=FILE`, by name. Raises Refused."""
     from workbench.offer import load_table
 
@@ -60,7 +60,7 @@ def load_tables(pairs: Sequence[str]) -> dict[str, pd.DataFrame]:
     return frames
 
 
-def printed(work: Coroutine[Any, Any, Run], errands: Errands, *, as_json: bool) -> int:
+def printed(work: Coroutine[Any, Any, Run], errands: Errands, *, in_json: bool) -> int:
     """Wait for a run and print it, also one that failed. Raises its error."""
     from workbench.bridge import wait
 
@@ -71,8 +71,8 @@ def printed(work: Coroutine[Any, Any, Run], errands: Errands, *, as_json: bool) 
         if error.run is None:
             raise
         run, failure = error.run, error
-    if as_json:
-        print(json.dumps(run_json(run), indent=2, ensure_ascii=False, default=str))
+    if in_json:
+        print(json.dumps(as_json(run), indent=2, ensure_ascii=False, default=str))
     elif run.outcome.plan is not None:
         print(run._repr_mimebundle_()[0]["text/plain"])
         for image in run.images:
@@ -82,7 +82,7 @@ def printed(work: Coroutine[Any, Any, Run], errands: Errands, *, as_json: bool) 
     return 0
 
 
-def run_json(run: Run) -> dict[str, Any]:
+def as_json(run: Run) -> dict[str, Any]:
     outcome = run.outcome
     return {
         "id": run.id,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.commands.asking import load_tables, run_json
+from workbench.commands.asking import as_json, tables
 from workbench.commands.base import Verb, table
 from workbench.core.errors import Cancelled, Refused, WorkbenchError
 
@@ -28,7 +28,7 @@ def ask_many(options: argparse.Namespace) -> int:
     from workbench.workbench import current
 
     requests = read(options.file)
-    frames = load_tables(options.data)
+    frames = tables(options.data)
 
     def ended(number: int, result: Run | WorkbenchError) -> None:
         if options.json:
@@ -43,6 +43,7 @@ def ask_many(options: argparse.Namespace) -> int:
         variables=frames,
         named=tuple(frames),
         model=options.model,
+        budget=options.budget,
         memory=options.memory,
         approver=chosen(yes=options.yes, deny=options.deny, line=None, show=plan_text),
         rounds=False,
@@ -106,9 +107,9 @@ def _id(result: Run | WorkbenchError) -> str:
 
 def _as_json(result: Run | WorkbenchError) -> dict[str, Any]:
     if not isinstance(result, WorkbenchError):
-        return run_json(result)
+        return as_json(result)
     error = {"kind": type(result).__name__, "message": result.message, "hint": result.hint}
-    return {**(run_json(result.run) if result.run is not None else {"status": "failed"}), "error": error}
+    return {**(as_json(result.run) if result.run is not None else {"status": "failed"}), "error": error}
 
 
 def _takes(verb: argparse.ArgumentParser) -> None:
@@ -118,6 +119,7 @@ def _takes(verb: argparse.ArgumentParser) -> None:
     said = verb.add_mutually_exclusive_group()
     said.add_argument("--yes", action="store_true", help="answer every question of the policy with yes")
     said.add_argument("--deny", action="store_true", help="answer every question with no")
+    verb.add_argument("--budget", metavar="usd=5,calls=200", help="what all of them may use together, as for `ask`")
     verb.add_argument("--model", help="model to plan and answer with")
     verb.add_argument("--memory", action="store_true", help="show the model what you asked to be remembered")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from workbench.commands.asking import run_json
+from workbench.commands.asking import as_json
 from workbench.commands.base import Verb, table
 from workbench.core.errors import Refused
 
@@ -28,7 +28,7 @@ def show(options: argparse.Namespace) -> None:
 
     run = wait(current().record.show(options.run))
     if options.json:
-        print(json.dumps(run_json(run), indent=2, ensure_ascii=False, default=str))
+        print(json.dumps(as_json(run), indent=2, ensure_ascii=False, default=str))
     else:
         print(run._repr_mimebundle_()[0]["text/plain"])
 

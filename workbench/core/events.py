@@ -44,13 +44,16 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     sources: what it is made of beyond the user's rows
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source, by (user, tool), pinned,
                     closes: the ids of the memories whose place it takes
-    memory.folded   id of the memory that says the same already; text, source, by; why (folded, recalled)
+    memory.folded   id of the memory that says the same already; text, source, by, user; why (folded, recalled)
     memory.forgotten id
     memory.pinned   id, pinned (false: no longer), user
     conversation.summarised  text, in place of older turns of this notebook; upto: the newest run that it tells of;
                     sources: what the text is made of
     approval        decision (allow, deny), by, reason; of a round of steps: round, difference (lines); of one call:
                     tool, version, params_sha256, question (in words), where, arguments [{path, value (cut), sources}]
+    edit.applied    of: the run whose code was written into the project, steps, by, files [{path, before_sha256,
+                    after_sha256}] (None where there is no file), request_sha256: of the diffs
+    edit.undone     the same, when it was taken back
     cancelled       reason
     budget          reservation, use {calls, tokens, images, seconds, usd}, settled: before a call what is set aside
                     for it, after it what it took; refused: also what, period, limit, used, resets
@@ -99,6 +102,8 @@ class Kind(StrEnum):
     MEMORY_PINNED = "memory.pinned"
     CONVERSATION_SUMMARISED = "conversation.summarised"
     APPROVAL = "approval"
+    EDIT_APPLIED = "edit.applied"
+    EDIT_UNDONE = "edit.undone"
     CANCELLED = "cancelled"
     BUDGET = "budget"
     RUN_DONE = "run.done"

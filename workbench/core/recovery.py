@@ -93,7 +93,7 @@ def recover(events: Iterable[AnyEvent]) -> Recovered:
         if not isinstance(event, Event):
             continue
         body, step = event.body, event.step
-        if event.kind is Kind.PLAN_MADE:
+        if event.kind is Kind.PLAN_MADE and "plan" in body:
             if int(body.get("round", 1)) == 1:
                 planned.clear()
             planned |= {raw["id"]: raw for raw in body["plan"]["steps"]}

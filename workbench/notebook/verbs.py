@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
 from workbench.notebook.again import rerun, resume
+from workbench.notebook.edited import apply, undo
+from workbench.notebook.erased import erase
 from workbench.notebook.history import notebook, why
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.table import Table
@@ -19,9 +21,11 @@ if TYPE_CHECKING:
     from workbench.workbench import Workbench
 
 __all__ = [
+    "apply",
     "audit",
     "conversation",
     "doctor",
+    "erase",
     "forget",
     "memory",
     "notebook",
@@ -35,6 +39,7 @@ __all__ = [
     "sql",
     "status",
     "tools",
+    "undo",
     "unpin",
     "why",
 ]
