@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pandas as pd
 import pytest
 
 import workbench
+import workbench.workbench as root
 from workbench import many
+from workbench.bridge import wait
 from workbench.cli import main
 from workbench.configuration import load_settings
 from workbench.core.errors import Cancelled, Refused, WorkbenchError
@@ -36,6 +39,15 @@ def run(seconds: float) -> str:
     time.sleep(seconds)
     return "slept"
 '''
+
+
+@pytest.fixture(autouse=True)
+def own_workbench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test makes this process's workbench is no other test's."""
+    monkeypatch.setattr(root, "_current", None)
+    yield
+    if root._current is not None:
+        wait(root._current.close())
 
 
 def bench(tmp_path: Path, **options: Any) -> Workbench:
