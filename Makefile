@@ -6,7 +6,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 SLOW := browser or kills or peers or fresh
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo lab test test-all soak check format notebooks cassettes pins clean
+.PHONY: help setup demo lab test test-all soak bench check format notebooks cassettes pins clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1@\2/p' $(MAKEFILE_LIST) | sed -e ':a' -e 's/^\([^@]\{1,17\}\)@/\1 @/;ta' -e 's/@//'
@@ -49,6 +49,9 @@ test-all: setup  ## the slow tests: browser, kills, other programs as peers, fre
 soak: setup  ## an hour of random system calls (as root: HOSTILE_FUZZ, HOSTILE_SEED) and of killed runs (SURVIVAL_KILLS)
 	HOSTILE_FUZZ=$(or $(HOSTILE_FUZZ),30000) $(BIN)/python -m pytest tests/hostile/test_fuzz.py
 	SURVIVAL_KILLS=$(or $(SURVIVAL_KILLS),2000) $(BIN)/python -m pytest -s -m kills tests/survival/test_kills.py
+
+bench: setup  ## what our own parts cost beside their peers, as ratios of things run side by side
+	for bench in orchestration models; do $(BIN)/python -m tests.benchmarks.bench_$$bench || exit 1; done
 
 check: setup  ## lint, format, types, layers
 	$(BIN)/ruff check .

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pandas as pd
 import pytest
 
 import workbench
+import workbench.workbench as root
 from workbench import many
+from workbench.bridge import wait
 from workbench.cli import main
 from workbench.configuration import load_settings
 from workbench.core.errors import Cancelled, Refused, WorkbenchError
@@ -36,6 +39,15 @@ def run(seconds: float) -> str:
     time.sleep(seconds)
     return "slept"
 '''
+
+
+@pytest.fixture(autouse=True)
+def own_workbench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test makes this process's workbench is no other test's."""
+    monkeypatch.setattr(root, "_current", None)
+    yield
+    if root._current is not None:
+        wait(root._current.close())
 
 
 def bench(tmp_path: Path, **options: Any) -> Workbench:
@@ -146,6 +158,8 @@ def test_a_file_of_requests_prints_one_line_of_json_each_and_exits_1_when_one_fa
     assert main(["ask-many", str(tmp_path / "asked.txt"), *data]) == 1
     captured = capsys.readouterr()
     assert "total revenue of @sales" in captured.out
+    assert main(["show", captured.out.splitlines()[2].split()[0]]) == 0, "each line begins with the id of its run"
+    capsys.readouterr()
     assert "1 of 3 requests failed." in captured.err
 
 

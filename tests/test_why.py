@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +11,8 @@ import duckdb
 import pandas as pd
 import pytest
 
+import workbench.workbench as root
+from workbench.bridge import wait
 from workbench.cli import main
 from workbench.configuration import load_settings
 from workbench.core.errors import Refused
@@ -22,6 +24,15 @@ from workbench.workbench import Workbench, use
 
 SALES = pd.DataFrame({"region": ["North", "South", "North"], "revenue": [10.0, 20.0, 40.0]})
 ASKED = "total revenue by region as a bar chart of @sales"
+
+
+@pytest.fixture(autouse=True)
+def own_workbench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test makes this process's workbench is no other test's."""
+    monkeypatch.setattr(root, "_current", None)
+    yield
+    if root._current is not None:
+        wait(root._current.close())
 
 
 def told(*said: tuple[Kind, dict[str, Any], str | None], run: str = "r1", attempt: int = 1) -> list[AnyEvent]:
@@ -78,7 +89,6 @@ async def test_a_figure_leads_back_to_its_query_and_the_table_that_was_offered(t
 
 
 def test_why_is_a_verb_of_the_command_line_and_of_the_notebook(tmp_path, capsys, own_home):
-    from workbench.bridge import wait
     from workbench.notebook import verbs
 
     wb = use(Workbench(load_settings({"WORKBENCH_CONFIG": str(own_home / "config")}, tmp_path)))

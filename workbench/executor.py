@@ -75,10 +75,11 @@ class Executor:
         stand_in = {name for name in left.skipped if name in ids and plan.step(name).stands_in}
         results = dict(earlier or {}) | {name: left.done[name] for name in left.done}
         results |= {name: (plan.step(name).task, plan.step(name).default) for name in stand_in}
+        needs = plan.needs()
         progress = Progress(
-            plan.needs(),
+            needs,
             plan.uses(),
-            done=[name for name in plan.needs() if name in left.done or name in stand_in],
+            done=[name for name in needs if name in left.done or name in stand_in],
             skipped=[name for name in left.skipped if name in ids - stand_in],
         )
 
@@ -106,6 +107,8 @@ class Executor:
 
     async def _all(self, progress: Progress, around: Around) -> None:
         plan, running = around.plan, dict[asyncio.Task[None], str]()
+        # `asyncio.wait` would go over all that runs each time that one ends.
+        ended: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
         cancelled = _cancellations()
         self._close(progress, around)
         try:
@@ -115,8 +118,14 @@ class Executor:
                 for name in progress.ready():
                     if name not in running.values():
                         work = StepRun(plan.step(name), around, self._manner).run()
-                        running[asyncio.create_task(work, name=f"{around.run}/{name}")] = name
-                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                        task = asyncio.create_task(work, name=f"{around.run}/{name}")
+                        task.add_done_callback(ended.put_nowait)
+                        running[task] = name
+                if not running:
+                    raise RuntimeError(f"{around.run}: no step can run, and the plan is not finished")
+                done = [await ended.get()]
+                while not ended.empty():
+                    done.append(ended.get_nowait())
                 for task in done:
                     del running[task]
                     if (bug := task.exception()) is not None:

@@ -106,7 +106,7 @@ class StepRun:
         self._around = around
         self._manner = manner
         self._started = time.monotonic()
-        context = around.plan.sequential and self._tool.reads_context
+        context = self._tool.reads_context and around.plan.sequential
         self._seen = list(around.results) if context else []
         self._lineage = around.lineage
         if step.foreach is not None:
@@ -177,7 +177,8 @@ class StepRun:
         index = None if item is None else item.index
         self._tell(Kind.STEP_INTENT if item is None else Kind.ITEM_INTENT, self._intent(index))
         around.lineage.record(step.id, self._made_of, frozenset())
-        values = {name: value for name, (_, value) in around.results.items()}
+        # Only what it refers to: a run may have many results.
+        values = {r.step: around.results[r.step][1] for r in refs.find(step.params) if r.step in around.results}
         if item is not None:
             values[refs.ITEM] = item.value
         try:

@@ -7,7 +7,7 @@ import pickle
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
+import workbench.workbench as root
+from workbench.bridge import wait
 from workbench.cli import main
 from workbench.configuration import load_settings
 from workbench.core.artifacts import ARROW, Artifact
@@ -61,6 +63,15 @@ try:
 except ModuleNotFoundError:
     pathlib.Path("found.pkl").write_bytes(pickle.dumps({results}))
 """
+
+
+@pytest.fixture(autouse=True)
+def own_workbench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test makes this process's workbench is no other test's."""
+    monkeypatch.setattr(root, "_current", None)
+    yield
+    if root._current is not None:
+        wait(root._current.close())
 
 
 def executed(path: Path, *, kernel: bool = False) -> tuple[dict[str, Any], Any]:
@@ -237,7 +248,6 @@ def test_a_table_that_is_gone_and_a_run_without_a_plan_are_told(tmp_path):
 
 
 def test_notebook_is_a_verb_of_the_command_line_and_of_the_notebook(tmp_path, capsys, own_home, monkeypatch):
-    from workbench.bridge import wait
     from workbench.notebook import verbs
 
     monkeypatch.chdir(tmp_path)

@@ -55,7 +55,7 @@ def ask_many(options: argparse.Namespace) -> int:
         except Cancelled as error:
             stopped, runs = error, error.data["runs"]
     if not options.json:
-        table(COLUMNS, runs.rows())
+        table(("run", *COLUMNS), [(_id(run), *row) for run, row in zip(runs, runs.rows(), strict=True)])
     if stopped is not None:
         print("\n".join(stopped.lines()), file=sys.stderr)
     elif runs.failed:
@@ -97,6 +97,12 @@ def _request(line: str, number: int) -> dict[str, Any]:
         what = f"{', '.join(wrong)} cannot be set here" if wrong else "it needs a request in words"
         raise Refused(f"Line {number}: {what}.", hint='For example {"request": "total revenue", "model": "gpt-4o"}')
     return dict(said)
+
+
+def _id(result: Run | WorkbenchError) -> str:
+    """The id that `workbench show` takes, "" when there is no run."""
+    run: Run | None = result.run if isinstance(result, WorkbenchError) else result
+    return run.id if run is not None else ""
 
 
 def _as_json(result: Run | WorkbenchError) -> dict[str, Any]:

@@ -54,6 +54,8 @@ class Artifact:
 
 def to_json(value: Any) -> Any:
     """The value with every artifact as `{"$artifact": {…}}`: JSON that `from_json` turns back."""
+    if value is None or isinstance(value, str | int | float):  # most of a value is leaves
+        return value
     match value:
         case Artifact():
             return {"$artifact": asdict(value)}

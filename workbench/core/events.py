@@ -77,6 +77,7 @@ from enum import StrEnum
 from typing import Any
 
 VERSION = 1
+_LINE = json.JSONEncoder(separators=(",", ":"), allow_nan=False, default=str)
 
 
 class Kind(StrEnum):
@@ -154,7 +155,7 @@ AnyEvent = Event | UnknownEvent
 
 def dumps(event: AnyEvent) -> bytes:
     """The event as one line of JSON without the line end. Lone surrogates are escaped, so any text survives."""
-    return json.dumps(
+    return _LINE.encode(
         {
             "v": event.v,
             "run": event.run,
@@ -164,10 +165,7 @@ def dumps(event: AnyEvent) -> bytes:
             "kind": str(event.kind),
             "step": event.step,
             "body": event.body,
-        },
-        separators=(",", ":"),
-        allow_nan=False,
-        default=str,
+        }
     ).encode("ascii")
 
 

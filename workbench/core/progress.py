@@ -97,15 +97,19 @@ class Progress:
 
     def _without(self, step: str) -> list[str]:
         """The skipped steps that a step refers to, and for which no default stands."""
-        return sorted(name for name in self._uses.get(step, ()) if name in self._empty)
+        return sorted(self._empty.intersection(self._uses.get(step, ()))) if self._empty else []
 
     def skipped(self) -> dict[str, tuple[str, ...]]:
         """Waiting steps that refer to a result that will never be → the skipped steps that they refer to."""
+        if not self._empty:
+            return {}
         return {s: tuple(by) for s, state in self.states.items() if state is State.WAITING and (by := self._without(s))}
 
     def blocked(self) -> dict[str, tuple[str, ...]]:
         """Waiting steps that can never run → those of their needs that ended without a result."""
         dead = {s for s, state in self.states.items() if state not in OPEN and state not in PASSED}
+        if not dead:
+            return {}
         found: dict[str, tuple[str, ...]] = {}
         queue = sorted(dead)
         while queue:

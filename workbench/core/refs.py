@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from workbench.core.artifacts import Artifact
@@ -46,6 +47,7 @@ class Ref:
         return f"{head}#{self.pointer}" if self.pointer else f"{head}"
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Ref:
     """The reference that `text` spells. Raises ValueError when it spells none."""
     found = _REF.fullmatch(text)
@@ -61,17 +63,25 @@ def is_ref(value: Any) -> bool:
 
 def find(params: Any) -> Iterator[Ref]:
     """Every reference in the parameters, also those inside text. Raises ValueError on a malformed `$ref`."""
-    if is_ref(params):
-        yield parse(str(params["$ref"]))
+    found: list[Ref] = []
+    _collect(params, found)
+    return iter(found)
+
+
+def _collect(params: Any, found: list[Ref]) -> None:
+    if isinstance(params, str):  # first what most parameters are
+        if "{{" in params:
+            found += [parse(match["ref"]) for match in _INLINE.finditer(params)]
+    elif params is None or isinstance(params, int | float):
+        return
+    elif is_ref(params):
+        found.append(parse(str(params["$ref"])))
     elif isinstance(params, Mapping):
         for value in params.values():
-            yield from find(value)
+            _collect(value, found)
     elif isinstance(params, list | tuple):
         for value in params:
-            yield from find(value)
-    elif isinstance(params, str):
-        for match in _INLINE.finditer(params):
-            yield parse(match["ref"])
+            _collect(value, found)
 
 
 def parts(text: str) -> list[str | Ref]:

@@ -132,10 +132,12 @@ class ToolResult:
         return digest({"status": self.status, "value": by_content(self.value), "error": self.error})
 
 
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
+
+
 def digest(value: Any) -> str:
     """The sha256 of a value's canonical JSON: keys sorted, no spaces."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL.encode(value).encode("ascii")).hexdigest()
 
 
 def by_content(value: Any) -> Any:

@@ -42,6 +42,8 @@ MAX_FILE = 32 << 20
 _LOOK = 1.0
 """Seconds after which a journal with nothing to write looks whether it should let go of its file."""
 
+LINGER = 0.005
+"""Seconds that an event waits for others to be synced with, while nobody waits for it."""
 _PATIENCE = 5.0
 """Seconds that a call which cannot await (append after a failure, the end of the process) waits for the writer."""
 
@@ -65,7 +67,7 @@ class Disk:
 class Journal:
     """The journal of this process in `folder`. Thread-safe. `names` are the files it has made so far. `payloads`: where
     what is too large for a line goes; None: beside the folder, into `artifacts`. `max_file`: bytes beyond which it goes
-    on in a new file."""
+    on in a new file. `linger`: seconds that an event waits for others to be synced with, while nobody waits for it."""
 
     def __init__(
         self,
@@ -74,10 +76,12 @@ class Journal:
         disk: Disk | None = None,
         payloads: Payloads | None = None,
         max_file: int = MAX_FILE,
+        linger: float = LINGER,
     ) -> None:
         self.folder = folder
         self._max_file = max_file
         self._disk = disk or Disk()
+        self._linger_seconds = linger
         self._payloads = payloads or Payloads(folder.parent / "artifacts")
         self._afresh()
         _journals.add(self)
@@ -93,6 +97,7 @@ class Journal:
         self._waiters: list[tuple[int, Future[None]]] = []
         self._failure: OSError | None = None
         self._retry = False
+        self._lingers = False
         self._closed = False
         self._thread: threading.Thread | None = None
         self._descriptor: int | None = None
@@ -118,7 +123,8 @@ class Journal:
                 self._start()
             self._queue.append(line + b"\n")
             self._appended += 1
-            self._changed.notify_all()
+            if not self._lingers or len(self._queue) >= _MAX_EVENTS:
+                self._changed.notify_all()
         return size
 
     async def barrier(self) -> None:
@@ -207,6 +213,7 @@ class Journal:
                 if self._closed:
                     return False
                 self._changed.wait(_LOOK)
+            self._linger()
             size = sum(map(len, self._batch))
             while self._queue and len(self._batch) < _MAX_EVENTS:
                 size += len(self._queue[0])
@@ -214,6 +221,17 @@ class Journal:
                     break
                 self._batch.append(self._queue.popleft())
             return True
+
+    def _linger(self) -> None:
+        """Wait a moment for more events, unless somebody waits for those that are there: a sync for each of many steps
+        would cost more than the steps."""
+        deadline = time.monotonic() + self._linger_seconds
+        self._lingers = True
+        while not (self._waiters or self._closed or self._retry) and len(self._queue) < _MAX_EVENTS:
+            if (left := deadline - time.monotonic()) <= 0:
+                break
+            self._changed.wait(left)
+        self._lingers = False
 
     def _write(self, blob: memoryview) -> None:
         if self._descriptor is not None and not os.fstat(self._descriptor).st_nlink:
