@@ -145,6 +145,23 @@ async def test_a_run_goes_with_what_it_remembered_and_no_other(ann: Workbench):
     assert [row["run"] for row in await ann.record.runs()] == [two.id]
 
 
+async def test_a_summary_of_what_was_said_goes_with_it_and_one_of_another_notebook_stays(ann: Workbench):
+    def run(name: str, notebook: str, upto: str = "") -> None:
+        opening = {"request": f"request {name}", "user": "ann", "notebook": notebook}
+        told = [(Kind.RUN_STARTED, opening), (Kind.RUN_DONE, {"status": "done"})]
+        told[1:1] = [(Kind.CONVERSATION_SUMMARISED, {"text": f"summed up by {name}", "upto": upto})] if upto else []
+        for seq, (kind, body) in enumerate(told):
+            ann.memory.append(Event(run=name, seq=seq, at="2026-01-01T00:00:00+00:00", kind=kind, body=body))
+
+    run("20260101-a", "one.ipynb")
+    run("20260102-b", "one.ipynb")
+    run("20260103-c", "one.ipynb", upto="20260101-a")
+    run("20260104-d", "two.ipynb", upto="20260103-x")
+    assert (await ann.erasure.find(run="20260102-b")).runs == ("20260102-b",)
+    found = await ann.erasure.find(run="20260101-a")
+    assert found.runs == ("20260101-a", "20260103-c")
+
+
 async def test_what_says_the_same_of_another_user_stays(ann: Workbench, monkeypatch):
     bob = bench_of("bob", monkeypatch)
     await ann.memories.remember(OTHER)

@@ -6,6 +6,7 @@ What goes is whole runs, since whatever knew a text may have worked it into anyt
     a memory   the acts that wrote it, and every run of its user that holds its text, its id, or what is like nothing
                else in it (a number, an address), in events or in files
     a text     the same for a text that the user names
+    summaries  of conversations that took in one of these runs go too, with the run that made them
     a user     all of their runs, and what they remembered and forgot
 
 Of these runs go the events (from the journals, the store, its snapshots, what was set aside), the files with all that
@@ -109,6 +110,7 @@ class Erasure:
             runs, of = {event.run for event in events}, f"user {user}"
             if not runs:
                 raise Refused(f"There is nothing of user {user}.", hint="`workbench sql` shows what is there of yours.")
+        runs |= _summed_up(runs, events)
         gone = [event for event in events if event.run in runs]
         requests = tuple(str(event.body.get("request", "")) for event in gone if event.kind == Kind.RUN_STARTED)
         kept = tuple(str(event.body.get("text", "")) for event in gone if event.kind == Kind.MEMORY_WRITTEN)
@@ -181,6 +183,18 @@ class Erasure:
             response="",
         )
         self._trail.sync()
+
+
+def _summed_up(runs: set[str], events: Sequence[AnyEvent]) -> set[str]:
+    """The runs that hold a summary of what was said in one of these: in the same notebook, later."""
+    notebooks = {event.run: event.body.get("notebook") for event in events if event.kind == Kind.RUN_STARTED}
+    found: set[str] = set()
+    for event in events:
+        if event.kind == Kind.CONVERSATION_SUMMARISED and (notebook := notebooks.get(event.run)):
+            upto = str(event.body.get("upto", ""))
+            if any(notebooks.get(run) == notebook and run <= upto for run in runs | found):
+                found.add(event.run)
+    return found
 
 
 def _named(what: str, beginning: str, names: set[str]) -> str:

@@ -11,6 +11,7 @@ from workbench.core.events import AnyEvent
 from workbench.core.outcome import fold
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolCall, ToolSpec
+from workbench.edits import Edits
 from workbench.memory.base import Memory
 from workbench.registry.spec import describe
 from workbench.run import Run
@@ -44,10 +45,11 @@ def listed(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
 class Record:
     """What the memory holds of this user's runs. Those of others are not there, also not in SQL."""
 
-    def __init__(self, memory: Memory, sandbox: Sandbox, settings: Settings) -> None:
+    def __init__(self, memory: Memory, sandbox: Sandbox, settings: Settings, edits: Edits | None = None) -> None:
         self._memory = memory
         self._sandbox = sandbox
         self._settings = settings
+        self._edits = edits
 
     async def runs(self, limit: int = 20) -> Sequence[Mapping[str, Any]]:
         """This user's newest runs first: run, request, status, model, started_at, seconds, usd."""
@@ -64,7 +66,7 @@ class Record:
 
     async def show(self, run: str) -> Run:
         """A run by its id or the beginning of it. Raises Refused when there is none."""
-        return Run(fold(await self.events(run)), self._settings.artifacts)
+        return Run(fold(await self.events(run)), self._settings.artifacts, self._edits)
 
     async def why(self, what: str) -> Account:
         """Why a result is what it is: `RUN.step` for one step, `RUN` for all results of a run. Raises Refused."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from workbench.core.errors import BudgetExceeded, Cancelled, Denied, ToolFailed, WorkbenchError
@@ -11,6 +11,7 @@ from workbench.core.events import Event, Kind, Stream
 from workbench.core.outcome import Outcome, fold
 from workbench.core.progress import PASSED, State
 from workbench.core.request import Request
+from workbench.core.tools import ToolSpec
 from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planned
 
@@ -19,7 +20,14 @@ REPLANS = 2
 _FINAL = frozenset({"Denied", "BudgetExceeded", "Cancelled"})
 
 
-def made(planned: Planned, number: int, notes: Sequence[str], last: bool, mends: Sequence[str] = ()) -> dict[str, Any]:
+def made(
+    planned: Planned,
+    number: int,
+    notes: Sequence[str],
+    last: bool,
+    tools: Mapping[str, ToolSpec],
+    mends: Sequence[str] = (),
+) -> dict[str, Any]:
     """The body of `plan.made` for a round. `mends`: the lost steps in whose place it is."""
     more = [f"Planned again, because {', '.join(mends)} gave no result."] if mends else []
     if planned.plan.look:
@@ -30,6 +38,7 @@ def made(planned: Planned, number: int, notes: Sequence[str], last: bool, mends:
         ]
     return {
         "plan": planned.plan.dump(),
+        "tools": {step.task: tools[step.task].version for step in planned.plan.steps if step.task in tools},
         "planner": planned.planner,
         "model": planned.model,
         "notes": [*planned.notes, *notes, *more],

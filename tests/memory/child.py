@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import multiprocessing.connection
 import os
 import resource
 import sys
@@ -160,8 +161,9 @@ async def fork_and_recall(home: Path) -> None:
 async def hold_lease(home: Path, run: str) -> None:
     """Hold the lease of a run, until killed."""
     from workbench.memory import lease
+    from workbench.memory.base import Holder
 
-    lease.take(home, lease.Holder(run=run, pid=os.getpid(), since="2026-01-01T12:00:00+00:00"))
+    lease.take(home, Holder(run=run, pid=os.getpid(), since="2026-01-01T12:00:00+00:00"))
     os.write(1, b"held\n")
     await asyncio.Event().wait()
 
@@ -196,6 +198,44 @@ async def refuse(home: Path, limit: str = "") -> None:
     except Unavailable as error:
         lines += error.lines()
     say({"acknowledged": acknowledged, "lines": lines})
+
+
+async def fork_by_multiprocessing(home: Path) -> None:
+    """Remember in a process, in one that multiprocessing forks from it, and in the first again; say what each finds."""
+    import multiprocessing
+    import warnings
+
+    from workbench.core.request import Scope
+
+    scope = Scope(user="ann", workspace="sales", session="")
+    memory = DuckDBMemory(home, merge_seconds=0.01)
+
+    def remember(name: str) -> None:
+        told = {"id": f"m-{name}", "text": f"fiscal note by {name}", "scope": {"user": "ann", "workspace": "sales"}}
+        memory.append(event(f"run-{name}", 0, Kind.MEMORY_WRITTEN, **told))
+        memory._journal.wait(10)
+
+    def recalled() -> list[str]:
+        memory._hear_others()
+        return sorted(hit.id for hit in memory._recall.search("fiscal note", scope, 10))
+
+    def work(answers: "multiprocessing.connection.Connection") -> None:
+        remember("child")
+        answers.send(recalled())
+
+    remember("parent")
+    recalled()
+    fork = multiprocessing.get_context("fork")
+    ours, theirs = fork.Pipe()
+    process = fork.Process(target=work, args=(theirs,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of threads beside a fork: that is the case
+        process.start()
+    found = ours.recv() if ours.poll(30) else []
+    process.join(30)
+    remember("later")
+    say({"child": found, "code": process.exitcode, "parent": recalled()})
+    await memory.close()
 
 
 async def watch_opens(home: Path) -> None:

@@ -5,15 +5,17 @@ A verb's function takes the options as argparse has read them; the number that s
 
 from __future__ import annotations
 
-from workbench.commands import asking, checks, keys, many, memory, models, record, shown, tools
+from workbench.commands import again, asking, checks, edits, keys, many, memory, models, record, shown, tools
 from workbench.commands.base import Verb
 
 VERBS: tuple[Verb, ...] = (
     *asking.VERBS,
+    *again.VERBS,
     *many.VERBS,
     *tools.VERBS,
     *models.VERBS,
     *record.VERBS,
+    *edits.VERBS,
     *memory.VERBS,
     *checks.VERBS,
     *keys.VERBS,

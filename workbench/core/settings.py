@@ -63,6 +63,10 @@ class Settings(BaseModel):
     )
     tavily_api_key: SecretStr | None = Field(None, description="Key of the web search (TAVILY_API_KEY).")
     tavily_base_url: str = Field("https://api.tavily.com", description="Where Tavily's API is served.")
+    tavily_keyless: bool = Field(
+        False, description="Search with Tavily also without a key, as far as it allows. Queries leave unasked for."
+    )
+    searxng_url: str = Field("", description="A SearXNG of your own, which then searches instead of Tavily.")
     model_timeout: Annotated[float, Field(gt=0, le=3600)] = Field(120.0, description="Seconds for one model call.")
     model_retries: Annotated[int, Field(ge=0, le=10)] = Field(2, description="Tries after the first, when transient.")
     extract: bool = Field(False, description="Let the model note what in your requests is worth remembering.")

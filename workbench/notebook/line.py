@@ -21,6 +21,7 @@ OPTIONS: Mapping[str, str] = {
     "deny": "answer the same questions with no",
     "timeout": "how many seconds a question waits for its answer; after that it is no",
     "model": "the model that plans and answers this request",
+    "reuse": "take over results of an earlier run for steps that are the same",
     "budget": "what the run may use, of usd, tokens, steps, calls and seconds",
     "memory": "show the model what you asked to be remembered, also where nobody watches",
     "fresh": "follow nothing that was asked in this notebook before",
@@ -30,6 +31,10 @@ VERBS: Mapping[str, str] = {
     "tools": "the tools that may be used",
     "runs": "the newest runs",
     "show RUN": "one run again",
+    "apply RUN[.STEP]": "write the code of a run into the project",
+    "undo RUN[.STEP]": "take it back: every file as it was",
+    "resume RUN": "go on with a run that stopped; --done STEP, --again STEP for writes in doubt, --changed-tools",
+    "rerun RUN": "its plan again; --from STEP, --set s2.params.limit=5, --drop STEP: only what changes is run",
     "why RUN[.STEP]": "from a result back to the calls, plan, sources, hashes and cost",
     "notebook RUN [FILE]": "the run as a notebook of plain cells that work without the workbench",
     "sql QUERY": "the record: runs, steps, events, costs, failures, lineage, model_calls, tool_calls, service_calls, …",
@@ -76,6 +81,7 @@ class Line:
     yes: bool = False
     deny: bool = False
     memory: bool = False
+    reuse: bool = False
     fresh: bool = False
     timeout: float | None = None
     model: str | None = None
