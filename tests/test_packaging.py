@@ -67,6 +67,8 @@ def disagreements(declared: Iterable[Requirement], pinned: Iterable[str]) -> lis
                     found.append(f"{pin.name}: two versions on Python {python}")
                 versions[canonicalize_name(pin.name)] = next(iter(pin.specifier)).version
         for wanted in declared:
+            if wanted.marker is not None and not wanted.marker.evaluate(place):
+                continue
             version = versions.get(canonicalize_name(wanted.name))
             if version is None or not wanted.specifier.contains(version, prereleases=True):
                 found.append(f"{wanted}: pinned is {version} on Python {python}")

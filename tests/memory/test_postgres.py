@@ -291,6 +291,20 @@ def hostile(postgres: Server) -> str:
     return database(postgres)
 
 
+async def test_what_is_acknowledged_is_synced_whatever_the_database_is_set_to(postgres: Server, tmp_path: Path):
+    dsn = database(postgres)
+    with postgres.connect() as admin:
+        admin.execute(f"alter database {dsn.rpartition('/')[2]} set synchronous_commit = off")
+    memory = PostgresMemory(dsn, tmp_path)
+
+    async def setting(connection: Any) -> str:
+        return str((await (await connection.execute("show synchronous_commit")).fetchall())[0][0])
+
+    assert memory._server.submit(memory._server.writing.use(setting)).result() == "on"
+    assert "its fsync is off" in memory.facts  # as tests have it
+    await memory.close()
+
+
 async def test_tables_of_a_newer_version_are_left_alone(postgres: Server, tmp_path: Path):
     import psycopg
 

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 LOCK = "select pg_try_advisory_lock(hashtextextended(%s, 2003792482))"  # a number that no other program takes
 _UNLOCK = LOCK.replace("pg_try_advisory_lock", "pg_advisory_unlock")
+_TRIES, _PAUSE = 6, 0.05
 _CLAIM = """
 insert into workbench.leases (run, attempt, holder)
 select %(run)s, coalesce(max(attempt), 0) + 1, %(holder)s from workbench.events where run = %(run)s
@@ -59,7 +60,11 @@ class ServerLeases:
             raise _taken(holder, own)
 
         async def claim(connection: Connection) -> int:
-            if not (await (await connection.execute(LOCK, [run])).fetchall())[0][0]:
+            tries = 1
+            while not (got := (await (await connection.execute(LOCK, [run])).fetchall())[0][0]) and tries < _TRIES:
+                tries += 1
+                await asyncio.sleep(_PAUSE)  # the server may need a moment to notice that a process has ended
+            if not got:
                 query = "select holder from workbench.leases where run = %s"
                 rows = await (await connection.execute(query, [run])).fetchall()
                 raise _taken(holder, _read(rows[0][0] if rows else "", holder.run))

@@ -36,6 +36,10 @@ _HINTS = (
     ("53300", "Close other programs, or allow more connections on the server."),
 )
 _BEFORE = re.compile(r"^(?:connection failed: )?(?:connection to server (?:at|on) .*? failed: )?(?:FATAL: +)?")
+# An acknowledgement that a power cut can take back is none; stricter settings stay.
+_SYNCHRONOUS = """
+select set_config('synchronous_commit', 'on', false) where current_setting('synchronous_commit') in ('off', 'local')
+"""
 _AWAY = "Is the server running? What was not written is kept and tried again."
 _CERTIFICATE = "Name its authority with sslrootcert=FILE in WORKBENCH_MEMORY, or say which sslmode will do."
 
@@ -175,6 +179,7 @@ class Line:
             self._server.address.conninfo(), autocommit=True, prepare_threshold=None
         )
         self._connection = connection  # so that it can be cut off from here on
+        await connection.execute(_SYNCHRONOUS)
         await tables.prepare(connection)
         self._server.facts = await _facts(connection)
         return connection
@@ -206,9 +211,8 @@ class Line:
 
 
 async def _facts(connection: Connection) -> str:
-    cursor = await connection.execute(
-        "select current_setting('server_version'), exists (select from pg_extension where extname = 'vector')"
-    )
-    (version, vectors) = (await cursor.fetchall())[0]
+    query = "select current_setting('server_version'), current_setting('fsync')"
+    (version, fsync) = (await (await connection.execute(query)).fetchall())[0]
     tls = "encrypted" if connection.pgconn.ssl_in_use else "not encrypted"
-    return f"PostgreSQL {version.split()[0]}, {tls}, {'with pgvector' if vectors else 'without pgvector'}"
+    lost = "" if fsync == "on" else "; its fsync is off, a power cut can take back what it acknowledged"
+    return f"PostgreSQL {version.split()[0]}, {tls}{lost}"
