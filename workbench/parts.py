@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workbench import embedders
+from workbench import stores
 from workbench.calls import Call, approved, audited, budgeted, cleaned, granted, limited, sandboxed
 from workbench.configuration import load_secrets, load_settings
 from workbench.conversation import Conversation
@@ -21,11 +21,11 @@ from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
 from workbench.core.usage import Price
 from workbench.edits import Edits
+from workbench.erasure import Erasure
 from workbench.executor import Executor
 from workbench.memories import Memories
 from workbench.memory import lease
 from workbench.memory.base import Holder, Lease, Leases, Memory
-from workbench.memory.duckdb import DuckDBMemory
 from workbench.memory.lease import FileLeases
 from workbench.memory.remember import Remembering
 from workbench.models.base import Model, Patient
@@ -94,7 +94,7 @@ class Parts:
         sandbox: Sandbox | None = None,
     ) -> None:
         self.settings = settings or load_settings()
-        self.memory = memory or DuckDBMemory(self.settings.home, embedder=embedders.choose(self.settings))
+        self.memory = memory or stores.choose(self.settings)
         self.sandbox = sandbox or best(self.settings)
         self.remembering = Remembering(self.memory)
         private = (self.settings.home, self.settings.config)
@@ -106,6 +106,7 @@ class Parts:
         self._models: dict[str | None, Model | None] = {}
         self.secrets = load_secrets(self.settings)
         self.trail = trail_of(self.settings.home, self.settings.config)
+        self.erasure = Erasure(self.memory, self.settings, self.trail)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
         self.memories = Memories(self.remembering, lambda: self.scope, lambda: self.stream(), self.secrets)
         self.conversation = Conversation(self.memory, self.settings.user, self.session)

@@ -43,7 +43,7 @@ def listed(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
 
 
 class Record:
-    """What the memory holds of this user's runs, and of everybody's for who asks in SQL."""
+    """What the memory holds of this user's runs. Those of others are not there, also not in SQL."""
 
     def __init__(self, memory: Memory, sandbox: Sandbox, settings: Settings, edits: Edits | None = None) -> None:
         self._memory = memory
@@ -59,7 +59,7 @@ class Record:
         """The events of a run by its id or the beginning of it. Raises Refused when there is none."""
         if not run:
             raise Refused("Which run?", hint="Give its id or the beginning of it; `workbench runs` lists the newest.")
-        events = await self._memory.events(run)
+        events = await self._memory.events(run, user=self._settings.user)
         if not events:
             raise Refused(f"There is no run {run!r}.", hint="`workbench runs` lists the newest.")
         return events
@@ -76,12 +76,12 @@ class Record:
         return account(await self.events(run), step)
 
     async def sql(self, query: str) -> pd.DataFrame:
-        """The rows of a SELECT over the memory, run in a worker on a private copy. Raises ToolFailed."""
+        """The rows of a SELECT over this user's record, run in a worker on a private copy. Raises ToolFailed."""
         from workbench.sandbox.frames import read_frame
 
         with scratch(self._settings.home) as folder:
             copy = folder / "memory.duckdb"
-            await self._memory.snapshot(copy)
+            await self._memory.snapshot(copy, user=self._settings.user)
             call = ToolCall(
                 run="sql",
                 step="sql",

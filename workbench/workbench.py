@@ -191,15 +191,19 @@ class Workbench(Parts):
         *,
         concurrency: int = 4,
         ended: Callable[[int, Run | WorkbenchError], None] = lambda number, result: None,
+        budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
         **options: Any,
     ) -> Runs:
         """The runs of many requests, `concurrency` at once, in the order of the requests; one that fails costs no
         other, and stands there as its error, with `.run`. A request is its words, or {"request": words, …} with options
-        for this one; `options` are those of `ask`, for all. `ended(number, result)` hears each as it ends.
+        for this one; `options` are those of `ask`, for all. A `budget` is one for all of them together.
+        `ended(number, result)` hears each as it ends.
 
         Raises Cancelled when it was stopped or the workbench closed, with what had come of each by then in
         `.data["runs"]`: none more were started, and those under way were stopped as one run is.
         """
+        if budget is not None:
+            options["budget"] = budget_of(budget)
         scheduler = Local(concurrency)
         self.under_way.add(scheduler)
         try:

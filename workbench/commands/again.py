@@ -22,6 +22,7 @@ def resume(options: argparse.Namespace) -> int:
         changed_tools=options.changed_tools,
         variables=tables(options.data),
         model=options.model,
+        budget=options.budget,
         approver=approver(options, errands.input if sys.stdin.isatty() else None),
     )
     return printed(work, errands, in_json=options.json)
@@ -38,6 +39,7 @@ def rerun(options: argparse.Namespace) -> int:
         values=values(options.set),
         drop=options.drop,
         model=options.model,
+        budget=options.budget,
         approver=approver(options, errands.input if sys.stdin.isatty() else None),
         rounds=options.ask,
     )

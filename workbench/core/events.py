@@ -44,7 +44,7 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     sources: what it is made of beyond the user's rows
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source, by (user, tool), pinned,
                     closes: the ids of the memories whose place it takes
-    memory.folded   id of the memory that says the same already; text, source, by; why (folded, recalled)
+    memory.folded   id of the memory that says the same already; text, source, by, user; why (folded, recalled)
     memory.forgotten id
     memory.pinned   id, pinned (false: no longer), user
     conversation.summarised  text, in place of older turns of this notebook; upto: the newest run that it tells of;

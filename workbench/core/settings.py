@@ -49,6 +49,9 @@ class Settings(BaseModel):
     home: Path = Field(description="Folder for run-time data: memory, journals, artifacts, logs.")
     project: Path = Field(description="Root of the project; files of the user are read below it.")
     config: Path = Field(description="The user's own folder: trust and grants. Never inside a project.")
+    memory: SecretStr | None = Field(
+        None, description="postgresql://… of a memory for several machines. Unset: a file in WORKBENCH_HOME."
+    )
     user: str = Field("local", description="Who is asking; scopes memory and limits.")
     model: str = Field("", description="Model name. Empty: gpt-4o when a key alone is set, else no model.")
     base_url: str = Field("", description="OpenAI-compatible endpoint (OPENAI_BASE_URL).")
@@ -90,6 +93,9 @@ class Settings(BaseModel):
         "",
         description="Least isolation of tools. kernel: refuse to run below it. process: also accept it for tools that "
         "need kernel. Empty: the best there is, and each tool's own need counts.",
+    )
+    network_home: bool = Field(
+        False, description="Accept a home on a network file system: only when one machine alone uses it."
     )
     headless: bool | None = Field(None, description="Force headless (true) or live (false) display; unset: detect.")
 

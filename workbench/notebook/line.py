@@ -44,7 +44,9 @@ VERBS: Mapping[str, str] = {
     "pin ID": "put a memory a little ahead of others",
     "unpin ID": "the memory stands among the others again",
     "forget ID": "hide a memory, at once",
-    "memory [audit]": "all that is remembered, or what is wrong with it",
+    "memory [audit | compact | export DIR | import DIR]": "all that is remembered, or what is wrong with it; tidy up; "
+    "write your whole record into a folder, or take one in",
+    "erase --memory ID": "remove it for good, with every run that knows it; also --run ID, --text TEXT, --user NAME",
     "doctor": "check this installation",
     "audit": "check that the audit trail is whole",
 }

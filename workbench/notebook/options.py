@@ -47,6 +47,7 @@ def _takes_answers(parser: argparse.ArgumentParser) -> None:
     said.add_argument("--deny", action="store_true", help="answer questions with no")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="how long a question waits; then it is no")
     parser.add_argument("--model", help="model to plan and answer with")
+    parser.add_argument("--budget", metavar="usd=0.5,calls=20", help="what the run may use, all attempts together")
 
 
 def values(pairs: Sequence[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
 from workbench.notebook.again import rerun, resume
 from workbench.notebook.edited import apply, undo
+from workbench.notebook.erased import erase
 from workbench.notebook.history import notebook, why
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.table import Table
@@ -24,6 +25,7 @@ __all__ = [
     "audit",
     "conversation",
     "doctor",
+    "erase",
     "forget",
     "memory",
     "notebook",

@@ -251,12 +251,14 @@ def _conditions(step: Step) -> list[str]:
     return [clean_text(", ".join(parts))] if parts else []
 
 
+_STOPPED = ("the run was stopped", "not approved")
+"""Why a step is cancelled where the run itself says so."""
 _ON_ERROR = {"skip": "go on without it", "default": "take", "replan": "plan again"}
 
 
 def _count(step: StepOutcome) -> list[str]:
     """How far a foreach has come."""
-    if step.items is None:
+    if step.items is None or (step.problem is not None and step.problem.kind != "BudgetExceeded"):
         return []
     done, count = step.items
     return [f"{done} of {count} items" if done < count else f"{count} item{'s' if count != 1 else ''}"]
@@ -268,6 +270,8 @@ def _trouble(step: StepOutcome) -> list[str]:
         return [clean_text(f"failed, so its default is taken: {step.problem.message}")]
     if step.state in (State.SKIPPED, State.UNCERTAIN) and step.reason:
         return [clean_text(f"{step.state}: {step.reason}")]
+    if step.state is State.CANCELLED and step.reason not in _STOPPED:
+        return [clean_text(f"not run: {step.reason}")] if step.reason else []
     if step.problem is not None:
         hint = [clean_text(f"→ {step.problem.hint}")] if step.problem.hint else []
         return [clean_text(step.problem.message), *hint]
