@@ -56,7 +56,8 @@ RUNS_OF_USER = f"""(
     select run from events where kind = 'run.started' and body->>'$.user' = $user
     union
     select run from events
-    where (kind like 'memory.%' or kind like 'edit.%') and {OWNER} = $user and run not in (select run from events where kind = 'run.started')
+    where (kind like 'memory.%' or kind like 'edit.%') and {OWNER} = $user
+    and run not in (select run from events where kind = 'run.started')
 )"""  # noqa: S608 - ours
 """The runs of `$user`: those they started, and what they remembered, forgot and applied outside of any run."""
 
