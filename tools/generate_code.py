@@ -244,7 +244,7 @@ FENCE = re.compile(r"^(`{3,}|~{3,})[ \t]*([^\n`]*)$")
 NAMED = re.compile(
     r"^[#>*\s]*(?:\*\*)?(?:File(?:name)?|Path)?\s*:?\s*`?([\w.@+() /-]*\w\.\w+|[\w./-]*Makefile)`?[*:\s]*$", re.I
 )
-BLOCK = re.compile(r"<{5,9} SEARCH\n(.*?)^={5,9}\n(.*?)^>{5,9} REPLACE\s*?$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"<{3,9} SEARCH\n(.*?)^={5,9}\n(.*?)^>{3,9} REPLACE\s*?$", re.DOTALL | re.MULTILINE)
 DEFINED = (
     re.compile(r"export\s+default\s+(?:async\s+)?(?:function|class)\s+([A-Z]\w*)"),
     re.compile(r"export\s+default\s+([A-Z]\w*)"),

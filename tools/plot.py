@@ -33,12 +33,12 @@ def run(
         kind: bar, line, scatter or hist.
         x: column for the horizontal axis (for hist: the column to count); empty: the first that fits.
         y: columns to draw; empty: the numeric ones of like size.
-        title: what the chart shows, in a few words; empty: made from the columns' names.
-        x_label: text of the horizontal axis; empty: made from the column's name and unit.
-        y_label: text of the vertical axis; empty: made from the column's name and unit.
-        error: columns of error bars, one for each of y, such as a standard error; or the two ends for one y.
-        facet: column by whose values the chart is split into panels of one scale, at most 9.
-        theme: light, or dark for dark pages.
+        title: what the chart shows, in a few words.
+        x_label: text of the horizontal axis; empty: from the column's name.
+        y_label: text of the vertical axis; empty: from the column's name.
+        error: columns of error bars: one for each of y, or the two ends for one y.
+        facet: column whose values, at most 9, get a panel each.
+        theme: dark for dark pages.
     """
     ends = list(error or [])
     charts = prepare_all(data if data is not None else last_table(), kind, x, list(y or []), ends, facet)

@@ -21,8 +21,6 @@ def run(
     query: str,
     max_results: int = 5,
     days: int = 0,
-    include_domains: list[str] | None = None,
-    exclude_domains: list[str] | None = None,
 ) -> dict[str, Any]:
     """Search the news; return headlines, addresses, dates, scores and excerpts, best first.
 
@@ -30,7 +28,5 @@ def run(
         query: what to search for.
         max_results: how many headlines at most, 1 to 20.
         days: only what is from the last so many days; 0 leaves it to the engine.
-        include_domains: search only these sites.
-        exclude_domains: leave these sites out.
     """
-    return search(wanted(query, max_results, topic="news", days=days, domains=include_domains, without=exclude_domains))
+    return search(wanted(query, max_results, topic="news", days=days))

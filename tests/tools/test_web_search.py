@@ -248,8 +248,8 @@ def searxng(host: Host, doors: Doors) -> Iterator[Server]:
 
 def test_a_searxng_of_ones_own_searches_instead_of_tavily(searxng: Server):
     searxng.replies = [Reply(body=SEARXNG)]
-    found = search_news.run(
-        "tides & moons", max_results=2, days=7, include_domains=["a.example"], exclude_domains=["b.example"]
+    found = web_search.run(
+        "tides & moons", 2, topic="news", days=7, include_domains=["a.example"], exclude_domains=["b.example"]
     )
     assert found["results"] == [
         {"title": "Tides", "url": "https://t.example/", "date": None, "score": 2.5, "excerpt": "High <water>"},

@@ -48,6 +48,7 @@ where not exists (select 1 from events as old where old.id = new.id and old.run 
 OWNER = """case
     when kind = 'run.started' then body->>'$.user'
     when kind like 'memory.%' then coalesce(body->>'$.scope.user', body->>'$.user')
+    when kind like 'edit.%' then body->>'$.by'
 end"""
 """Whose an event says it is; null when it says nothing of that."""
 
@@ -55,9 +56,10 @@ RUNS_OF_USER = f"""(
     select run from events where kind = 'run.started' and body->>'$.user' = $user
     union
     select run from events
-    where kind like 'memory.%' and {OWNER} = $user and run not in (select run from events where kind = 'run.started')
+    where (kind like 'memory.%' or kind like 'edit.%') and {OWNER} = $user
+    and run not in (select run from events where kind = 'run.started')
 )"""  # noqa: S608 - ours
-"""The runs of `$user`: those they started, and what they remembered and forgot outside of any run."""
+"""The runs of `$user`: those they started, and what they remembered, forgot and applied outside of any run."""
 
 MINE = f"(case when ({OWNER}) is null then run in {RUNS_OF_USER} else ({OWNER}) = $user end)"
 """Whether an event is `$user`'s to read."""

@@ -49,6 +49,7 @@ _OWNER = """
 case
     when kind = 'run.started' then body->>'user'
     when kind like 'memory.%%' then coalesce(body->'scope'->>'user', body->>'user')
+    when kind like 'edit.%%' then body->>'by'
 end
 """
 # Whether an event is this user's: by itself, or as part of a run of theirs.
@@ -56,7 +57,7 @@ _MINE = f"""
 case when ({_OWNER}) is null then run in (
     select run from workbench.events where kind = 'run.started' and body->>'user' = %(user)s
     union
-    select run from workbench.events where kind like 'memory.%%' and ({_OWNER}) = %(user)s
+    select run from workbench.events where (kind like 'memory.%%' or kind like 'edit.%%') and ({_OWNER}) = %(user)s
     and run not in (select run from workbench.events where kind = 'run.started')
 ) else ({_OWNER}) = %(user)s end
 """  # noqa: S608 - our own words
