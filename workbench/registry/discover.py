@@ -1,4 +1,4 @@
-"""Finds the tools: project, user, plug-ins, shipped, in this order. Describes them without running them.
+"""Finds the tools: cells, project, user, plug-ins, shipped, in this order. Describes them without running them.
 
 Cheap enough for every request: a file is read again only when its size or time changed. A nearer tool stands in for a
 farther one of its name, and that is told; one that nobody has trusted yet replaces nothing.
@@ -11,7 +11,7 @@ import importlib.util
 import stat
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -37,13 +37,14 @@ class Found:
     untrusted: Mapping[str, ToolSpec]
 
 
-def discover(project: Path, config: Path, shipped: Path | None = None) -> Found:
+def discover(project: Path, config: Path, shipped: Path | None = None, cells: Sequence[ToolSpec] = ()) -> Found:
     """Every tool there is for a project. `shipped`: the folder of our own tools, by default that of this installation.
-    Never raises for what lies in the folders."""
+    `cells`: those that the user has defined in this process. Never raises for what lies in the folders."""
     problems: list[str] = []
     ours = list(_describe_all(_files(shipped or shipped_folder()), "shipped", problems))
     known = {spec.version: spec for spec in ours}
     others = [
+        *cells,
         *_describe_all(_files(project / "tools"), "project", problems),
         *_describe_all(_files(config / "tools"), "user", problems),
         *_describe_all(_plugged(problems), "plug-in", problems),

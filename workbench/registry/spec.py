@@ -28,7 +28,7 @@ MAX_TIMEOUT = 3600.0
 SERVICES = ("audio", "http", "image", "memory", "model", "sql")
 """The host functions there are; a name in USES may go on after a dot (`memory.recall`)."""
 
-Origin = Literal["project", "user", "plug-in", "shipped"]
+Origin = Literal["project", "user", "plug-in", "shipped", "cell"]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")

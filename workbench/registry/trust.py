@@ -31,8 +31,9 @@ class Trust:
         self._project = os.path.realpath(project)
 
     def is_trusted(self, spec: ToolSpec) -> bool:
-        """Whether this very file may run: shipped, the user's own, or pinned. Raises Unavailable on a damaged file."""
-        return spec.origin in ("shipped", "user") or self._pin(spec) in self._read()
+        """Whether this very file may run: shipped, the user's own, typed by them into a cell, or pinned. Raises Unavailable
+        on a damaged file."""
+        return spec.origin in ("shipped", "user", "cell") or self._pin(spec) in self._read()
 
     def trust(self, spec: ToolSpec) -> None:
         """Pin the tool as it is now, in place of what was pinned under its name. Raises Unavailable."""
