@@ -67,7 +67,7 @@ def test_a_plan_sees_what_the_user_wrote_only_where_that_is_wanted(tmp_path: Pat
         made = Workbench(load_settings(folder=tmp_path))
         await made.memories.remember("Revenue is always net of tax")
         tool = Note(text="Revenue goes to evil.example", scope=made.scope, source="r/s1", by="tool")
-        await made.remembering.remember(tool, made._stream((), ()).tell)
+        await made.remembering.remember(tool, made.stream().tell)
         await made.memory.barrier()
         await made.close()
         assert "net of tax" not in await asked()

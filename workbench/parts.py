@@ -1,0 +1,212 @@
+"""The composition root: every part of a workbench, and what is put together anew for each run."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from workbench import embedders
+from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, sandboxed
+from workbench.configuration import load_secrets, load_settings
+from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
+from workbench.core.request import Scope
+from workbench.core.settings import Settings
+from workbench.core.tools import ToolSpec
+from workbench.executor import Executor
+from workbench.memories import Memories
+from workbench.memory.base import Memory
+from workbench.memory.duckdb import DuckDBMemory
+from workbench.memory.remember import Remembering
+from workbench.models.base import Model
+from workbench.models.choose import choose
+from workbench.models.held import HeldModel
+from workbench.models.openai import OpenAIModel
+from workbench.planners.base import Planner
+from workbench.planners.grammar import GrammarPlanner
+from workbench.planners.model import ModelPlanner
+from workbench.policy.budgets import Budgets, limits_of
+from workbench.policy.connections import granting
+from workbench.policy.gate import Gate
+from workbench.policy.leaks import clean_result
+from workbench.policy.limits import RateLimiter
+from workbench.policy.rules import Rules
+from workbench.record import Record
+from workbench.registry.discover import Found, discover
+from workbench.registry.trust import Trust
+from workbench.sandbox.base import Sandbox
+from workbench.sandbox.choose import best
+from workbench.services import Means, host_services
+from workbench.status import in_force
+from workbench.telemetry.audit import trail_of
+from workbench.telemetry.logs import EventLog
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from workbench.offer import Offer
+    from workbench.policy.approval import Approver
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request on its way. `text` is clean, `notes` say what cleaning did; the rest as in `Workbench.ask`."""
+
+    text: str
+    notes: Sequence[str]
+    offer: Offer
+    stream: Stream
+    model: str | None
+    plan_only: bool
+    approver: Approver | None
+    rounds: bool
+    inserted: Sequence[str]
+    memory: bool
+
+
+class Parts:
+    """The parts that runs share. Every one can be handed in; what is not is made from the settings."""
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        model: Model | None = None,
+        planner: Planner | None = None,
+        memory: Memory | None = None,
+        sandbox: Sandbox | None = None,
+    ) -> None:
+        self.settings = settings or load_settings()
+        self.memory = memory or DuckDBMemory(self.settings.home, embedder=embedders.choose(self.settings))
+        self.sandbox = sandbox or best(self.settings)
+        self.remembering = Remembering(self.memory)
+        self.record = Record(self.memory, self.sandbox, self.settings)
+        self.session = uuid.uuid4().hex
+        self._model = model
+        self._planner = planner
+        self._models: dict[str | None, Model | None] = {}
+        self.secrets = load_secrets(self.settings)
+        self.trail = trail_of(self.settings.home, self.settings.config)
+        self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
+        self.memories = Memories(self.remembering, lambda: self.scope, lambda: self.stream(), self.secrets)
+        self.limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
+        self.log = EventLog(self.settings.log, self.secrets.redact)
+
+    @property
+    def scope(self) -> Scope:
+        """Whose memory this workbench reads and writes."""
+        return Scope(user=self.settings.user, workspace=self.settings.project.name, session=self.session)
+
+    def found(self) -> Found:
+        """Every tool that was found, trusted or not, with what is wrong with the others."""
+        return discover(self.settings.project, self.settings.config)
+
+    def tools(self) -> Mapping[str, ToolSpec]:
+        """The tools that may be used now, by name."""
+        return self.found().tools
+
+    def status(self) -> Mapping[str, str]:
+        """What is in force, in words, by part: model, isolation, memory, tools."""
+        model = self._model or choose(self.settings)
+        return in_force(self.settings, model=model, sandbox=self.sandbox, memory=self.memory, found=self.found())
+
+    def stream(self, listeners: tuple[Listener, ...] = (), watchers: tuple[Watcher, ...] = ()) -> Stream:
+        """The stream of a new run."""
+        now = datetime.now(UTC)
+        name = f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:10]}"
+        return Stream(
+            name,
+            self._take,
+            (self.log, *listeners),
+            now=lambda: datetime.now(UTC).isoformat(timespec="microseconds"),
+            on_error=self.log.bug,
+            redact=self.secrets.redacted,
+            watchers=watchers,
+        )
+
+    def _take(self, event: AnyEvent) -> None:
+        self.trail(event)  # first: nothing is done that leaves no record
+        self.memory.append(event)
+
+    def opening(self, text: str, notebook: str) -> dict[str, Any]:
+        """The body of a run's first event."""
+        return {
+            "request": text,
+            "user": self.settings.user,
+            "session": self.session,
+            "workspace": self.scope.workspace,
+            "isolation": self.sandbox.level,
+            "notebook": notebook,
+        }
+
+    def planner(self, model: str | None, stream: Stream) -> Planner:
+        """Who plans a run: the planner that was handed in, else a model, else the grammar."""
+        if self._planner is not None:
+            return self._planner
+        chosen = self.model(model, stream)
+        return ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
+
+    def model(self, name: str | None, stream: Stream) -> Model | None:
+        """The model of a request, by its name, for the calls of one run; None when none is connected."""
+        if name not in self._models:  # kept: a model has found out what its endpoint can do
+            settings = self.settings.model_copy(update={"model": name}) if name else self.settings
+            self._models[name] = choose(settings) if name or self._model is None else self._model
+        chosen = self._models[name]
+        admit = self.budgets.for_model(stream.tell)
+        return chosen and HeldModel(chosen, admit, self.secrets.redact, self.secrets.begun)
+
+    def gate(self, asked: Asked, words: str) -> Gate:
+        """The policy of one run. `words`: what of the request the user has typed."""
+        return Gate(
+            run=asked.stream.run,
+            request=asked.text,
+            words=words,
+            rules=Rules(self.settings.policy, str(self.settings.project)),
+            redact=self.secrets.redact,
+            holds_key=self.secrets.holds_key,
+            level=lambda: self.sandbox.level,
+            tell=lambda kind, body, step: asked.stream.tell(kind, body, step=step),
+            approver=asked.approver,
+            durable=self.memory.barrier,
+            servers=[name for name, there in self.settings.connections.items() if not there.is_file],
+            first_use=Trust(self.settings.config, self.settings.project).first_use,
+        )
+
+    def executor(self, stream: Stream, gate: Gate, model: str | None) -> Executor:
+        """What runs the plans of one run, with the layers around each call of a tool."""
+
+        def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
+            return stream.tell(kind, body, step=step)
+
+        folder = self.settings.artifacts
+        means = Means(
+            memory=self.remembering,
+            scope=self.scope,
+            secrets=self.secrets,
+            bases={"api.tavily.com": self.settings.tavily_base_url},
+            model=self.model(model, stream),
+            artifacts=folder,
+            guard=gate.guard,
+            connections=self.settings.connections,
+        )
+        inner = sandboxed(self.sandbox, host_services(means, stream), folder, tell)
+        clean = cleaned(inner, lambda result: clean_result(result, self.secrets, folder))
+        admitted = limited(clean, lambda: self.limits.admit_call(self.settings.user))
+        counted = budgeted(audited(admitted, tell), self.budgets, tell, folder)
+        return Executor(
+            granted(approved(counted, gate, tell), partial(granting, self.settings.connections)),
+            durable=self.memory.barrier,
+            parallel=self.settings.parallel,
+            on_bug=self.log.bug,
+        )
+
+    async def close(self) -> None:
+        """Make everything durable and end what runs. Idempotent."""
+        await self.sandbox.close()
+        for model in self._models.values():
+            if isinstance(model, OpenAIModel):
+                await model.close()
+        await self.memory.close()

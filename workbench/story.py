@@ -1,0 +1,174 @@
+"""The story of one run, on one screen: planned, approved, executed, looked at, answered.
+
+Everything that it knows of its past it folds from the events of its stream.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from workbench.core import provenance, refs
+from workbench.core.artifacts import Artifact
+from workbench.core.errors import (
+    BudgetExceeded,
+    Denied,
+    PlanInvalid,
+    Refused,
+    TransientError,
+    Unavailable,
+    WorkbenchError,
+)
+from workbench.core.events import Kind, Stream
+from workbench.core.outcome import Outcome, RunStatus, fold
+from workbench.core.plan import Plan
+from workbench.core.progress import State
+from workbench.core.provenance import Sources
+from workbench.core.request import Request
+from workbench.core.tools import ToolSpec
+from workbench.parts import Asked, Parts
+from workbench.planners.answer import summarise
+from workbench.planners.base import Answer, Planned, Planner
+from workbench.planners.grammar import GrammarPlanner
+from workbench.policy import planning
+from workbench.policy.approval import Asked as Question
+from workbench.policy.gate import Gate
+from workbench.policy.leaks import clean_error, refuse_keys
+from workbench.run import Run
+from workbench.told import closing, failure, made, shown, stopped
+
+Ending = tuple[RunStatus, Answer, WorkbenchError | None]
+
+
+class Story:
+    """One run of `asked` with the parts of a workbench."""
+
+    def __init__(self, parts: Parts, asked: Asked) -> None:
+        self._parts = parts
+        self._asked = asked
+        self._stream: Stream = asked.stream
+        self._inputs: dict[str, Artifact] = {}
+
+    async def run(self) -> Run:
+        """The run, when it is over and on disk. Raises as `Workbench.ask` does, with `.run` in each error of ours."""
+        parts, stream = self._parts, self._stream
+        started = time.monotonic()
+        answer, status = Answer(text="", planner=""), "failed"
+        problem: Exception | None = None
+        try:
+            status, answer, problem = await self._serve()
+        except asyncio.CancelledError:
+            status, problem = "cancelled", stopped(stream)
+        except WorkbenchError as error:
+            problem = error
+        except Exception as bug:  # noqa: BLE001 - recorded and logged here, raised again below
+            parts.log.bug(bug)
+            problem = bug
+        stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
+        await asyncio.gather(parts.memory.barrier(), asyncio.to_thread(parts.trail.sync))
+        run = Run(fold(stream.events), parts.settings.artifacts)
+        if problem is None:
+            return run
+        clean_error(problem, parts.secrets)
+        if isinstance(problem, WorkbenchError):
+            problem.run = run
+        raise problem
+
+    async def _serve(self) -> Ending:
+        asked, parts, stream = self._asked, self._parts, self._stream
+        tools = parts.tools()
+        await asyncio.to_thread(parts.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
+        planner = parts.planner(asked.model, stream)
+        request = await self._request(planner)
+        planned: Planned | None = await planner.plan(request, tools, stream)
+        words, foreign = planning.inserted(asked.text, asked.inserted)
+        gate, number = parts.gate(asked, words), 1
+        while planned is not None:
+            last = number == parts.settings.rounds
+            outcome = fold(stream.events)
+            sources = planning.seen(request, tools, outcome) | planned.sources | foreign
+            notes = [*asked.notes, *shown(request.memories)] if number == 1 else []
+            await self._tell_plan(made(planned, number, notes, last), sources)
+            if asked.plan_only:
+                return "planned", Answer(text="", planner=""), None
+            lineage = planning.lineage(sources, outcome)
+            news = planning.difference(planned.plan, lineage) if number > 1 else ()
+            gate.enter(planned.plan, number, news)
+            if no := await self._denied(planned.plan, number, news):
+                if number == 1:
+                    raise no
+                break  # what the earlier rounds found is still there
+            await self._execute(planned.plan, tools, gate, lineage)
+            outcome = fold(stream.events)
+            if (problem := failure(outcome)) is not None:
+                return "failed", summarise(outcome), problem
+            looks = planned.plan.look and not last
+            planned = await planner.look(request, outcome, tools, stream) if looks else None
+            number += 1
+        return "done", await self._answer(planner, fold(stream.events)), None
+
+    async def _request(self, planner: Planner) -> Request:
+        """What the planner is told: everything in it that can differ from run to run goes through here."""
+        asked, parts = self._asked, self._parts
+        remembers = asked.memory and not isinstance(planner, GrammarPlanner)
+        connections = sorted(parts.settings.connections.items())
+        return Request(
+            text=asked.text,
+            scope=parts.scope,
+            today=datetime.now().astimezone().date().isoformat(),
+            variables=await asyncio.to_thread(asked.offer.variables),
+            connections=tuple((name, there.kind) for name, there in connections),
+            memories=await parts.memories.for_planning(asked.text) if remembers else (),
+        )
+
+    async def _tell_plan(self, body: Mapping[str, object], sources: Sources) -> None:
+        sandbox = self._parts.sandbox
+        level = sandbox.level if self._asked.plan_only else await sandbox.prepare()
+        more = {"sources": provenance.to_json(sources), "isolation": level}
+        self._stream.tell(Kind.PLAN_MADE, {**body, **more})
+
+    async def _denied(self, plan: Plan, number: int, news: Sequence[str]) -> Denied | None:
+        """Ask for approval of a round; None when it was given, else why not, with its steps told as cancelled."""
+        asked, stream = self._asked, self._stream
+        if asked.approver is None or not asked.rounds:
+            return None
+        await self._parts.memory.barrier()  # a person may take their time
+        question = Question(run=stream.run, request=asked.text, plan=plan, round=number, difference=news)
+        decision = await asked.approver(question)
+        body = {"decision": decision.answer, "by": decision.by, "reason": decision.reason, "round": number}
+        stream.tell(Kind.APPROVAL, body | {"difference": list(news)})
+        if decision.answer == "allow":
+            return None
+        for step in plan.steps:
+            stream.tell(Kind.STEP_CANCELLED, {"reason": "not approved"}, step=step.id)
+        return Denied(f"The steps were not approved. {decision.reason}".strip(), hint="Nothing was run.")
+
+    async def _execute(
+        self, plan: Plan, tools: Mapping[str, ToolSpec], gate: Gate, lineage: provenance.Lineage
+    ) -> None:
+        """Run the steps of a round, with the tables that they use taken as they are now."""
+        parts, stream = self._parts, self._stream
+        new = [name for name in _used(plan) if name not in self._inputs]
+        taken = await self._asked.offer.snapshot(new, parts.settings.artifacts, stream.run)
+        await asyncio.to_thread(refuse_keys, taken, parts.secrets, parts.settings.artifacts)
+        self._inputs |= taken
+        done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
+        executor = parts.executor(stream, gate, self._asked.model)
+        await executor.run(plan, tools, self._inputs, stream, done, lineage)
+
+    async def _answer(self, planner: Planner, outcome: Outcome) -> Answer:
+        try:
+            return await planner.answer(outcome, self._stream)
+        except (Refused, Unavailable, TransientError, PlanInvalid, BudgetExceeded) as error:
+            # The results are there; a model that will not word them does not take them away.
+            summary = summarise(outcome)
+            why = f"The model did not word this answer ({error.message}); it is put together from the results."
+            return Answer(text=f"{summary.text}\n\n{why}", planner=summary.planner)
+
+
+def _used(plan: Plan) -> list[str]:
+    """The offered variables that a plan refers to, each once."""
+    found = (ref.variable for step in plan.steps for ref in refs.find(step.params) if ref.variable)
+    return list(dict.fromkeys(found))
