@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from workbench import commands
+from workbench import commands, toolcommands
 from workbench.core.errors import Cancelled, WorkbenchError
 
 
@@ -66,21 +66,22 @@ def _parser() -> argparse.ArgumentParser:
     ask.add_argument("--data", action="append", default=[], metavar="NAME=FILE", help="offer a table; may be repeated")
     ask.add_argument("--plan", action="store_true", help="show the plan, run nothing")
     ask.add_argument("--ask", action="store_true", help="show the steps and ask before they run")
-    said = ask.add_mutually_exclusive_group()
-    said.add_argument(
-        "--yes",
-        action="store_true",
-        help="answer every question with yes: the steps of --ask, and calls that the policy asks about",
-    )
-    said.add_argument("--deny", action="store_true", help="answer the same questions with no")
-    ask.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="how long a question waits before it means no")
+    _add_answers(ask)
     ask.add_argument("--model", help="model to plan and answer with")
     ask.add_argument("--memory", action="store_true", help="show the model what you asked to be remembered")
     ask.add_argument("--json", action="store_true", help="print the run as JSON")
     ask.set_defaults(act=commands.ask)
 
+    tool = verbs.add_parser("tool", help="run one tool once")
+    tool.add_argument("name", help="the tool's name")
+    tool.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter; may be repeated")
+    tool.add_argument("--data", action="append", default=[], metavar="NAME=FILE", help="a table, given as @NAME")
+    _add_answers(tool)
+    tool.add_argument("--json", action="store_true", help="print the run as JSON")
+    tool.set_defaults(act=toolcommands.tool)
+
     for name, act, text in (
-        ("tools", commands.tools, "list the tools"),
+        ("tools", toolcommands.tools, "list the tools"),
         ("models", commands.models, "list what the model's endpoint serves, and test it"),
         ("runs", commands.runs, "list the newest runs"),
         ("show", commands.show, "show one run"),
@@ -118,6 +119,9 @@ def _parser() -> argparse.ArgumentParser:
             verb.add_argument("--require", choices=("process", "kernel"), help="exit 3 when the level is lower")
         if name == "models":
             verb.add_argument("--model", help="the model to test")
+        if name == "tools":
+            verb.add_argument("--schema", metavar="NAME", help="what one tool takes, as JSON")
+            verb.add_argument("--new", metavar="NAME", help="write a tool file to start from")
         if name == "runs":
             verb.add_argument("-n", type=int, default=20, help="how many (20)")
         if name == "show":
@@ -149,6 +153,19 @@ def _parser() -> argparse.ArgumentParser:
         if name == "demo":
             verb.add_argument("--out", type=Path, default=Path("out"), help="folder for the HTML (out)")
     return parser
+
+
+def _add_answers(verb: argparse.ArgumentParser) -> None:
+    said = verb.add_mutually_exclusive_group()
+    said.add_argument(
+        "--yes",
+        action="store_true",
+        help="answer every question with yes: the steps of --ask, and calls that the policy asks about",
+    )
+    said.add_argument("--deny", action="store_true", help="answer the same questions with no")
+    verb.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="how long a question waits before it means no"
+    )
 
 
 def _seconds(text: str) -> float:

@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -31,14 +31,8 @@ def ask(options: argparse.Namespace) -> int:
     from workbench.render import plan_text
     from workbench.workbench import current
 
-    frames = {}
-    for pair in options.data:
-        name, equals, path = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise Refused(f"--data {pair} is not NAME=FILE.", hint="For example --data sales=data/samples/sales.csv")
-        frames[name] = load_table(Path(path))
+    frames = {name: load_table(path) for name, path in pairs(options.data)}
     text = " ".join(options.request)
-    failure: WorkbenchError | None = None
     errands = Errands()
     line = errands.input if sys.stdin.isatty() else None
     work = current().ask(
@@ -53,13 +47,19 @@ def ask(options: argparse.Namespace) -> int:
         ),
         rounds=options.ask,
     )
+    return finished(lambda: wait(work, errands=errands), as_json=options.json)
+
+
+def finished(run_it: Callable[[], Run], *, as_json: bool) -> int:
+    """Print the run that a command has started, also one that failed; then raise what it failed of."""
+    failure: WorkbenchError | None = None
     try:
-        run = wait(work, errands=errands)
+        run = run_it()
     except WorkbenchError as error:
         if error.run is None:
             raise
         run, failure = error.run, error
-    if options.json:
+    if as_json:
         print(json.dumps(_as_json(run), indent=2, ensure_ascii=False, default=str))
     elif run.outcome.plan is not None:
         print(run._repr_mimebundle_()[0]["text/plain"])
@@ -68,6 +68,15 @@ def ask(options: argparse.Namespace) -> int:
     if failure is not None:
         raise failure
     return 0
+
+
+def pairs(given: Sequence[str]) -> Iterator[tuple[str, Path]]:
+    """The tables of `--data NAME=FILE`. Raises Refused naming the one that is none."""
+    for pair in given:
+        name, equals, path = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise Refused(f"--data {pair} is not NAME=FILE.", hint="For example --data sales=data/samples/sales.csv")
+        yield name, Path(path)
 
 
 def _as_json(run: Run) -> dict[str, Any]:

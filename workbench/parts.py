@@ -10,13 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench import embedders
-from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, sandboxed
+from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, routed, sandboxed
 from workbench.configuration import load_secrets, load_settings
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
 from workbench.core.request import Scope
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
 from workbench.executor import Executor
+from workbench.inkernel import OnThread, in_kernel
 from workbench.memories import Memories
 from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
@@ -35,6 +36,7 @@ from workbench.policy.leaks import clean_result
 from workbench.policy.limits import RateLimiter
 from workbench.policy.rules import Rules
 from workbench.record import Record
+from workbench.registry import cells
 from workbench.registry.discover import Found, discover
 from workbench.registry.trust import Trust
 from workbench.sandbox.base import Sandbox
@@ -65,6 +67,9 @@ class Asked:
     rounds: bool
     inserted: Sequence[str]
     memory: bool
+    planner: Planner | None = None
+    on_thread: OnThread | None = None
+    stranger: str = ""
 
 
 class Parts:
@@ -102,7 +107,7 @@ class Parts:
 
     def found(self) -> Found:
         """Every tool that was found, trusted or not, with what is wrong with the others."""
-        return discover(self.settings.project, self.settings.config)
+        return discover(self.settings.project, self.settings.config, cells=cells.defined())
 
     def tools(self) -> Mapping[str, ToolSpec]:
         """The tools that may be used now, by name."""
@@ -175,8 +180,9 @@ class Parts:
             first_use=Trust(self.settings.config, self.settings.project).first_use,
         )
 
-    def executor(self, stream: Stream, gate: Gate, model: str | None) -> Executor:
+    def executor(self, asked: Asked, gate: Gate) -> Executor:
         """What runs the plans of one run, with the layers around each call of a tool."""
+        stream = asked.stream
 
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
             return stream.tell(kind, body, step=step)
@@ -187,12 +193,13 @@ class Parts:
             scope=self.scope,
             secrets=self.secrets,
             bases={"api.tavily.com": self.settings.tavily_base_url},
-            model=self.model(model, stream),
+            model=self.model(asked.model, stream),
             artifacts=folder,
             guard=gate.guard,
             connections=self.settings.connections,
         )
-        inner = sandboxed(self.sandbox, host_services(means, stream), folder, tell)
+        worker = sandboxed(self.sandbox, host_services(means, stream), folder, tell)
+        inner = routed(worker, {"kernel": in_kernel(asked.on_thread, folder)})
         clean = cleaned(inner, lambda result: clean_result(result, self.secrets, folder))
         admitted = limited(clean, lambda: self.limits.admit_call(self.settings.user))
         counted = budgeted(audited(admitted, tell), self.budgets, tell, folder)

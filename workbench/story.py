@@ -25,7 +25,7 @@ from workbench.core.events import Kind, Stream
 from workbench.core.outcome import Outcome, RunStatus, fold
 from workbench.core.plan import Plan
 from workbench.core.progress import State
-from workbench.core.provenance import Sources
+from workbench.core.provenance import REQUEST, Sources
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
 from workbench.parts import Asked, Parts
@@ -37,7 +37,7 @@ from workbench.policy.approval import Asked as Question
 from workbench.policy.gate import Gate
 from workbench.policy.leaks import clean_error, refuse_keys
 from workbench.run import Run
-from workbench.told import closing, failure, made, shown, stopped
+from workbench.told import closing, failure, made, shown, stopped, tell_definitions, unconfined
 
 Ending = tuple[RunStatus, Answer, WorkbenchError | None]
 
@@ -80,16 +80,18 @@ class Story:
         asked, parts, stream = self._asked, self._parts, self._stream
         tools = parts.tools()
         await asyncio.to_thread(parts.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
-        planner = parts.planner(asked.model, stream)
+        planner = asked.planner or parts.planner(asked.model, stream)
         request = await self._request(planner)
         planned: Planned | None = await planner.plan(request, tools, stream)
-        words, foreign = planning.inserted(asked.text, asked.inserted)
+        words, foreign = planning.inserted(asked.text, asked.inserted, asked.stranger)
         gate, number = parts.gate(asked, words), 1
         while planned is not None:
             last = number == parts.settings.rounds
             outcome = fold(stream.events)
-            sources = planning.seen(request, tools, outcome) | planned.sources | foreign
+            seen = REQUEST if planned.by_user else planning.seen(request, tools, outcome)
+            sources = seen | planned.sources | foreign
             notes = [*asked.notes, *shown(request.memories)] if number == 1 else []
+            notes += unconfined(planned.plan, tools)
             await self._tell_plan(made(planned, number, notes, last), sources)
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
@@ -154,8 +156,9 @@ class Story:
         taken = await self._asked.offer.snapshot(new, parts.settings.artifacts, stream.run)
         await asyncio.to_thread(refuse_keys, taken, parts.secrets, parts.settings.artifacts)
         self._inputs |= taken
+        tell_definitions(plan, tools, stream)
         done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
-        executor = parts.executor(stream, gate, self._asked.model)
+        executor = parts.executor(self._asked, gate)
         await executor.run(plan, tools, self._inputs, stream, done, lineage)
 
     async def _answer(self, planner: Planner, outcome: Outcome) -> Answer:

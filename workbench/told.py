@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workbench.core.errors import BudgetExceeded, Cancelled, Denied, ToolFailed, WorkbenchError
-from workbench.core.events import Stream
+from workbench.core.events import Kind, Stream
 from workbench.core.outcome import Outcome, fold
+from workbench.core.plan import Plan
 from workbench.core.progress import State
+from workbench.core.tools import ToolSpec
 from workbench.planners.base import Answer, Planned
 
 
@@ -34,6 +36,27 @@ def made(planned: Planned, number: int, notes: Sequence[str], last: bool) -> dic
 def shown(memories: Sequence[str]) -> list[str]:
     """What a cell says of the memories that a model has seen."""
     return [f"Shown to the model from your memory: {'; '.join(text[:200] for text in memories)}"] if memories else []
+
+
+def unconfined(plan: Plan, tools: Mapping[str, ToolSpec]) -> list[str]:
+    """What a result says of the tools of a plan that no worker holds."""
+    used = {step.task: tools[step.task].runs for step in plan.steps if step.task in tools}
+    lines = []
+    if here := [name for name, runs in used.items() if runs == "kernel"]:
+        lines.append(f"Nothing confines {', '.join(here)}: it runs in your kernel, as you have said.")
+    if there := [name for name, runs in used.items() if runs == "server"]:
+        lines.append(f"Nothing confines {', '.join(there)}: it runs on an MCP server that you have trusted.")
+    return lines
+
+
+def tell_definitions(plan: Plan, tools: Mapping[str, ToolSpec], stream: Stream) -> None:
+    """Put on record what the tools of a plan are that lie in no file, once in a run."""
+    told = {event.body.get("version") for event in stream.events if event.kind is Kind.TOOL_DEFINED}
+    for name in dict.fromkeys(step.task for step in plan.steps):
+        tool = tools[name]
+        if tool.origin in ("cell", "server") and tool.version not in told:
+            body = {"tool": name, "version": tool.version, "origin": tool.origin, "runs": tool.runs}
+            stream.tell(Kind.TOOL_DEFINED, body | {"source": tool.source.decode("utf-8", "replace")})
 
 
 def failure(outcome: Outcome) -> WorkbenchError | None:

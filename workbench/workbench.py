@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 from workbench import bridge
 from workbench.core import refs
 from workbench.core.events import Kind, Listener, Watcher
+from workbench.inkernel import OnThread
 from workbench.offer import Offer
 from workbench.parts import Asked, Parts
+from workbench.planners.base import Planner
+from workbench.planners.given import GivenPlanner, in_words
 from workbench.policy.approval import Approver
 from workbench.policy.sanitize import clean_prompt
 from workbench.run import Run
@@ -44,6 +47,9 @@ class Workbench(Parts):
         watchers: tuple[Watcher, ...] = (),
         notebook: str = "",
         memory: bool = False,
+        planner: Planner | None = None,
+        on_thread: OnThread | None = None,
+        stranger: str = "",
         **frames: pd.DataFrame,
     ) -> Run:
         """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
@@ -52,7 +58,9 @@ class Workbench(Parts):
         policy hears no, and rounds run. `inserted`: texts in the request that came from values, not from the keyboard.
         `watchers` see plan and answer while a model writes. `notebook`: the path of the notebook that asks, for the
         record; "" when there is none, or nobody has said. With `memory` a model also sees what the user has asked to be
-        remembered and may matter; without it no run changes because the memory has grown.
+        remembered and may matter; without it no run changes because the memory has grown. `planner` plans this one run.
+        `on_thread` has the thread that waits make a call: without it no tool of the kernel itself can be used.
+        `stranger`: who wrote the request, when it was not the user: then none of its words is theirs.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
         another WorkbenchError otherwise; each carries `.run` with what was finished.
@@ -65,7 +73,18 @@ class Workbench(Parts):
         stream = self.stream(listeners, watchers)
         stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook))
         how = (model, plan_only, approver, rounds, inserted, memory)
-        return await Story(self, Asked(prompt.text, prompt.notes, offer, stream, *how)).run()
+        asked = Asked(
+            prompt.text, prompt.notes, offer, stream, *how, planner=planner, on_thread=on_thread, stranger=stranger
+        )
+        return await Story(self, asked).run()
+
+    async def run_tool(self, name: str, params: Mapping[str, Any], /, **options: Any) -> Run:
+        """The run of one call of one tool, planned by the caller and held to everything that a request is held to.
+
+        `options` are those of `ask`. Raises as that does; PlanInvalid names a wrong tool or parameter.
+        """
+        step = {"task": name, "params": dict(params), "title": "as you asked"}
+        return await self.ask(in_words(name, params), planner=GivenPlanner([step]), **options)
 
 
 def _mentioned(text: str) -> set[str]:
@@ -92,4 +111,5 @@ def use(workbench: Workbench) -> Workbench:
 
 def ask(text: str, /, **options: Any) -> Run:
     """`Workbench.ask` of this process's workbench for code without `await`: the run of one request."""
-    return bridge.wait(current().ask(text, **options))
+    errands = bridge.Errands()
+    return bridge.wait(current().ask(text, **{"on_thread": errands.run, **options}), errands=errands)

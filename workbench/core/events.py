@@ -9,6 +9,8 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     isolation: the level that is in force (in run.started: the lowest that it can be)
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
                     finish, seconds, error
+    tool.defined    a tool that no file holds, before the run may call it: tool, version, origin (cell, server), runs
+                    (worker, kernel, server), source: its text, of which version is the sha256
     step.intent     tool, version, effect, params_sha256, sources (what the call is made of): written before the tool is
                     called
     step.started    try (1 for the first)
@@ -55,6 +57,7 @@ class Kind(StrEnum):
     RUN_STARTED = "run.started"
     PLAN_MADE = "plan.made"
     MODEL_CALLED = "model.called"
+    TOOL_DEFINED = "tool.defined"
     STEP_INTENT = "step.intent"
     STEP_STARTED = "step.started"
     STEP_PROGRESS = "step.progress"

@@ -103,6 +103,7 @@ class AgentMagics(Magics):
             listeners=(display.listen,),
             watchers=(display.watch,) if display.is_live else (),
             memory=asked.memory or display.is_live,
+            on_thread=errands.run,
             notebook=str(self._namespace().get("__session__", "")),  # its path, as ipykernel has it from the front end
         )
         try:

@@ -74,6 +74,8 @@ def stays(service: str) -> bool:
 
 def destinations(tool: ToolSpec) -> tuple[str, ...]:
     """Where arguments of a tool go and what it changes, in words; empty when it tells nobody and changes nothing."""
+    if tool.runs == "server":
+        return (f"the server {tool.path}, which nothing confines",)
     found = [*tool.permissions.network] or [f"the host function {service}" for service in _away(tool)]
     if tool.permissions.secrets and not found:
         found.append(f"what {', '.join(tool.permissions.secrets)} opens")
@@ -81,13 +83,13 @@ def destinations(tool: ToolSpec) -> tuple[str, ...]:
         found.append("the memory")
     found += [f"files in {folder}" for folder in tool.permissions.write]
     if tool.effect != "read" and not found:
-        found.append("this machine")
+        found.append("this kernel, where nothing confines it" if tool.runs == "kernel" else "this machine")
     return tuple(found)
 
 
 def leaves_machine(tool: ToolSpec) -> bool:
     """Whether a tool can send something off this machine."""
-    return bool(tool.permissions.network or tool.permissions.secrets or _away(tool))
+    return tool.runs == "server" or bool(tool.permissions.network or tool.permissions.secrets or _away(tool))
 
 
 def _away(tool: ToolSpec) -> list[str]:

@@ -105,7 +105,7 @@ def _refuse_local(module: ModuleType, name: str) -> None:
     place = path.parent.parent if path.stem == "__init__" else path.parent
     installed = any(place.is_relative_to(folder) for folder in (sys.prefix, sys.base_prefix, sys.exec_prefix))
     if not installed and str(place) not in imports(Path.cwd()):
-        raise Refused(f"{name} uses the module {top.__name__} of this folder, which a worker cannot import.", hint=_HINT)
+        raise Refused(f"{name} uses {top.__name__}, a module of this folder, which no worker can import.", hint=_HINT)
 
 
 def _is_constant(value: Any) -> bool:
@@ -119,5 +119,3 @@ def _is_constant(value: Any) -> bool:
         case dict():
             return all(isinstance(key, str) and _is_constant(item) for key, item in value.items())
     return False
-
-

@@ -183,6 +183,11 @@ def _documentation(module: ast.Module, run: ast.FunctionDef, name: str) -> tuple
     return first.strip()[:300] or name.replace("_", " "), rest.strip()[:8000]
 
 
+def named(text: str) -> bool:
+    """Whether a text will do as the name of a tool."""
+    return bool(_NAME.fullmatch(text))
+
+
 def clean(text: str) -> str:
     """The text without lone surrogates, which a string literal may hold and no file takes."""
     return text.encode("utf-8", "replace").decode("utf-8")

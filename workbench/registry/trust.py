@@ -31,8 +31,8 @@ class Trust:
         self._project = os.path.realpath(project)
 
     def is_trusted(self, spec: ToolSpec) -> bool:
-        """Whether this very file may run: shipped, the user's own, typed by them into a cell, or pinned. Raises Unavailable
-        on a damaged file."""
+        """Whether this very file may run: shipped, the user's own, typed in a cell, or pinned. Raises Unavailable on a
+        damaged file."""
         return spec.origin in ("shipped", "user", "cell") or self._pin(spec) in self._read()
 
     def trust(self, spec: ToolSpec) -> None:
