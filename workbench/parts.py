@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from workbench.policy.approval import Approver
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """One request on its way. `text` is clean, `notes` say what cleaning did; the rest as in `Workbench.ask`."""
 

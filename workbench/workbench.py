@@ -72,9 +72,20 @@ class Workbench(Parts):
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
         stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook))
-        how = (model, plan_only, approver, rounds, inserted, memory)
         asked = Asked(
-            prompt.text, prompt.notes, offer, stream, *how, planner=planner, on_thread=on_thread, stranger=stranger
+            text=prompt.text,
+            notes=prompt.notes,
+            offer=offer,
+            stream=stream,
+            model=model,
+            plan_only=plan_only,
+            approver=approver,
+            rounds=rounds,
+            inserted=inserted,
+            memory=memory,
+            planner=planner,
+            on_thread=on_thread,
+            stranger=stranger,
         )
         return await Story(self, asked).run()
 
@@ -83,7 +94,7 @@ class Workbench(Parts):
 
         `options` are those of `ask`. Raises as that does; PlanInvalid names a wrong tool or parameter.
         """
-        step = {"task": name, "params": dict(params), "title": "as you asked"}
+        step = {"task": name, "params": dict(params)}
         return await self.ask(in_words(name, params), planner=GivenPlanner([step]), **options)
 
 

@@ -24,4 +24,8 @@ def unload_ipython_extension(ipython: Any) -> None:
 def _options(ipython: Any, event: Any) -> list[str]:
     from workbench.notebook.line import OPTIONS, VERBS
 
-    return list(VERBS) if event.command.endswith("workbench") else [f"--{name}" for name in OPTIONS]
+    return (
+        [form.split()[0] for form in VERBS]
+        if event.command.endswith("workbench")
+        else [f"--{name}" for name in OPTIONS]
+    )

@@ -27,15 +27,16 @@ OPTIONS: Mapping[str, str] = {
 VERBS: Mapping[str, str] = {
     "tools": "the tools that may be used",
     "runs": "the newest runs",
-    "show": "RUN: one run again, from the record",
-    "sql": "QUERY: read the record with SQL",
-    "recall": "QUESTION: what is remembered about it",
-    "remember": "TEXT: keep it in the memory; --pin, --kind KIND, --replaces ID before it",
-    "forget": "ID: hide a memory",
-    "memory": "all that is remembered; memory audit looks for what is wrong with it",
+    "show RUN": "one run again",
+    "sql QUERY": "the record: runs, steps, events, model_calls, tool_calls, artifacts, memories",
+    "recall QUESTION": "what is remembered about it, and why it was found",
+    "remember TEXT": "keep it; --pin, --kind KIND, --replaces ID before the text",
+    "forget ID": "hide a memory, at once",
+    "memory [audit]": "all that is remembered, or what is wrong with it",
     "doctor": "check this installation",
     "audit": "check that the audit trail is whole",
 }
+"""What may stand behind `%workbench`, as it is typed, and what it gives; `notebook.verbs` has a function for each."""
 VALUED: Mapping[str, str] = {"model": "NAME", "timeout": "SECONDS"}
 """Options that take a value, and what it is."""
 _EXAMPLES = {"model": "--model needs a name: --model gpt-4o", "timeout": "--timeout needs seconds: --timeout 60"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import keyword
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,14 @@ def _documented(magic: Any) -> Any:
         magic = option(f"--{name}", help=text, **kind)(magic)
     documented: Any = magic_arguments.magic_arguments
     return documented()(magic)
+
+
+def _with_verbs(magic: Any) -> Any:
+    """The magic with every verb in the help of `%workbench?`."""
+    forms = {"": "model, isolation, memory, tools", **lines.VERBS}
+    width = max(map(len, forms))
+    magic.__doc__ += "\n\n" + "\n".join(f"%workbench {form:{width}}  {text}" for form, text in forms.items())
+    return magic
 
 
 @magics_class
@@ -122,31 +131,21 @@ class AgentMagics(Magics):
 
     @no_var_expand
     @line_magic
+    @_with_verbs
     def workbench(self, line: str) -> Any:
-        """What is in force, and what is on record.
-
-        %workbench              model, isolation, memory, tools
-        %workbench tools        the tools that may be used
-        %workbench runs         the newest runs
-        %workbench show RUN     one run again
-        %workbench sql QUERY    the record: runs, steps, events, model_calls, tool_calls, artifacts, memories
-        %workbench recall QUESTION      what is remembered about it, and why it was found
-        %workbench remember TEXT        keep it; --pin, --kind KIND, --replaces ID before the text
-        %workbench forget ID            hide a memory, at once
-        %workbench memory [audit]       all that is remembered, or what is wrong with it
-        %workbench doctor       check this installation
-        %workbench audit        check that the audit trail is whole
-        """
+        """What is in force, and what is on record."""
         from workbench.notebook import verbs
 
         verb, _, rest = line.strip().partition(" ")
         if not verb:
             return verbs.status(self._workbench())
-        if verb not in lines.VERBS:
-            near = difflib.get_close_matches(verb, list(lines.VERBS), n=1)
-            said = f"did you mean {near[0]}?" if near else f"there are: {', '.join(lines.VERBS)}."
+        known = [form.split()[0] for form in lines.VERBS]
+        if verb not in known:
+            near = difflib.get_close_matches(verb, known, n=1)
+            said = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known)}."
             raise UsageError(f"There is no %workbench {verb}; {said}")
-        return getattr(verbs, verb)(self._workbench(), rest.strip())
+        function = f"{verb}_" if keyword.iskeyword(verb) else verb.replace("-", "_")
+        return getattr(verbs, function)(self._workbench(), rest.strip())
 
     def _namespace(self) -> dict[str, Any]:
         names: dict[str, Any] = getattr(self.shell, "user_ns", {})

@@ -1,4 +1,4 @@
-"""What the verbs of the command line about tools do: `tool`, and `tools --schema` and `--new`."""
+"""One tool: run once (`tool`), shown (`tools --schema NAME`), or begun (`tools --new NAME`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from workbench import commands
+from workbench.commands.asking import finished, pairs, takes_answers
+from workbench.commands.base import Verb
 from workbench.core import schema
 from workbench.core.errors import Refused
 from workbench.core.tools import ToolSpec
@@ -52,7 +53,7 @@ def tool(options: argparse.Namespace) -> int:
 
     workbench = current()
     spec = _found(options.name)
-    frames = {name: load_table(path) for name, path in commands.pairs(options.data)}
+    frames = {name: load_table(path) for name, path in pairs(options.data)}
     params = given(options.param, spec.params.get("properties", {}))
     if problems := list(schema.check(params, spec.params, spec.name)):
         raise Refused("; ".join(problems), hint=f"`workbench tools --schema {spec.name}` shows what it takes.")
@@ -69,14 +70,14 @@ def tool(options: argparse.Namespace) -> int:
         rounds=False,
         on_thread=errands.run,
     )
-    return commands.finished(lambda: wait(work, errands=errands), as_json=options.json)
+    return finished(lambda: wait(work, errands=errands), json_wanted=options.json)
 
 
-def given(pairs: list[str], properties: Mapping[str, Any]) -> dict[str, Any]:
+def given(said: list[str], properties: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of `--param NAME=VALUE`: text for a parameter that takes text, `@name` of a table for one that
     takes a table, JSON for every other, and text where it is none. Raises Refused naming a pair that is none."""
     found = {}
-    for pair in pairs:
+    for pair in said:
         name, equals, text = pair.partition("=")
         if not equals or not name:
             raise Refused(f"--param {pair} is not NAME=VALUE.", hint="For example --param city=Lisbon")
@@ -97,15 +98,13 @@ def _value(text: str, kind: Mapping[str, Any]) -> Any:
         return text
 
 
-def tools(options: argparse.Namespace) -> None:
-    """List the tools, or show what one takes, or write a new one."""
+def show_or_write(options: argparse.Namespace) -> None:
+    """What one tool takes, as JSON; or a new tool file."""
     if options.schema:
         print(json.dumps(described(_found(options.schema)), indent=2, ensure_ascii=False))
-    elif options.new:
+    else:
         path = written(options.new)
         print(f"Wrote {path}. Change it, then: workbench trust {path}")
-    else:
-        commands.tools(options)
 
 
 def described(spec: ToolSpec) -> dict[str, Any]:
@@ -162,3 +161,18 @@ def _found(name: str) -> ToolSpec:
     raise Refused(
         f"There is no tool {name}{f'; did you mean {near[0]}?' if near else '.'}", hint="`workbench tools` lists them."
     )
+
+
+def takes_names(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--schema", metavar="NAME", help="what one tool takes, as JSON")
+    verb.add_argument("--new", metavar="NAME", help="write a tool file to start from")
+
+
+def _takes(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("name", help="the tool's name")
+    verb.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help="a parameter; may be repeated")
+    verb.add_argument("--data", action="append", default=[], metavar="NAME=FILE", help="a table, given as @NAME")
+    takes_answers(verb)
+
+
+VERBS = (Verb("tool", "run one tool once", tool, _takes, json=True),)

@@ -1,0 +1,21 @@
+"""What each verb of the command line takes and does, a module for each group.
+
+A verb's function takes the options as argparse has read them; the number that some give is the exit code.
+"""
+
+from __future__ import annotations
+
+from workbench.commands import asking, checks, keys, memory, models, record, shown, tools
+from workbench.commands.base import Verb
+
+VERBS: tuple[Verb, ...] = (
+    *asking.VERBS,
+    *tools.VERBS,
+    *models.VERBS,
+    *record.VERBS,
+    *memory.VERBS,
+    *checks.VERBS,
+    *keys.VERBS,
+    *shown.VERBS,
+)
+"""In the order of the help."""
