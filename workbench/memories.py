@@ -43,11 +43,12 @@ class Memories:
             raise Refused("There is nothing to look for.", hint="Say what, in words.")
         return await self._remembering.memory.recall(question, self._scope(), limit)
 
-    async def for_planning(self, request: str) -> tuple[str, ...]:
-        """What may matter for a request, best first: only what the user wrote. Texts that tools have remembered come
-        from anywhere, and reach a plan by its own step `recall`. Empty when the memory cannot be asked."""
+    async def for_planning(self, request: str, scope: Scope | None = None) -> tuple[str, ...]:
+        """What may matter for a request, best first, in `scope` or in the usual one: only
+        what the user wrote. Texts that tools have remembered come from anywhere, and reach a plan by its own step
+        `recall`. Empty when the memory cannot be asked."""
         try:
-            hits = await self._remembering.memory.recall(request, self._scope(), _ASKED)
+            hits = await self._remembering.memory.recall(request, scope or self._scope(), _ASKED)
         except WorkbenchError:  # a request goes on without what it never needed
             return ()
         near = (hit for hit in hits if hit.pinned or hit.recall == "lexical" or (hit.cosine or 0) >= _NEAR)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from workbench import embedders
 from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, routed, sandboxed
 from workbench.configuration import load_secrets, load_settings
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
+from workbench.core.persona import Persona
 from workbench.core.request import Scope
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
@@ -38,6 +39,7 @@ from workbench.policy.rules import Rules
 from workbench.record import Record
 from workbench.registry import cells
 from workbench.registry.discover import Found, discover
+from workbench.registry.personas import FoundPersonas, find
 from workbench.registry.trust import Trust
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.choose import best
@@ -70,6 +72,7 @@ class Asked:
     planner: Planner | None = None
     on_thread: OnThread | None = None
     stranger: str = ""
+    persona: Persona | None = None
 
 
 class Parts:
@@ -104,6 +107,15 @@ class Parts:
     def scope(self) -> Scope:
         """Whose memory this workbench reads and writes."""
         return Scope(user=self.settings.user, workspace=self.settings.project.name, session=self.session)
+
+    def scope_of(self, asked: Asked) -> Scope:
+        """Whose memory one request reads and writes."""
+        own = asked.persona is not None and asked.persona.memory == "own"
+        return replace(self.scope, persona=asked.persona.name) if asked.persona and own else self.scope
+
+    def personas(self) -> FoundPersonas:
+        """Every persona there is, trusted or not, with what is wrong with other files."""
+        return find(self.settings.project, self.settings.config)
 
     def found(self) -> Found:
         """Every tool that was found, trusted or not, with what is wrong with the others."""
@@ -147,12 +159,13 @@ class Parts:
             "notebook": notebook,
         }
 
-    def planner(self, model: str | None, stream: Stream) -> Planner:
+    def planner(self, asked: Asked) -> Planner:
         """Who plans a run: the planner that was handed in, else a model, else the grammar."""
-        if self._planner is not None:
-            return self._planner
-        chosen = self.model(model, stream)
-        return ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
+        if (given := asked.planner or self._planner) is not None:
+            return given
+        chosen = self.model(asked.model, asked.stream)
+        instructions = asked.persona.instructions if asked.persona is not None else ""
+        return ModelPlanner(chosen, instructions) if chosen is not None else GrammarPlanner()
 
     def model(self, name: str | None, stream: Stream) -> Model | None:
         """The model of a request, by its name, for the calls of one run; None when none is connected."""
@@ -190,7 +203,7 @@ class Parts:
         folder = self.settings.artifacts
         means = Means(
             memory=self.remembering,
-            scope=self.scope,
+            scope=self.scope_of(asked),
             secrets=self.secrets,
             bases={"api.tavily.com": self.settings.tavily_base_url},
             model=self.model(asked.model, stream),

@@ -25,7 +25,7 @@ from workbench.core.events import Kind, Stream
 from workbench.core.outcome import Outcome, RunStatus, fold
 from workbench.core.plan import Plan
 from workbench.core.progress import State
-from workbench.core.provenance import REQUEST, Sources
+from workbench.core.provenance import NONE, REQUEST, Sources
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
 from workbench.parts import Asked, Parts
@@ -37,7 +37,7 @@ from workbench.policy.approval import Asked as Question
 from workbench.policy.gate import Gate
 from workbench.policy.leaks import clean_error, refuse_keys
 from workbench.run import Run
-from workbench.told import closing, failure, made, shown, stopped, tell_definitions, unconfined
+from workbench.told import closing, failure, made, shown, spoken_as, stopped, tell_definitions, unconfined
 
 Ending = tuple[RunStatus, Answer, WorkbenchError | None]
 
@@ -78,9 +78,10 @@ class Story:
 
     async def _serve(self) -> Ending:
         asked, parts, stream = self._asked, self._parts, self._stream
-        tools = parts.tools()
+        persona = asked.persona
+        tools = persona.may_use(parts.tools()) if persona is not None else parts.tools()
         await asyncio.to_thread(parts.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
-        planner = asked.planner or parts.planner(asked.model, stream)
+        planner = parts.planner(asked)
         request = await self._request(planner)
         planned: Planned | None = await planner.plan(request, tools, stream)
         words, foreign = planning.inserted(asked.text, asked.inserted, asked.stranger)
@@ -89,9 +90,9 @@ class Story:
             last = number == parts.settings.rounds
             outcome = fold(stream.events)
             seen = REQUEST if planned.by_user else planning.seen(request, tools, outcome)
-            sources = seen | planned.sources | foreign
+            sources = seen | planned.sources | foreign | (persona.sources if persona is not None else NONE)
             notes = [*asked.notes, *shown(request.memories)] if number == 1 else []
-            notes += unconfined(planned.plan, tools)
+            notes += [*unconfined(planned.plan, tools), *(spoken_as(persona, planned) if number == 1 else ())]
             await self._tell_plan(made(planned, number, notes, last), sources)
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
@@ -114,15 +115,16 @@ class Story:
     async def _request(self, planner: Planner) -> Request:
         """What the planner is told: everything in it that can differ from run to run goes through here."""
         asked, parts = self._asked, self._parts
-        remembers = asked.memory and not isinstance(planner, GrammarPlanner)
+        without = isinstance(planner, GrammarPlanner) or (asked.persona is not None and asked.persona.memory == "none")
+        scope = parts.scope_of(asked)
         connections = sorted(parts.settings.connections.items())
         return Request(
             text=asked.text,
-            scope=parts.scope,
+            scope=scope,
             today=datetime.now().astimezone().date().isoformat(),
             variables=await asyncio.to_thread(asked.offer.variables),
             connections=tuple((name, there.kind) for name, there in connections),
-            memories=await parts.memories.for_planning(asked.text) if remembers else (),
+            memories=await parts.memories.for_planning(asked.text, scope) if asked.memory and not without else (),
         )
 
     async def _tell_plan(self, body: Mapping[str, object], sources: Sources) -> None:

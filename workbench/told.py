@@ -9,6 +9,7 @@ from typing import Any
 from workbench.core.errors import BudgetExceeded, Cancelled, Denied, ToolFailed, WorkbenchError
 from workbench.core.events import Kind, Stream
 from workbench.core.outcome import Outcome, fold
+from workbench.core.persona import Persona
 from workbench.core.plan import Plan
 from workbench.core.progress import State
 from workbench.core.tools import ToolSpec
@@ -47,6 +48,15 @@ def unconfined(plan: Plan, tools: Mapping[str, ToolSpec]) -> list[str]:
     if there := [name for name, runs in used.items() if runs == "server"]:
         lines.append(f"Nothing confines {', '.join(there)}: it runs on an MCP server that you have trusted.")
     return lines
+
+
+def spoken_as(persona: Persona | None, planned: Planned) -> list[str]:
+    """What a cell says of the persona that was asked for."""
+    if persona is None:
+        return []
+    if not planned.model:
+        return [f"As {persona.name}: its tools and its memory; its instructions are for a language model."]
+    return [f"As {persona.name}."]
 
 
 def tell_definitions(plan: Plan, tools: Mapping[str, ToolSpec], stream: Stream) -> None:

@@ -50,6 +50,7 @@ class Workbench(Parts):
         planner: Planner | None = None,
         on_thread: OnThread | None = None,
         stranger: str = "",
+        persona: str = "",
         **frames: pd.DataFrame,
     ) -> Run:
         """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
@@ -61,10 +62,12 @@ class Workbench(Parts):
         remembered and may matter; without it no run changes because the memory has grown. `planner` plans this one run.
         `on_thread` has the thread that waits make a call: without it no tool of the kernel itself can be used.
         `stranger`: who wrote the request, when it was not the user: then none of its words is theirs.
+        `persona`: in whose manner it is served; "" for nobody's.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, Cancelled when it was stopped,
         another WorkbenchError otherwise; each carries `.run` with what was finished.
         """
+        speaker = self.personas().get(persona) if persona else None
         await beside(self.sandbox.prepare())  # workers get ready while the planner plans
         prompt = clean_prompt(text)
         self.limits.admit_request(self.settings.user)
@@ -77,7 +80,7 @@ class Workbench(Parts):
             notes=prompt.notes,
             offer=offer,
             stream=stream,
-            model=model,
+            model=model or (speaker.model if speaker is not None else "") or None,
             plan_only=plan_only,
             approver=approver,
             rounds=rounds,
@@ -86,6 +89,7 @@ class Workbench(Parts):
             planner=planner,
             on_thread=on_thread,
             stranger=stranger,
+            persona=speaker,
         )
         return await Story(self, asked).run()
 

@@ -5,12 +5,13 @@ A verb's function takes the options as argparse has read them; the number that s
 
 from __future__ import annotations
 
-from workbench.commands import asking, checks, keys, memory, models, record, shown, tools
+from workbench.commands import asking, checks, keys, memory, models, personas, record, shown, tools
 from workbench.commands.base import Verb
 
 VERBS: tuple[Verb, ...] = (
     *asking.VERBS,
     *tools.VERBS,
+    *personas.VERBS,
     *models.VERBS,
     *record.VERBS,
     *memory.VERBS,

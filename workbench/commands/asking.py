@@ -36,6 +36,7 @@ def ask(options: argparse.Namespace) -> int:
         plan_only=options.plan,
         model=options.model,
         memory=options.memory,
+        persona=options.persona or "",
         approver=chosen(
             yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=partial(plan_text, full=True)
         ),
@@ -99,6 +100,9 @@ def _takes(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--ask", action="store_true", help="show the steps and ask before they run")
     takes_answers(ask)
     ask.add_argument("--model", help="model to plan and answer with")
+    ask.add_argument(
+        "--persona", metavar="NAME", help="in whose manner to work: analyst, engineer, designer, or one of your own"
+    )
     ask.add_argument("--memory", action="store_true", help="show the model what you asked to be remembered")
 
 

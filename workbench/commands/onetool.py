@@ -88,7 +88,7 @@ def given(said: list[str], properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _value(text: str, kind: Mapping[str, Any]) -> Any:
-    if kind.get("x-frame") and text.startswith("@"):
+    if text.startswith("@") and any(one.get("x-frame") for one in (kind, *kind.get("anyOf", ()))):
         return {"$ref": text}
     if kind.get("type") == "string":
         return text

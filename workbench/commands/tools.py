@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from workbench.commands import onetool
+from workbench.commands import onetool, personas
 from workbench.commands.base import YES, Verb, table
 from workbench.core.errors import Denied, Refused
 
@@ -33,6 +33,8 @@ def tools(options: argparse.Namespace) -> None:
 
 
 def trust(options: argparse.Namespace) -> None:
+    if options.path.suffix == ".md":
+        return personas.trust(options.path, yes=options.yes)
     from workbench.registry.grants import asks_for
     from workbench.registry.spec import describe
     from workbench.registry.trust import Trust
@@ -52,15 +54,16 @@ def trust(options: argparse.Namespace) -> None:
         raise Denied(f"{spec.name} is not trusted.")
     trust.trust(spec)
     print(f"Trusted {spec.name} as it is now. A change asks again.")
+    return None
 
 
 def _trust(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("path", type=Path, help="the tool file")
+    verb.add_argument("path", type=Path, help="the tool or persona file")
     verb.add_argument("--yes", action="store_true", help="trust it without asking")
 
 
 VERBS = (
     Verb("tools", "list the tools", tools, onetool.takes_names, json=True),
     *onetool.VERBS,
-    Verb("trust", "trust a tool file of a project", trust, _trust),
+    Verb("trust", "trust a tool or a persona of a project", trust, _trust),
 )

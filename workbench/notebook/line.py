@@ -21,11 +21,13 @@ OPTIONS: Mapping[str, str] = {
     "deny": "answer the same questions with no",
     "timeout": "how many seconds a question waits for its answer; after that it is no",
     "model": "the model that plans and answers this request",
+    "persona": "in whose manner to work: analyst, engineer, designer, or one of your own",
     "memory": "show the model what you asked to be remembered, also where nobody watches",
     "help": "show this help",
 }
 VERBS: Mapping[str, str] = {
     "tools": "the tools that may be used",
+    "personas": "in whose manner requests can be served",
     "runs": "the newest runs",
     "show RUN": "one run again",
     "sql QUERY": "the record: runs, steps, events, model_calls, tool_calls, artifacts, memories",
@@ -37,9 +39,13 @@ VERBS: Mapping[str, str] = {
     "audit": "check that the audit trail is whole",
 }
 """What may stand behind `%workbench`, as it is typed, and what it gives; `notebook.verbs` has a function for each."""
-VALUED: Mapping[str, str] = {"model": "NAME", "timeout": "SECONDS"}
+VALUED: Mapping[str, str] = {"model": "NAME", "persona": "NAME", "timeout": "SECONDS"}
 """Options that take a value, and what it is."""
-_EXAMPLES = {"model": "--model needs a name: --model gpt-4o", "timeout": "--timeout needs seconds: --timeout 60"}
+_EXAMPLES = {
+    "model": "--model needs a name: --model gpt-4o",
+    "persona": "--persona needs a name: --persona analyst",
+    "timeout": "--timeout needs seconds: --timeout 60",
+}
 _WORD = re.compile(r"\s*(--?[A-Za-z][\w-]*)(?:=(\S*))?(?:\s|$)")
 _CAPTURE = re.compile(r"\s*([^\W\d]\w*)\s*<<(?:\s|$)")
 _NAME = re.compile(r"(?<![\w.@/])@([^\W\d]\w*)")
@@ -65,6 +71,7 @@ class Line:
     memory: bool = False
     timeout: float | None = None
     model: str | None = None
+    persona: str = ""
     help: bool = False
     capture: str = ""
 

@@ -113,6 +113,7 @@ class AgentMagics(Magics):
             watchers=(display.watch,) if display.is_live else (),
             memory=asked.memory or display.is_live,
             on_thread=errands.run,
+            persona=asked.persona,
             notebook=str(self._namespace().get("__session__", "")),  # its path, as ipykernel has it from the front end
         )
         try:

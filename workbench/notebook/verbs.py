@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
+from workbench.notebook.personas import personas
 from workbench.notebook.remembered import forget, memory, recall, remember
 from workbench.notebook.table import Table
 
@@ -16,7 +17,20 @@ if TYPE_CHECKING:
     from workbench.run import Run
     from workbench.workbench import Workbench
 
-__all__ = ["audit", "doctor", "forget", "memory", "recall", "remember", "runs", "show", "sql", "status", "tools"]
+__all__ = [
+    "audit",
+    "doctor",
+    "forget",
+    "memory",
+    "personas",
+    "recall",
+    "remember",
+    "runs",
+    "show",
+    "sql",
+    "status",
+    "tools",
+]
 
 
 def status(workbench: Workbench) -> Table:

@@ -28,8 +28,8 @@ _HINT = "Pass it as a parameter, import it from a module, or define it inside th
 def needs(function: FunctionType, tree: ast.FunctionDef) -> list[str]:
     """The lines that have to stand before the function's source. Raises Refused naming what cannot be shipped."""
     name = function.__name__
-    if function.__code__.co_freevars:
-        raise Refused(f"{name} uses {function.__code__.co_freevars[0]} of a function around it.", hint=_HINT)
+    if around := [inner for inner in function.__code__.co_freevars if inner != name]:
+        raise Refused(f"{name} uses {around[0]} of a function around it.", hint=_HINT)
     lines: list[str] = []
     for free in sorted(_globals(function.__code__, name) | _in_defaults(tree)):
         if free == name:
