@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench import embedders
 from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, routed, sandboxed
-from workbench.configuration import load_secrets, load_settings
+from workbench.configuration import load_secrets, load_settings, server_environment
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
 from workbench.core.persona import Persona
 from workbench.core.request import Scope
@@ -19,6 +19,7 @@ from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
 from workbench.executor import Executor
 from workbench.inkernel import OnThread, in_kernel
+from workbench.mcp.servers import Servers
 from workbench.memories import Memories
 from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
@@ -97,6 +98,7 @@ class Parts:
         self._planner = planner
         self._models: dict[str | None, Model | None] = {}
         self.secrets = load_secrets(self.settings)
+        self.servers = Servers(self.settings, self.secrets, server_environment())
         self.trail = trail_of(self.settings.home, self.settings.config)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
         self.memories = Memories(self.remembering, lambda: self.scope, lambda: self.stream(), self.secrets)
@@ -119,7 +121,11 @@ class Parts:
 
     def found(self) -> Found:
         """Every tool that was found, trusted or not, with what is wrong with the others."""
-        return discover(self.settings.project, self.settings.config, cells=cells.defined())
+        found, offered = (
+            discover(self.settings.project, self.settings.config, cells=cells.defined()),
+            self.servers.offered(),
+        )
+        return replace(found, tools={**found.tools, **offered.tools}, problems=(*found.problems, *offered.notes))
 
     def tools(self) -> Mapping[str, ToolSpec]:
         """The tools that may be used now, by name."""
@@ -212,7 +218,9 @@ class Parts:
             connections=self.settings.connections,
         )
         worker = sandboxed(self.sandbox, host_services(means, stream), folder, tell)
-        inner = routed(worker, {"kernel": in_kernel(asked.on_thread, folder)})
+        inner = routed(
+            worker, {"kernel": in_kernel(asked.on_thread, folder), "server": self.servers.served(gate, folder, tell)}
+        )
         clean = cleaned(inner, lambda result: clean_result(result, self.secrets, folder))
         admitted = limited(clean, lambda: self.limits.admit_call(self.settings.user))
         counted = budgeted(audited(admitted, tell), self.budgets, tell, folder)
@@ -226,6 +234,7 @@ class Parts:
     async def close(self) -> None:
         """Make everything durable and end what runs. Idempotent."""
         await self.sandbox.close()
+        await self.servers.close()
         for model in self._models.values():
             if isinstance(model, OpenAIModel):
                 await model.close()

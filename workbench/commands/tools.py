@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from workbench.commands import onetool, personas
+from workbench.commands import mcp, onetool, personas
 from workbench.commands.base import YES, Verb, table
 from workbench.core.errors import Denied, Refused
 
@@ -33,6 +33,10 @@ def tools(options: argparse.Namespace) -> None:
 
 
 def trust(options: argparse.Namespace) -> None:
+    if options.mcp:
+        return mcp.trust(options.mcp, options.read, yes=options.yes)
+    if options.path is None:
+        raise Refused("Trust what?", hint="workbench trust tools/NAME.py, or workbench trust --mcp NAME")
     if options.path.suffix == ".md":
         return personas.trust(options.path, yes=options.yes)
     from workbench.registry.grants import asks_for
@@ -58,12 +62,14 @@ def trust(options: argparse.Namespace) -> None:
 
 
 def _trust(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("path", type=Path, help="the tool or persona file")
+    verb.add_argument("path", type=Path, nargs="?", help="the tool or persona file")
+    verb.add_argument("--mcp", metavar="NAME", help="the MCP server of that name, with its tools")
+    verb.add_argument("--read", action="append", default=[], metavar="TOOL", help="one of its tools that only reads")
     verb.add_argument("--yes", action="store_true", help="trust it without asking")
 
 
 VERBS = (
     Verb("tools", "list the tools", tools, onetool.takes_names, json=True),
     *onetool.VERBS,
-    Verb("trust", "trust a tool or a persona of a project", trust, _trust),
+    Verb("trust", "trust a tool, a persona or an MCP server of a project", trust, _trust),
 )

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 
 from workbench.core.connections import Connection
+from workbench.core.mcp import McpServer
 
 POLICY_SUBJECTS = ("tool", "host", "path", "effect", "argument")
 
@@ -76,6 +77,7 @@ class Settings(BaseModel):
     usd_per_day: Annotated[float | None, Field(ge=0)] = Field(None, description="US dollars of priced calls in a day.")
     usd_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
     connections: Mapping[str, Connection] = Field({}, description="Databases by name; in config.toml only.")
+    mcp: Mapping[str, McpServer] = Field({}, description="MCP servers by name; in config.toml only.")
     isolation: Literal["", "process", "kernel"] = Field(
         "",
         description="Least isolation of tools. kernel: refuse to run below it. process: also accept it for tools that "

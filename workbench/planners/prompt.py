@@ -68,7 +68,9 @@ def plan_parts(request: Request, tools: Mapping[str, ToolSpec], persona: str | M
         Part(name="request", source="user", text=request.text),
     ]
     parts += persona_parts(persona)
-    parts += [Part(name=f"tool {name}", source=tools[name].origin, text=_tool(tools[name])) for name in tools]
+    for name, tool in tools.items():
+        trusted = tool.origin != "server"  # what a server says of itself is a stranger's text
+        parts.append(Part(name=f"tool {name}", source=tool.origin, text=_tool(tool), trusted=trusted))
     if request.connections and any(use.partition(".")[0] == "sql" for tool in tools.values() for use in tool.uses):
         named = _fitting((f"{name}: {kind}" for name, kind in sorted(request.connections)), MAX_TABLE_BYTES)
         parts.append(Part(name="databases", source="user", text="\n".join(named)))

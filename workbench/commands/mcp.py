@@ -1,0 +1,38 @@
+"""MCP servers: `trust --mcp NAME` shows what a server is and can do, and pins it as it is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from workbench.commands.base import YES, table
+from workbench.core.errors import Denied
+
+
+def trust(name: str, reads: Sequence[str], *, yes: bool) -> None:
+    """Ask before the server is started, show what it lists, and pin that. Raises Denied when the user says no."""
+    from workbench.bridge import wait
+    from workbench.mcp.listing import specs
+    from workbench.registry.grants import may
+    from workbench.workbench import current
+
+    servers = current().servers
+    server = servers.server(name)
+    print(f"The MCP server {name} is {server.said}.")
+    print("Nothing confines it: it can do what you can do. It will be started to list its tools.")
+    _ask("Start it? [y/N] ", name, yes=yes)
+    listed = wait(servers.ask(name))
+    rows = [(spec.name, spec.effect, may(spec), spec.summary) for spec in specs(name, server, listed.tools, reads)]
+    table(("tool", "effect", "may", "what it says it does"), rows)
+    for why in listed.refused.values():
+        print(f"Left out: {why}.", file=sys.stderr)
+    if not rows:
+        raise Denied(f"The MCP server {name} has no tool that could be used.")
+    _ask("Trust it and these tools as they are now? [y/N] ", name, yes=yes)
+    servers.trust(name, listed, reads)
+    print(f"Trusted {name} as it is now. A change of its command or its tools asks again.")
+
+
+def _ask(question: str, name: str, *, yes: bool) -> None:
+    if not yes and sys.stdin.isatty() and input(question).strip().lower() not in YES:
+        raise Denied(f"The MCP server {name} is not trusted.")
