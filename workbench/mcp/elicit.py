@@ -35,10 +35,15 @@ async def answered(params: Any, server: str, call: ToolCall, gate: Gate) -> type
         why = f"the MCP server {server} wants {params.url[:300]} opened, which this workbench does not do: {message}"
         gate.refuse(call, why)
         return ElicitResult(action="decline")
-    fields = _fields(params.requested_schema)
-    if fields is None or any(_is_secret(field) for field in fields) or _SECRET.search(message):
-        gate.refuse(call, f"the MCP server {server} asks for what may be a secret: {message}")
+    fields, left, needed = _fields(params.requested_schema)
+    if needed or _SECRET.search(message):
+        gate.refuse(
+            call,
+            f"the MCP server {server} asks for what is not given here ({', '.join(needed) or 'a secret'}): {message}",
+        )
         return ElicitResult(action="decline")
+    if left:
+        message = f"{message} (left out: {', '.join(left)})"
     decision = await gate.put(call, f"the MCP server {server} asks: {message}", server, fields)
     if decision.answer != "allow":
         return ElicitResult(action="decline" if decision.by == "user" else "cancel")
@@ -49,32 +54,33 @@ async def answered(params: Any, server: str, call: ToolCall, gate: Gate) -> type
     return ElicitResult(action="accept", content=filled)
 
 
-def _fields(schema: Mapping[str, Any]) -> list[Field] | None:
-    """The fields of a form; None for one that we would not understand."""
-    properties = schema.get("properties")
+def _fields(schema: Mapping[str, Any]) -> tuple[list[Field], list[str], list[str]]:
+    """The fields of a form that a person is asked for; the names of those that are left out, because they may be secret
+    or are of a kind that a line of text cannot give; and the names of those that the server insists on all the same."""
+    properties, required = schema.get("properties"), schema.get("required")
     if not isinstance(properties, Mapping) or len(properties) > MAX_FIELDS:
+        return [], [], ["a form that cannot be shown"]
+    wanted = [str(name) for name in required] if isinstance(required, list) else []
+    fields = {str(name)[:200]: _field(str(name)[:200], said, str(name) in wanted) for name, said in properties.items()}
+    left = [name for name, field in fields.items() if field is None]
+    asked = [field for field in fields.values() if field is not None]
+    return asked, left, [name for name in wanted if fields.get(name) is None]
+
+
+def _field(name: str, said: Any, required: bool) -> Field | None:
+    if not isinstance(said, Mapping):
         return None
-    required = schema.get("required")
-    found = []
-    for name, said in properties.items():
-        kind = said.get("type") if isinstance(said, Mapping) else None
-        if kind not in ("string", "number", "integer", "boolean"):
-            return None
-        choices = said.get("enum") or [one.get("const") for one in said.get("oneOf", ()) if isinstance(one, Mapping)]
-        default = said.get("default")
-        found.append(
-            Field(
-                name=str(name)[:200],
-                kind=kind,
-                title=str(said.get("title") or said.get("description") or "")[:300],
-                default=default if isinstance(default, str | int | float | bool) else None,
-                choices=tuple(map(str, choices or ())),
-                required=isinstance(required, list) and name in required,
-            )
-        )
-    return found
-
-
-def _is_secret(field: Field) -> bool:
-    words = re.sub(r"[_\-.]|(?<=[a-z])(?=[A-Z])", " ", field.name)
-    return bool(_SECRET.search(words) or _SECRET.search(field.name) or _SECRET.search(field.title))
+    kind, default = said.get("type"), said.get("default")
+    words = " ".join([name, re.sub(r"[_\-.]|(?<=[a-z])(?=[A-Z])", " ", name)])
+    about = [str(said.get(key) or "") for key in ("title", "description")]
+    if kind not in ("string", "number", "integer", "boolean") or _SECRET.search(" ".join([words, *about])):
+        return None
+    choices = said.get("enum") or [one.get("const") for one in said.get("oneOf", ()) if isinstance(one, Mapping)]
+    return Field(
+        name=name,
+        kind=kind,
+        title=": ".join(filter(None, about))[:300],
+        default=default if isinstance(default, str | int | float | bool) else None,
+        choices=tuple(map(str, choices or ())),
+        required=required,
+    )
