@@ -5,13 +5,14 @@ A verb's function takes the options as argparse has read them; the number that s
 
 from __future__ import annotations
 
-from workbench.commands import asking, checks, keys, memory, models, personas, record, shown, tools
+from workbench.commands import asking, checks, keys, mcp, memory, models, personas, record, shown, tools
 from workbench.commands.base import Verb
 
 VERBS: tuple[Verb, ...] = (
     *asking.VERBS,
     *tools.VERBS,
     *personas.VERBS,
+    *mcp.VERBS,
     *models.VERBS,
     *record.VERBS,
     *memory.VERBS,

@@ -1,11 +1,12 @@
-"""MCP servers: `trust --mcp NAME` shows what a server is and can do, and pins it as it is."""
+"""MCP: `trust --mcp NAME` shows what a server is and can do, and pins it; `mcp` is a server of our own."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Sequence
 
-from workbench.commands.base import YES, table
+from workbench.commands.base import YES, Verb, table
 from workbench.core.errors import Denied
 
 
@@ -36,3 +37,25 @@ def trust(name: str, reads: Sequence[str], *, yes: bool) -> None:
 def _ask(question: str, name: str, *, yes: bool) -> None:
     if not yes and sys.stdin.isatty() and input(question).strip().lower() not in YES:
         raise Denied(f"The MCP server {name} is not trusted.")
+
+
+def serve(options: argparse.Namespace) -> None:
+    import asyncio
+
+    from workbench.gateway.mcp import serve as served
+    from workbench.mcp.session import needed
+    from workbench.policy.approval import chosen
+    from workbench.workbench import current
+
+    needed()
+    approver = chosen(yes=options.yes, line=None, show=lambda plan: "")
+    asyncio.run(served(current(), approver))
+
+
+def _takes(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--yes", action="store_true", help="say yes to calls that the policy asks about; what it denies stays denied"
+    )
+
+
+VERBS = (Verb("mcp", "serve the tools and ask to an MCP client, over stdin and stdout", serve, _takes),)
