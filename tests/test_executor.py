@@ -109,7 +109,7 @@ async def test_transient_failures_are_tried_again_and_retry_after_is_honoured() 
 
     outcome, _ = await run(load([{"task": "read"}]), call, sleep=sleep)
     assert outcome.steps[0].value == 3
-    assert waits == [7.0, 1.0]
+    assert waits == [7.5, 1.0]
 
 
 async def test_a_write_is_never_repeated_and_waits_until_its_intent_is_durable() -> None:

@@ -12,10 +12,11 @@ import pytest
 
 from tests.test_cli import Command, command
 from tests.test_workbench import SALES, bench
-from workbench.core.errors import PlanInvalid, Refused, Untrusted
+from workbench.core.errors import BudgetExceeded, PlanInvalid, Refused, Untrusted
 from workbench.core.provenance import SourceKind
 from workbench.models.base import Message
 from workbench.models.testing import TestModel
+from workbench.planners.given import GivenPlanner
 from workbench.workbench import Workbench
 
 __all__ = ["command"]
@@ -92,6 +93,16 @@ async def test_it_may_keep_what_it_remembers_for_itself(tmp_path: Path):
     assert "April" not in shared.answer
     with pytest.raises(PlanInvalid):
         await made.run_tool("recall", {"question": "office"}, persona="without")
+    await made.close()
+
+
+async def test_its_budget_stops_a_request_that_would_use_more(tmp_path: Path):
+    put(tmp_path, "config", "thrifty", "---\nbudget: steps=1\n---\nx")
+    made = bench(tmp_path)
+    steps = [{"task": "slow", "params": {"seconds": 0.0}}, {"task": "slow", "params": {"seconds": 0.0}}]
+    with pytest.raises(BudgetExceeded, match="step"):
+        await made.ask("twice", planner=GivenPlanner(steps), persona="thrifty")
+    assert (await made.ask("twice", planner=GivenPlanner(steps))).status == "done"
     await made.close()
 
 

@@ -37,7 +37,7 @@ def sandboxed(
 
     async def call(what: ToolCall) -> ToolResult:
         def progress(text: str) -> None:
-            tell(Kind.STEP_PROGRESS, {"text": text}, what.step)
+            tell(Kind.STEP_PROGRESS, {"text": text} | at_item(what), what.step)
 
         doors = Doors()
         return await sandbox.run(what, services(what, doors), artifacts, progress, doors)
@@ -162,11 +162,17 @@ def audited(call: Call, tell: Tell) -> Call:
                     "response_sha256": result.response_sha256() if result is not None else None,
                     "seconds": round(time.monotonic() - started, 6),
                     "isolation": result.isolation if result is not None else "",
-                },
+                }
+                | at_item(what),
                 what.step,
             )
 
     return audited_call
+
+
+def at_item(call: ToolCall) -> dict[str, int]:
+    """What an event says of a call of a foreach besides."""
+    return {} if call.item is None else {"item": call.item}
 
 
 def _not_called(error: WorkbenchError) -> ToolResult:

@@ -60,11 +60,13 @@ def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = No
         if name not in values and (kept := keychain.get(_variable(name))) is not None:
             values[name] = kept
     settings = _settings(values)
-    committed = _read(project / "workbench.toml", allowed=_LIMITS | {"policy"})
+    committed = _read(project / "workbench.toml", allowed=_LIMITS | {"policy", "budget"})
     if isinstance(committed.get("policy"), dict) and committed["policy"].get("allow"):
         raise Unavailable("workbench.toml may not set policy.allow.", hint="Put it into your own config.toml.")
     narrower = _settings(values | committed)
     lowered: dict[str, Any] = {name: _lower(getattr(settings, name), getattr(narrower, name)) for name in _LIMITS}
+    if "budget" in committed:
+        lowered["budget"] = narrower.budget and narrower.budget.narrowed(settings.budget)
     if "policy" in committed:
         lowered["policy"] = settings.policy.narrowed(narrower.policy)
     return settings.model_copy(update=lowered | {"home": settings.home.absolute()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from workbench.core.errors import Refused, WorkbenchError
@@ -10,7 +11,7 @@ from workbench.core.events import Kind, Stream
 from workbench.core.request import Scope
 from workbench.memory.audit import Finding, audit
 from workbench.memory.base import Hit
-from workbench.memory.remember import Kept, Note, Remembering
+from workbench.memory.remember import Kept, Note, Remembering, Tell
 from workbench.policy.secrets import Secrets
 
 _ASKED, _SHOWN = 20, 5
@@ -44,15 +45,22 @@ class Memories:
         return await self._remembering.memory.recall(question, self._scope(), limit)
 
     async def for_planning(self, request: str, scope: Scope | None = None) -> tuple[str, ...]:
-        """What may matter for a request, best first, in `scope` or in the usual one: only
-        what the user wrote. Texts that tools have remembered come from anywhere, and reach a plan by its own step
-        `recall`. Empty when the memory cannot be asked."""
+        """What may matter for a request, best first, in `scope` or in the usual one: only what the user said. Texts
+        that tools have remembered come from anywhere, and reach a plan by its own step `recall`. Empty when the memory
+        cannot be asked."""
         try:
             hits = await self._remembering.memory.recall(request, scope or self._scope(), _ASKED)
         except WorkbenchError:  # a request goes on without what it never needed
             return ()
         near = (hit for hit in hits if hit.pinned or hit.recall == "lexical" or (hit.cosine or 0) >= _NEAR)
-        return tuple(hit.text for hit in near if hit.by == "user" and not hit.closed_by)[:_SHOWN]
+        return tuple(hit.text for hit in near if hit.by in ("user", "model") and not hit.closed_by)[:_SHOWN]
+
+    async def note(self, found: Sequence[tuple[str, str]], tell: Tell, run: str, scope: Scope | None = None) -> None:
+        """Remember what a model has taken out of the user's words, kind and text each; keys are never remembered."""
+        for kind, text in found:
+            if self._secrets.redact(text) == text:
+                note = Note(text=text, scope=scope or self._scope(), source=run, by="model", kind=kind)
+                await self._remembering.remember(note, tell, run=run)
 
     async def remember(self, text: str, *, kind: str = "fact", pinned: bool = False, replaces: str = "") -> Kept:
         """What became of a text that the user wants remembered. `replaces`: the memory that it corrects, by its id.
@@ -81,6 +89,14 @@ class Memories:
                 tell(Kind.MEMORY_FORGOTTEN, {"id": hit.id, "user": self._scope().user})
         await self._remembering.memory.barrier()
         return gone
+
+    async def pin(self, name: str, pinned: bool = True) -> Hit:
+        """Put a memory a little ahead of others, by its id or the beginning of it, or no longer; the memory as it is
+        then. Raises Refused when there is none, or several."""
+        hit = await self._named(name)
+        self._stream().tell(Kind.MEMORY_PINNED, {"id": hit.id, "pinned": pinned, "user": self._scope().user})
+        await self._remembering.memory.barrier()
+        return replace(hit, pinned=pinned)
 
     async def all(self) -> Sequence[Hit]:
         """All that is remembered, newest first; also what was closed by a correction."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.artifacts import PREVIEW_ROWS, Artifact
-from workbench.core.errors import Refused
+from workbench.core.errors import Refused, Unavailable
 from workbench.core.request import ColumnProfile, Variable
 
 if TYPE_CHECKING:
@@ -28,6 +28,19 @@ class Offer:
     def __init__(self, frames: Mapping[str, pd.DataFrame], named: Collection[str] = ()) -> None:
         self._frames = {name: frame.copy(deep=False) for name, frame in frames.items()}
         self._named = frozenset(named)
+
+    def add(self, name: str, made: Artifact, artifacts: Path) -> bool:
+        """Offer a table that an earlier run has made, as a file below `artifacts`; False when the user has one of that
+        name, or the file is gone."""
+        from workbench.sandbox.frames import read_frame
+
+        if name in self._frames:
+            return False
+        try:
+            self._frames[name] = read_frame(artifacts / made.path)
+        except Unavailable:
+            return False
+        return True
 
     def variables(self) -> tuple[Variable, ...]:
         """What planners see, in the order the frames were given. Takes time in proportion to the rows."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from workbench import embedders
 from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, routed, sandboxed
 from workbench.configuration import load_secrets, load_settings, server_environment
+from workbench.conversation import Conversation
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
 from workbench.core.persona import Persona
 from workbench.core.request import Scope
@@ -24,9 +25,9 @@ from workbench.memories import Memories
 from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
 from workbench.memory.remember import Remembering
-from workbench.models.base import Model
+from workbench.models.base import Model, Patient
 from workbench.models.choose import choose
-from workbench.models.held import HeldModel
+from workbench.models.held import HeldModel, Price, price_of
 from workbench.models.openai import OpenAIModel
 from workbench.planners.base import Planner
 from workbench.planners.grammar import GrammarPlanner
@@ -37,6 +38,7 @@ from workbench.policy.gate import Gate
 from workbench.policy.leaks import clean_result
 from workbench.policy.limits import RateLimiter
 from workbench.policy.rules import Rules
+from workbench.policy.run_budget import RunBudget
 from workbench.record import Record
 from workbench.registry import cells
 from workbench.registry.discover import Found, discover
@@ -74,6 +76,9 @@ class Asked:
     on_thread: OnThread | None = None
     stranger: str = ""
     persona: Persona | None = None
+    notebook: str = ""
+    follows: bool = False
+    budget: RunBudget = field(default_factory=RunBudget)
 
 
 class Parts:
@@ -102,6 +107,7 @@ class Parts:
         self.trail = trail_of(self.settings.home, self.settings.config)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
         self.memories = Memories(self.remembering, lambda: self.scope, lambda: self.stream(), self.secrets)
+        self.conversation = Conversation(self.memory, self.settings.user, self.session)
         self.limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
         self.log = EventLog(self.settings.log, self.secrets.redact)
 
@@ -154,7 +160,7 @@ class Parts:
         self.trail(event)  # first: nothing is done that leaves no record
         self.memory.append(event)
 
-    def opening(self, text: str, notebook: str) -> dict[str, Any]:
+    def opening(self, text: str, notebook: str, *, fresh: bool = False) -> dict[str, Any]:
         """The body of a run's first event."""
         return {
             "request": text,
@@ -163,24 +169,32 @@ class Parts:
             "workspace": self.scope.workspace,
             "isolation": self.sandbox.level,
             "notebook": notebook,
+            **({"fresh": True} if fresh else {}),
         }
 
     def planner(self, asked: Asked) -> Planner:
         """Who plans a run: the planner that was handed in, else a model, else the grammar."""
         if (given := asked.planner or self._planner) is not None:
             return given
-        chosen = self.model(asked.model, asked.stream)
+        chosen = self.model(asked.model, asked.stream, asked.budget)
         instructions = asked.persona.instructions if asked.persona is not None else ""
         return ModelPlanner(chosen, instructions) if chosen is not None else GrammarPlanner()
 
-    def model(self, name: str | None, stream: Stream) -> Model | None:
+    def model(self, name: str | None, stream: Stream, budget: RunBudget) -> Model | None:
         """The model of a request, by its name, for the calls of one run; None when none is connected."""
         if name not in self._models:  # kept: a model has found out what its endpoint can do
             settings = self.settings.model_copy(update={"model": name}) if name else self.settings
             self._models[name] = choose(settings) if name or self._model is None else self._model
         chosen = self._models[name]
-        admit = self.budgets.for_model(stream.tell)
-        return chosen and HeldModel(chosen, admit, self.secrets.redact, self.secrets.begun)
+        if chosen is None:
+            return None
+        mine = chosen.within(budget.retries) if isinstance(chosen, Patient) else chosen
+        admits = (self.budgets.for_model(stream.tell), budget.for_model)
+        return HeldModel(mine, admits, self.secrets.redact, self.secrets.begun)
+
+    def price(self, name: str | None) -> Price | None:
+        """What gives the price of so many tokens in and out of a request's model, None when there is none to ask."""
+        return price_of(self._models.get(name))
 
     def gate(self, asked: Asked, words: str) -> Gate:
         """The policy of one run. `words`: what of the request the user has typed."""
@@ -212,7 +226,7 @@ class Parts:
             scope=self.scope_of(asked),
             secrets=self.secrets,
             bases={"api.tavily.com": self.settings.tavily_base_url},
-            model=self.model(asked.model, stream),
+            model=self.model(asked.model, stream, asked.budget),
             artifacts=folder,
             guard=gate.guard,
             connections=self.settings.connections,
@@ -228,6 +242,7 @@ class Parts:
             granted(approved(counted, gate, tell), partial(granting, self.settings.connections)),
             durable=self.memory.barrier,
             parallel=self.settings.parallel,
+            budget=asked.budget,
             on_bug=self.log.bug,
         )
 

@@ -132,7 +132,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """planned, running, done, failed or cancelled."""
+        """planned, running, done, failed, cancelled or budget."""
         return self.outcome.status
 
     @property

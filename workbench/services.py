@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.connections import Connection
-from workbench.core.errors import Denied
+from workbench.core.errors import Denied, TransientError, Unavailable
 from workbench.core.events import Kind, Stream
 from workbench.core.request import Scope
 from workbench.core.tools import ToolCall, digest
@@ -81,7 +81,7 @@ def host_services(means: Means, stream: Stream) -> Callable[[ToolCall, Doors], M
         inner: dict[str, Service] = {
             "memory.write": _write(means, call, tell),
             "memory.recall": _recall(means, call),
-            "model.complete": _recorded(model, means, recorder),
+            "model.complete": _final(_recorded(model, means, recorder)),
             "http.door": door_service(send, way, doors),
             **connection_services(means.connections, means.secrets, call, doors, exchanged),
         }
@@ -114,6 +114,19 @@ def _recall(means: Means, call: ToolCall) -> Service:
         return [asdict(hit) for hit in hits]
 
     return recall
+
+
+def _final(complete: Service) -> Service:
+    """`model.complete`, whose failures are final to a tool: it has been tried again where the model is asked, and is not
+    once more with the whole tool around it."""
+
+    async def final(params: Mapping[str, Any]) -> Any:
+        try:
+            return await complete(params)
+        except TransientError as error:
+            raise Unavailable(error.message, hint=error.hint, **error.data) from None
+
+    return final
 
 
 def _recorded(complete: Service, means: Means, recorder: Recorder) -> Service:

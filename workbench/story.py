@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 
-from workbench.core import provenance, refs
+from workbench.briefing import Briefing
+from workbench.core import provenance
 from workbench.core.artifacts import Artifact
 from workbench.core.errors import (
     BudgetExceeded,
@@ -31,13 +31,25 @@ from workbench.core.tools import ToolSpec
 from workbench.parts import Asked, Parts
 from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planned, Planner
-from workbench.planners.grammar import GrammarPlanner
-from workbench.policy import planning
+from workbench.policy import forecast, planning
 from workbench.policy.approval import Asked as Question
 from workbench.policy.gate import Gate
 from workbench.policy.leaks import clean_error, refuse_keys
 from workbench.run import Run
-from workbench.told import closing, failure, made, shown, spoken_as, stopped, tell_definitions, unconfined
+from workbench.told import (
+    REPLANS,
+    closing,
+    failure,
+    made,
+    partial,
+    replans,
+    shown,
+    spoken_as,
+    stopped,
+    tell_definitions,
+    to_mend,
+    unconfined,
+)
 
 Ending = tuple[RunStatus, Answer, WorkbenchError | None]
 
@@ -58,7 +70,8 @@ class Story:
         answer, status = Answer(text="", planner=""), "failed"
         problem: Exception | None = None
         try:
-            status, answer, problem = await self._serve()
+            async with self._asked.budget.on_time():
+                status, answer, problem = await self._serve()
         except asyncio.CancelledError:
             status, problem = "cancelled", stopped(stream)
         except WorkbenchError as error:
@@ -66,9 +79,13 @@ class Story:
         except Exception as bug:  # noqa: BLE001 - recorded and logged here, raised again below
             parts.log.bug(bug)
             problem = bug
+        if problem is not None and problem is self._asked.budget.exceeded:
+            status, answer = "budget", partial(fold(stream.events))
         stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
         await asyncio.gather(parts.memory.barrier(), asyncio.to_thread(parts.trail.sync))
         run = Run(fold(stream.events), parts.settings.artifacts)
+        if self._asked.follows:
+            parts.conversation.hear(self._asked.notebook, run.outcome)
         if problem is None:
             return run
         clean_error(problem, parts.secrets)
@@ -82,50 +99,44 @@ class Story:
         tools = persona.may_use(parts.tools()) if persona is not None else parts.tools()
         await asyncio.to_thread(parts.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
         planner = parts.planner(asked)
-        request = await self._request(planner)
+        briefing = Briefing(parts, asked)
+        request = await briefing.request(planner)
         planned: Planned | None = await planner.plan(request, tools, stream)
         words, foreign = planning.inserted(asked.text, asked.inserted, asked.stranger)
         gate, number = parts.gate(asked, words), 1
+        mends: Sequence[str] = ()
         while planned is not None:
             last = number == parts.settings.rounds
             outcome = fold(stream.events)
             seen = REQUEST if planned.by_user else planning.seen(request, tools, outcome)
             sources = seen | planned.sources | foreign | (persona.sources if persona is not None else NONE)
-            notes = [*asked.notes, *shown(request.memories)] if number == 1 else []
-            notes += [*unconfined(planned.plan, tools), *(spoken_as(persona, planned) if number == 1 else ())]
-            await self._tell_plan(made(planned, number, notes, last), sources)
+            asked.budget.narrow(planned.plan.budget)
+            notes = [*asked.notes, *shown(request), *spoken_as(persona, planned)] if number == 1 else []
+            notes += unconfined(planned.plan, tools)
+            notes += forecast.lines(planned.plan, tools, asked.budget.all_limits(), parts.price(asked.model))
+            await self._tell_plan(made(planned, number, notes, last, mends), sources)
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
-            lineage = planning.lineage(sources, outcome)
+            lineage = planning.lineage(sources, outcome, briefing.made)
             news = planning.difference(planned.plan, lineage) if number > 1 else ()
             gate.enter(planned.plan, number, news)
             if no := await self._denied(planned.plan, number, news):
-                if number == 1:
+                if number == 1 or mends:
                     raise no
                 break  # what the earlier rounds found is still there
             await self._execute(planned.plan, tools, gate, lineage)
             outcome = fold(stream.events)
-            if (problem := failure(outcome)) is not None:
+            mends = to_mend(outcome) if replans(stream.events) < REPLANS else ()
+            if (problem := failure(outcome)) is not None and not mends:
+                return "failed", summarise(outcome), asked.budget.exceeded or problem
+            looks = bool(mends) or (planned.plan.look and not last)
+            planned = await self._look(planner, request, outcome, tools) if looks else None
+            if problem is not None and planned is None:
                 return "failed", summarise(outcome), problem
-            looks = planned.plan.look and not last
-            planned = await planner.look(request, outcome, tools, stream) if looks else None
             number += 1
-        return "done", await self._answer(planner, fold(stream.events)), None
-
-    async def _request(self, planner: Planner) -> Request:
-        """What the planner is told: everything in it that can differ from run to run goes through here."""
-        asked, parts = self._asked, self._parts
-        without = isinstance(planner, GrammarPlanner) or (asked.persona is not None and asked.persona.memory == "none")
-        scope = parts.scope_of(asked)
-        connections = sorted(parts.settings.connections.items())
-        return Request(
-            text=asked.text,
-            scope=scope,
-            today=datetime.now().astimezone().date().isoformat(),
-            variables=await asyncio.to_thread(asked.offer.variables),
-            connections=tuple((name, there.kind) for name, there in connections),
-            memories=await parts.memories.for_planning(asked.text, scope) if asked.memory and not without else (),
-        )
+        answer = await self._answer(planner, fold(stream.events))
+        await briefing.note()
+        return "done", answer, None
 
     async def _tell_plan(self, body: Mapping[str, object], sources: Sources) -> None:
         sandbox = self._parts.sandbox
@@ -163,6 +174,18 @@ class Story:
         executor = parts.executor(self._asked, gate)
         await executor.run(plan, tools, self._inputs, stream, done, lineage)
 
+    async def _look(
+        self, planner: Planner, request: Request, outcome: Outcome, tools: Mapping[str, ToolSpec]
+    ) -> Planned | None:
+        """Further steps, None when there are none. Where steps have failed, a planner that knows no way around them is
+        not what the run fails with."""
+        try:
+            return await planner.look(request, outcome, tools, self._stream)
+        except (Refused, PlanInvalid):
+            if failure(outcome) is None:
+                raise
+            return None
+
     async def _answer(self, planner: Planner, outcome: Outcome) -> Answer:
         try:
             return await planner.answer(outcome, self._stream)
@@ -175,5 +198,5 @@ class Story:
 
 def _used(plan: Plan) -> list[str]:
     """The offered variables that a plan refers to, each once."""
-    found = (ref.variable for step in plan.steps for ref in refs.find(step.params) if ref.variable)
+    found = (ref.variable for step in plan.steps for ref in step.references() if ref.variable)
     return list(dict.fromkeys(found))

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from workbench.core.errors import BudgetExceeded, Cancelled, Denied, ToolFailed, WorkbenchError
-from workbench.core.events import Kind, Stream
+from workbench.core.events import Event, Kind, Stream
 from workbench.core.outcome import Outcome, fold
 from workbench.core.persona import Persona
 from workbench.core.plan import Plan
-from workbench.core.progress import State
+from workbench.core.progress import PASSED, State
+from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
+from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planned
 
+REPLANS = 2
+"""How often the planner may look for another way in one run."""
+_FINAL = frozenset({"Denied", "BudgetExceeded", "Cancelled"})
 
-def made(planned: Planned, number: int, notes: Sequence[str], last: bool) -> dict[str, Any]:
-    """The body of `plan.made` for a round."""
-    more = []
+
+def made(planned: Planned, number: int, notes: Sequence[str], last: bool, mends: Sequence[str] = ()) -> dict[str, Any]:
+    """The body of `plan.made` for a round. `mends`: the lost steps in whose place it is."""
+    more = [f"Planned again, because {', '.join(mends)} gave no result."] if mends else []
     if planned.plan.look:
-        more = [
+        more += [
             f"No further look at the results: this is round {number}, the last one (WORKBENCH_ROUNDS)."
             if last
             else "After these steps the planner looks at the results and may add more."
@@ -31,12 +37,19 @@ def made(planned: Planned, number: int, notes: Sequence[str], last: bool) -> dic
         "model": planned.model,
         "notes": [*planned.notes, *notes, *more],
         "round": number,
-    }
+    } | ({"mends": list(mends)} if mends else {})
 
 
-def shown(memories: Sequence[str]) -> list[str]:
-    """What a cell says of the memories that a model has seen."""
-    return [f"Shown to the model from your memory: {'; '.join(text[:200] for text in memories)}"] if memories else []
+def shown(request: Request) -> list[str]:
+    """What a cell says of what a model has seen beside the request: memories, and what was asked before."""
+    said = []
+    if request.memories:
+        said.append(f"Shown to the model from your memory: {'; '.join(text[:200] for text in request.memories)}")
+    if count := len(request.talk.turns):
+        before = "the request before" if count == 1 else f"the {count} requests before"
+        summed = ", and a summary of what came earlier" if request.talk.summary else ""
+        said.append(f"Follows {before}{summed} (%agent --fresh does not).")
+    return said
 
 
 def unconfined(plan: Plan, tools: Mapping[str, ToolSpec]) -> list[str]:
@@ -70,9 +83,9 @@ def tell_definitions(plan: Plan, tools: Mapping[str, ToolSpec], stream: Stream) 
 
 
 def failure(outcome: Outcome) -> WorkbenchError | None:
-    """The first failed step as an error, None when every step is done. One that was not allowed is `Denied`, one that
-    went over a budget `BudgetExceeded`."""
-    lost = [step for step in outcome.steps if step.state is not State.DONE]
+    """The first failed step as an error, None when every step is done, skipped, or mended by later ones. One that was
+    not allowed is `Denied`, one that went over a budget `BudgetExceeded`."""
+    lost = [step for step in outcome.steps if step.state not in PASSED and not step.mended]
     failed = next((step for step in lost if step.problem is not None), None)
     if failed is None or failed.problem is None:
         return ToolFailed(f"{lost[0].id} did not finish.") if lost else None
@@ -85,6 +98,31 @@ def failure(outcome: Outcome) -> WorkbenchError | None:
         step=failed.id,
         tool=failed.task,
     )
+
+
+def to_mend(outcome: Outcome) -> list[str]:
+    """The ids of all steps without a result, when each of them failed with `on_error: replan` or needed one that did;
+    else none. What a person or a budget said no to is not tried in another way."""
+    lost = [step for step in outcome.steps if step.state not in PASSED and not step.mended]
+    found: list[str] = []
+    for step in lost:
+        if step.state is State.FAILED and step.problem is not None and outcome.plan is not None:
+            if outcome.plan.step(step.id).on_error != "replan" or step.problem.kind in _FINAL:
+                return []
+        elif step.state is not State.BLOCKED:
+            return []
+        found.append(step.id)
+    return found
+
+
+def replans(events: Iterable[Event]) -> int:
+    """How often steps were planned again in a run so far."""
+    return sum(event.kind is Kind.PLAN_MADE and bool(event.body.get("mends")) for event in events)
+
+
+def partial(outcome: Outcome) -> Answer:
+    """What a run that was stopped still says."""
+    return summarise(outcome) if any(step.state in PASSED for step in outcome.steps) else Answer(text="", planner="")
 
 
 def stopped(stream: Stream) -> Cancelled:

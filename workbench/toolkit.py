@@ -29,6 +29,7 @@ __all__ = [
     "complete",
     "context",
     "door",
+    "key",
     "progress",
     "project",
     "source",
@@ -76,6 +77,7 @@ class _Host:
     tell: Callable[[str, Mapping[str, Any]], None] | None = None
     context: Callable[[], list[dict[str, Any]]] | None = None
     project: Path | None = None
+    key: str = ""
 
 
 def call(service: str, **params: Any) -> Any:
@@ -109,6 +111,12 @@ def complete(
     """
     answer = call("model.complete", prompt=prompt, system=system, schema=schema, max_tokens=max_tokens)
     return answer["text"] if schema is None else answer["json"]
+
+
+def key() -> str:
+    """The key of this call's effect: 64 letters and digits, the same whenever the same step of the same run is tried
+    again, and no other's. Write it into what you make, and `check(key)` can find out whether that has happened."""
+    return _Host.key
 
 
 def progress(text: str) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import graphs
 from workbench.core.events import Event, Kind, UnknownEvent
-from workbench.core.progress import OPEN, Progress, State
+from workbench.core.progress import OPEN, PASSED, Progress, State
 
 ENDINGS = {
     Kind.STEP_DONE: State.DONE,
@@ -60,6 +60,42 @@ def test_nothing_runs_twice_or_early_and_a_failure_blocks_its_descendants_only(n
         assert (state is State.BLOCKED) == bool(lost)
 
 
+@given(graphs(), st.data())
+def test_a_skipped_step_costs_only_what_refers_to_it_and_every_run_ends(needs, data):
+    uses = {step: {name for name in before if data.draw(st.booleans())} for step, before in needs.items()}
+    progress = Progress(needs, uses)
+    empty: set[str] = set()
+    while not progress.finished:
+        name = data.draw(st.sampled_from(progress.ready()))
+        progress.apply(event(Kind.STEP_INTENT, name))
+        how = data.draw(st.sampled_from(["done", "skipped", "default"]))
+        if how == "skipped":
+            empty.add(name)
+        body = {"value": None} if how == "default" else {}
+        kind = Kind.STEP_DONE if how == "done" else Kind.STEP_SKIPPED
+        progress.apply(Event(run="r", seq=0, at="", kind=kind, step=name, body=body))
+        while without := progress.skipped():
+            for left, by in without.items():
+                assert set(by) <= uses[left] & empty
+                empty.add(left)
+                progress.apply(event(Kind.STEP_SKIPPED, left))
+        assert not progress.blocked()
+    assert {s for s in needs if uses[s] & empty} <= empty
+    assert set(progress.states.values()) <= PASSED
+
+
+@given(graphs(), st.data())
+def test_what_an_earlier_attempt_has_done_is_not_ready_again(needs, data):
+    done = data.draw(st.sets(st.sampled_from(list(needs))))
+    progress = Progress(needs, done=done)
+    while not progress.finished:
+        for name in progress.ready():
+            assert name not in done
+            progress.apply(event(Kind.STEP_INTENT, name))
+            progress.apply(event(Kind.STEP_DONE, name))
+    assert set(progress.states.values()) == {State.DONE}
+
+
 @given(graphs())
 def test_without_failures_everything_is_done_in_an_order_that_fits(needs):
     progress = Progress(needs)
@@ -108,4 +144,5 @@ def test_events_of_other_kinds_and_steps_change_nothing():
 
 
 def test_states_are_open_until_they_end():
-    assert set(State) - OPEN == {State.DONE, State.FAILED, State.BLOCKED, State.UNCERTAIN, State.CANCELLED}
+    assert {State.WAITING, State.RUNNING} == OPEN
+    assert {State.DONE, State.SKIPPED} == PASSED

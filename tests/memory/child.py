@@ -110,6 +110,15 @@ async def fork_and_recall(home: Path) -> None:
     say({"child": os.waitstatus_to_exitcode(status), "parent": found})
 
 
+async def hold_lease(home: Path, run: str) -> None:
+    """Hold the lease of a run, until killed."""
+    from workbench.memory import lease
+
+    lease.take(home, lease.Holder(run=run, pid=os.getpid(), since="2026-01-01T12:00:00+00:00"))
+    os.write(1, b"held\n")
+    await asyncio.Event().wait()
+
+
 def refuse_as_nobody(home: Path) -> Coroutine[None, None, None]:
     """`refuse`, by a user whom the permissions of folders stop: they do not stop root."""
     # Nobody may not be able to read what is imported late.

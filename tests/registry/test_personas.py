@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workbench.core.budget import Budget
 from workbench.core.errors import Refused, Untrusted
 from workbench.core.persona import Persona
 from workbench.core.provenance import SourceKind
@@ -54,6 +55,7 @@ def test_a_file_says_who_what_and_with_what():
         ("---\ntools:\n- plot\n---\nx", "line 2: tools has no value"),
         ("---\nmemory: all\n---\nx", "It may be shared, own, none."),
         ("---\nsummary: x\n---\n \n", "no instructions"),
+        ("---\nbudget: usd=lots\n---\nx", "budget: 'usd=lots' is no part of a budget"),
         ("", "no instructions"),
     ],
 )
@@ -79,6 +81,7 @@ personas = st.builds(
     instructions=st.just({"user": "x"}),
     tools=st.lists(st.lists(st.sampled_from(["plot", "query_*", "*", "nothing"])).map(tuple)).map(tuple),
     memory=st.sampled_from(["shared", "own", "none"]),
+    budget=st.none() | st.builds(Budget, calls=st.none() | st.integers(0, 9), steps=st.none() | st.integers(0, 9)),
     model=st.sampled_from(["", "big"]),
 )
 
@@ -88,6 +91,10 @@ def test_narrowing_never_gives_anything(mine: Persona, theirs: Persona):
     both = mine.narrowed(theirs)
     assert both.may_use(TOOLS).keys() <= mine.may_use(TOOLS).keys() & theirs.may_use(TOOLS).keys()
     assert both.model == mine.model
+    for one in (mine, theirs):
+        for name, limit in (one.budget.limits() if one.budget else {}).items():
+            assert both.budget is not None
+            assert both.budget.limits()[name] <= limit
     assert "none" not in (mine.memory, theirs.memory) or both.memory == "none"
 
 

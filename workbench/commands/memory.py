@@ -61,6 +61,8 @@ def _embed(verb: argparse.ArgumentParser) -> None:
 VERBS = (
     Verb("recall", "find what was remembered", memory, _text, json=True),
     Verb("remember", "keep a text in the memory", memory, _remember, json=True),
+    Verb("pin", "put a memory a little ahead of others", memory, _id, json=True),
+    Verb("unpin", "let it stand among the others again", memory, _id, json=True),
     Verb("forget", "hide a memory", memory, _id, json=True),
     Verb("memory", "list what is remembered, or look for what is wrong with it", memory, _audit, json=True),
     Verb("embed", "put in a model that lets recall compare meanings", embed, _embed),

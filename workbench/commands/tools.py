@@ -37,7 +37,7 @@ def trust(options: argparse.Namespace) -> None:
         return mcp.trust(options.mcp, options.read, yes=options.yes)
     if options.path is None:
         raise Refused("Trust what?", hint="workbench trust tools/NAME.py, or workbench trust --mcp NAME")
-    if options.path.suffix == ".md":
+    if options.path.suffix == ".md" and options.path.absolute().parent.name == "personas":
         return personas.trust(options.path, yes=options.yes)
     from workbench.registry.grants import asks_for
     from workbench.registry.spec import describe

@@ -3,25 +3,33 @@
 An event is a fixed envelope and a JSON body. `seq` counts from 0 within a run and orders it; (run, attempt, seq) names
 the event for good. Bodies only ever gain fields. What each kind carries:
 
-    run.started     request, user, session, workspace, isolation, notebook
+    run.started     request, user, session, workspace, isolation, notebook; fresh: it follows nothing said before;
+                    budget: what the run may use, by what
     plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps;
                     sources: what the plan is made of, [{kind, label, step}] as in core.provenance;
+                    mends: ids of failed steps, and of those that needed them, in whose place this round's steps are;
                     isolation: the level that is in force (in run.started: the lowest that it can be)
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
                     finish, seconds, error
     tool.defined    a tool that no file holds, before the run may call it: tool, version, origin (cell, server), runs
                     (worker, kernel, server), source: its text, of which version is the sha256
     step.intent     tool, version, effect, params_sha256, sources (what the call is made of): written before the tool is
-                    called
-    step.started    try (1 for the first)
+                    called; items: of a foreach, how many there are
+    step.started    try (1 for the first); item: of a foreach, as in all that is told of a call of one
     step.progress   text
     step.retried    try, error, wait: seconds until the next try
     step.done       value (see core.artifacts), text (what the tool printed), seconds, sources: [{title, url}],
-                    provenance: all that the result is made of, [{kind, label, step}]
+                    provenance: all that the result is made of, [{kind, label, step}];
+                    error: where the step failed and its default is the value
     step.failed     error {kind, message, hint}, text, seconds, provenance
+    step.skipped    reason; value: where a default stands for the result; error: where it failed and on_error is skip
     step.blocked    by: the ids of the steps that failed
     step.uncertain  reason
     step.cancelled  reason
+    item.intent     item (its place in the list, from 0) and what step.intent holds: one call of a foreach
+    item.done       item, and what step.done holds; error: where it failed and the default is the value
+    item.failed     item, and what step.failed holds; skipped: whether the list goes without it
+    item.uncertain  item, reason
     tool.called     audit of one try: tool, version, try, status, request_sha256, response_sha256, seconds, isolation
     service.called  one exchange that a tool sent out: service (http, model.complete, sql.open), host, method, status
                     (of HTTP | None), bytes_out, bytes_in, seconds, request_sha256 (without keys, ports, tokens),
@@ -32,6 +40,9 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     closes: the ids of the memories whose place it takes
     memory.folded   id of the memory that says the same already; text, source, by; why (folded, recalled)
     memory.forgotten id
+    memory.pinned   id, pinned (false: no longer), user
+    conversation.summarised  text, in place of older turns of this notebook; upto: the newest run that it tells of;
+                    sources: what the text is made of
     approval        decision (allow, deny), by, reason; of a round of steps: round, difference (lines); of one call:
                     tool, version, params_sha256, question (in words), where, arguments [{path, value (cut), sources}]
     cancelled       reason
@@ -64,15 +75,22 @@ class Kind(StrEnum):
     STEP_RETRIED = "step.retried"
     STEP_DONE = "step.done"
     STEP_FAILED = "step.failed"
+    STEP_SKIPPED = "step.skipped"
     STEP_BLOCKED = "step.blocked"
     STEP_UNCERTAIN = "step.uncertain"
     STEP_CANCELLED = "step.cancelled"
+    ITEM_INTENT = "item.intent"
+    ITEM_DONE = "item.done"
+    ITEM_FAILED = "item.failed"
+    ITEM_UNCERTAIN = "item.uncertain"
     TOOL_CALLED = "tool.called"
     SERVICE_CALLED = "service.called"
     ARTIFACT_MADE = "artifact.made"
     MEMORY_WRITTEN = "memory.written"
     MEMORY_FOLDED = "memory.folded"
     MEMORY_FORGOTTEN = "memory.forgotten"
+    MEMORY_PINNED = "memory.pinned"
+    CONVERSATION_SUMMARISED = "conversation.summarised"
     APPROVAL = "approval"
     CANCELLED = "cancelled"
     BUDGET = "budget"

@@ -15,8 +15,9 @@ from workbench.core.progress import State
 from workbench.core.provenance import NONE, Sources
 from workbench.core.provenance import from_json as sources_from
 
-RunStatus = Literal["planned", "running", "done", "failed", "cancelled"]
-"""planned: shown, not run. failed: a step, the planner or the answer failed; finished steps are kept."""
+RunStatus = Literal["planned", "running", "done", "failed", "cancelled", "budget"]
+"""planned: shown, not run. failed: a step, the planner or the answer failed; finished steps are kept. budget: stopped
+because what the run may use was used up; finished steps are kept."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,10 @@ class Problem:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepOutcome:
     """A step and what became of it. `value` is JSON with artifacts as leaves; `tries` counts from 1 once started.
-    `sources` are the works that its result cites; `provenance` is all that it is made of."""
+    `sources` are the works that its result cites; `provenance` is all that it is made of. `reason` says why it is
+    skipped, cancelled or uncertain. `items` of a foreach: how many have their result, and how many there are; None for
+    every other step. `retries`: tries after a failure, of all its calls. `problem` of a step that is done: why its
+    default is the value. `mended`: it failed, and later steps were planned in its place."""
 
     id: str
     task: str
@@ -47,6 +51,10 @@ class StepOutcome:
     tries: int = 0
     progress: str = ""
     provenance: Sources = NONE
+    reason: str = ""
+    items: tuple[int, int] | None = None
+    retries: int = 0
+    mended: bool = False
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -137,6 +145,8 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
         case Kind.APPROVAL if body.get("decision") == "deny" and not event.step:  # a step says so itself
             reason = f"Not approved: {body.get('reason', '')}".removesuffix(": ")
             return replace(outcome, notes=(*outcome.notes, reason))
+        case Kind.MEMORY_WRITTEN if body.get("by") == "model":
+            return replace(outcome, notes=(*outcome.notes, f"Remembered of your words: {body.get('text', '')}"))
         case Kind.MODEL_CALLED:
             return replace(outcome, cost=_add(outcome.cost, body))
         case Kind.RUN_DONE:
@@ -158,6 +168,8 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
 def _planned(outcome: Outcome, body: Mapping[str, Any]) -> Outcome:
     """The outcome with a plan, or with the steps that a later round adds to it."""
     earlier = outcome.steps if int(body.get("round", 1)) > 1 else ()
+    mends = set(body.get("mends", ()))
+    earlier = tuple(replace(step, mended=True) if step.id in mends else step for step in earlier)
     made = load(body["plan"], [step.id for step in earlier])
     new = tuple(StepOutcome(id=s.id, task=s.task, title=s.title or s.task, params=s.params) for s in made.steps)
     plan = made
@@ -179,9 +191,16 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
     body = event.body
     match event.kind:
         case Kind.STEP_INTENT:
-            return replace(step, state=State.RUNNING, provenance=sources_from(body.get("sources", ())))
+            begun = replace(step, state=State.RUNNING, provenance=sources_from(body.get("sources", ())))
+            count = body.get("items")
+            return begun if count is None else replace(begun, items=(0 if step.items is None else step.items[0], count))
         case Kind.STEP_STARTED:
-            return replace(step, tries=int(body.get("try", 1)))
+            return replace(step, tries=max(step.tries, int(body.get("try", 1))))
+        case Kind.STEP_RETRIED:
+            return replace(step, retries=step.retries + 1)
+        case Kind.ITEM_DONE if step.items is not None:
+            done, count = step.items
+            return replace(step, items=(done + 1, count))
         case Kind.STEP_PROGRESS:
             return replace(step, progress=str(body.get("text", "")))
         case Kind.STEP_DONE:
@@ -193,6 +212,7 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
                 seconds=float(body.get("seconds", 0.0)),
                 sources=tuple(body.get("sources", ())),
                 provenance=_provenance(step, body),
+                problem=_problem(body.get("error")),
             )
         case Kind.STEP_FAILED:
             return replace(
@@ -203,12 +223,21 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
                 seconds=float(body.get("seconds", 0.0)),
                 provenance=_provenance(step, body),
             )
+        case Kind.STEP_SKIPPED:
+            return replace(
+                step,
+                state=State.SKIPPED,
+                value=artifacts.from_json(body.get("value")),
+                reason=str(body.get("reason", "")),
+                seconds=float(body.get("seconds", 0.0)),
+                provenance=_provenance(step, body),
+            )
         case Kind.STEP_BLOCKED:
             return replace(step, state=State.BLOCKED, blocked_by=tuple(body.get("by", ())))
         case Kind.STEP_UNCERTAIN:
-            return replace(step, state=State.UNCERTAIN)
+            return replace(step, state=State.UNCERTAIN, reason=str(body.get("reason", "")))
         case Kind.STEP_CANCELLED:
-            return replace(step, state=State.CANCELLED)
+            return replace(step, state=State.CANCELLED, reason=str(body.get("reason", "")))
         case _:
             return step
 

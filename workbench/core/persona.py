@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from workbench.core.budget import Budget
 from workbench.core.provenance import NONE, Source, SourceKind, Sources
 from workbench.core.tools import ToolSpec
 
@@ -21,7 +22,8 @@ _OF_MEMORY = ("memory", "memory.recall", "memory.write")
 class Persona:
     """`instructions`: where each text comes from (shipped, user, project, plug-in) → the text, which becomes a part of
     the prompts of its own. `tools`: names or patterns of the only tools it may use, None for all. `model`: the model
-    that it asks when the request names none, "" for the usual one."""
+    that it asks when the request names none, "" for the usual one. `budget`: what one request may use, beside other
+    budgets."""
 
     name: str
     summary: str = ""
@@ -29,6 +31,7 @@ class Persona:
     tools: tuple[tuple[str, ...], ...] = ()
     model: str = ""
     memory: MemoryScope = "shared"
+    budget: Budget | None = None
 
     def may_use(self, tools: Mapping[str, ToolSpec]) -> dict[str, ToolSpec]:
         """The tools that are left to it."""
@@ -47,6 +50,7 @@ class Persona:
             instructions={**self.instructions, **other.instructions},
             tools=(*self.tools, *other.tools),
             model=self.model,
+            budget=self.budget.narrowed(other.budget) if self.budget is not None else other.budget,
             memory=max(self.memory, other.memory, key=_NARROWER.index),
         )
 

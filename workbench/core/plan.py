@@ -3,6 +3,9 @@
 `[{"task": "web_search", "params": {"query": "x"}}]` is a valid plan as it is. Without any `needs` or reference a plan
 runs in list order, each step seeing the earlier results as context; otherwise the graph is exactly what is declared by
 references and `needs`. `read` checks everything at once, so that a model gets all its errors in one answer.
+
+What a step does beside its call is data too: `if` (run it or not), `foreach` (once for each item of a list), `on_error`
+(what its failure means), `approve` (ask before). None of them is an expression.
 """
 
 from __future__ import annotations
@@ -16,12 +19,20 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workbench.core import refs, schema
+from workbench.core.budget import Budget
 from workbench.core.errors import PlanInvalid
 from workbench.core.tools import ToolSpec
 
 MAX_STEPS = 50
 MAX_DEPTH = 50
 """How deep lists and objects of a plan may lie in each other."""
+MAX_ITEMS = 200
+"""How many items a `foreach` may go over."""
+
+OnError = Literal["fail", "skip", "default", "replan"]
+"""What the failure of a step means, when no further try is left. fail: the run fails; steps that do not need this one
+finish. skip: the step counts as skipped. default: its `default` is its result. replan: the planner sees the error and
+may add other steps, at most twice in a run; what it does not mend fails the run."""
 
 
 class Retry(BaseModel):
@@ -35,7 +46,20 @@ class Retry(BaseModel):
 
 
 class Step(BaseModel):
-    """One call of one tool. `needs` are ids that must be done first, beyond those that references imply."""
+    """One call of one tool. `needs` are ids that must be done first, beyond those that references imply.
+
+    `if` is a reference. The step is skipped when what it names is false: null, false, 0, an empty text, list or object,
+    or a table without rows. Everything else is true, also the text "false". There is no "not" and no comparison: let a
+    step compute what is to be tested.
+
+    `foreach` is a list, or a reference to one, of at most 200 items. The tool is called once for each, in parallel, and
+    `{"$ref": "item"}` or `{{item#/part}}` in the params is the item. The result is the list of results in the order of
+    the items. Of an item that failed, `on_error` says: skip leaves it out, default puts `default` in its place, else
+    the step fails and the results of the other items are kept for when the run is taken up again.
+
+    A skipped step has no result, and a step that refers to it is skipped too; one that only waits for it runs. With a
+    `default`, outside of a foreach, that is its result, and nothing else is skipped.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -46,12 +70,32 @@ class Step(BaseModel):
     title: str = Field("", max_length=200)
     timeout: Annotated[float, Field(gt=0, le=3600)] | None = None
     retry: Retry = Retry()
+    when: Any = Field(None, alias="if")
+    foreach: Any = None
+    on_error: OnError = "fail"
+    default: Any = None
+    approve: bool = False
+
+    @property
+    def has_default(self) -> bool:
+        """Whether a default is given; null is one."""
+        return "default" in self.model_fields_set
+
+    @property
+    def stands_in(self) -> bool:
+        """Whether the default stands for the result of the whole step; that of a foreach is one for its items."""
+        return self.has_default and self.foreach is None
+
+    def references(self) -> Iterator[refs.Ref]:
+        """Every reference of the step, wherever it stands. Raises ValueError on a malformed one."""
+        return refs.find([self.when, self.foreach, self.params])
 
 
 class Plan(BaseModel):
     """Steps, what they are for, and how they depend on each other.
 
-    `look`: when the steps are done, the planner sees their results and may add a further round of steps.
+    `look`: when the steps are done, the planner sees their results and may add a further round of steps. `budget`: what
+    the run may use; it can only narrow what the user allows.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,6 +104,7 @@ class Plan(BaseModel):
     goal: str = Field("", max_length=4000)
     mode: Literal["graph", "sequential"] | None = None
     look: bool = False
+    budget: Budget | None = None
     steps: tuple[Step, ...] = Field(min_length=1, max_length=MAX_STEPS)
 
     @property
@@ -84,6 +129,11 @@ class Plan(BaseModel):
             for step in self.steps
         }
 
+    def uses(self) -> dict[str, frozenset[str]]:
+        """Step id → ids of this plan whose results it refers to."""
+        own = {step.id for step in self.steps}
+        return {step.id: frozenset(str(r.step) for r in _step_refs(step) if r.step in own) for step in self.steps}
+
     def step(self, step_id: str) -> Step:
         """The step of that id. Raises KeyError."""
         for step in self.steps:
@@ -100,9 +150,14 @@ class Plan(BaseModel):
 def dump_step(step: Step) -> dict[str, Any]:
     """A step as plain JSON: id, task and params always, the rest where it is not default."""
     # The params are passed on as they are: pydantic's own JSON mode fails on half characters.
-    rest = step.model_dump(exclude_defaults=True, exclude={"id", "task", "params"})
+    rest = step.model_dump(
+        exclude_defaults=True, exclude={"id", "task", "params", "when", "foreach", "default"}, by_alias=True
+    )
     if step.needs:
         rest["needs"] = list(step.needs)
+    rest |= {name: value for name, value in (("if", step.when), ("foreach", step.foreach)) if value is not None}
+    if step.has_default:
+        rest["default"] = step.default
     return {"id": step.id, "task": step.task, "params": step.params, **rest}
 
 
@@ -197,6 +252,7 @@ def _check(
             for problem in schema.check(step.params, tool.params):
                 yield f"{step.id}: {problem}"
         yield from _check_links(step, [*ids, *earlier], variables)
+        yield from _check_flow(step)
     if plan.sequential:
         seen: set[str] = set()
         for step in plan.steps:
@@ -216,21 +272,57 @@ def _check_links(step: Step, ids: Sequence[str], variables: Sequence[str]) -> It
         if name not in ids:
             yield f"{step.id}: needs {name!r}, and there is no such step{_near(name, ids)}"
     try:
-        found = list(refs.find(step.params))
+        found = list(step.references())
     except ValueError as error:
         yield f"{step.id}: {error}"
         return
     for ref in found:
-        if ref.step is not None and ref.step not in ids:
+        if ref.step is not None and not ref.is_item and ref.step not in ids:
             yield f"{step.id}: refers to {ref}, and there is no such step{_near(ref.step, ids)}"
         if ref.variable is not None and ref.variable not in variables:
             near = _near(ref.variable, variables)
             yield f"{step.id}: refers to @{ref.variable}, and no such variable is offered{near}"
 
 
+def _check_flow(step: Step) -> Iterator[str]:
+    """What is wrong with the fields that say whether, how often and with what end a step runs."""
+    if step.id == refs.ITEM:
+        yield f"{step.id}: no step can have this id: it names the item of a foreach"
+    if step.when is not None and not refs.is_ref(step.when):
+        yield f'{step.id}: `if` takes a reference and nothing else: {{"$ref": "s1#/found"}}'
+    if step.foreach is not None:
+        yield from _check_list(step)
+    for name, part in (("if", step.when), ("foreach", step.foreach), ("default", step.default)):
+        if any(ref.is_item for ref in _found(part)):
+            yield f"{step.id}: `{name}` refers to an item, which only params can"
+    if step.foreach is None and any(ref.is_item for ref in _found(step.params)):
+        yield f"{step.id}: refers to an item, and has no foreach"
+    if step.on_error == "default" and not step.has_default:
+        yield f"{step.id}: on_error is default, and no default is given"
+    used = step.on_error == "default" or (step.foreach is None and (step.when is not None or step.on_error == "skip"))
+    if step.has_default and not used:
+        yield f"{step.id}: its default is never used: it belongs to `if`, or to on_error default or skip"
+    if any(not ref.is_item for ref in _found(step.default)):
+        yield f"{step.id}: default holds a reference; it has to be a plain value"
+
+
+def _check_list(step: Step) -> Iterator[str]:
+    if refs.is_ref(step.foreach):
+        if any(ref.variable for ref in _found(step.foreach)):
+            yield f"{step.id}: foreach goes over a list, and {step.foreach['$ref']} is a table"
+    elif not isinstance(step.foreach, list | tuple):
+        yield f'{step.id}: foreach takes a list, or a reference to one: {{"$ref": "s1#/results"}}'
+    elif len(step.foreach) > MAX_ITEMS:
+        yield f"{step.id}: foreach has {len(step.foreach)} items; at most {MAX_ITEMS} are run"
+
+
 def _step_refs(step: Step) -> Iterator[refs.Ref]:
+    return (ref for ref in _found([step.when, step.foreach, step.params]) if ref.step and not ref.is_item)
+
+
+def _found(part: Any) -> Iterator[refs.Ref]:
     try:
-        yield from (ref for ref in refs.find(step.params) if ref.step)
+        yield from refs.find(part)
     except ValueError:  # told by `_check_links`
         return
 

@@ -128,16 +128,33 @@ class Lineage:
     """The sources of one run's values: of its plan, and of each step that is done.
 
     `plan`: what the plan of this round is made of. `steps`: id → sources, for the steps of earlier rounds.
+    `variables`: name → what an offered table is made of beyond the user's rows, where that is known.
     """
 
-    def __init__(self, plan: Sources = REQUEST, steps: Mapping[str, Sources] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Sources = REQUEST,
+        steps: Mapping[str, Sources] | None = None,
+        variables: Mapping[str, Sources] | None = None,
+    ) -> None:
         self.plan = plan
+        self._variables = dict(variables or {})
         self.steps: dict[str, Sources] = dict(steps or {})
+        self._item: Sources | None = None
+
+    def at_item(self, of: Sources) -> Lineage:
+        """The same lineage as a call of a foreach sees it, whose list is made of `of`."""
+        inner = Lineage(self.plan, variables=self._variables)
+        inner.steps, inner._item = self.steps, of
+        return inner
 
     def of(self, ref: refs.Ref) -> Sources:
         """What a reference brings. A step that nobody recorded is a stranger's."""
         if ref.variable is not None:
-            return frozenset({Source(kind=SourceKind.FRAME, label=f"@{ref.variable}")})
+            made_of = self._variables.get(ref.variable, NONE)
+            return made_of | {Source(kind=SourceKind.FRAME, label=f"@{ref.variable}")}
+        if ref.is_item and self._item is not None:
+            return self._item
         unknown = frozenset({Source(kind=SourceKind.TOOL, label="unknown", step=str(ref.step))})
         return self.steps.get(str(ref.step), unknown)
 
@@ -178,9 +195,10 @@ class Lineage:
         return tuple(part for key, item in params.items() for part in parts(f"/{_escaped(key)}", item))
 
     def record(self, step: str, made_of: Sources, reached: Sources) -> Sources:
-        """Keep and give the sources of a step: what its call was made of, and what its tool reached."""
+        """Keep and give the sources of a step: what its call was made of, and what its tool reached. Of the calls of a
+        foreach they add up."""
         brought = {Source(kind=source.kind, label=source.label, step=source.step or step) for source in reached}
-        self.steps[step] = made_of | brought
+        self.steps[step] = self.steps.get(step, NONE) | made_of | brought
         return self.steps[step]
 
 

@@ -3,6 +3,7 @@
     {"$ref": "s1"}                the whole result of step s1; a frame stays a frame
     {"$ref": "s1#/results/0"}     a part of it, by JSON pointer (RFC 6901)
     {"$ref": "@sales"}            the offered variable `sales`
+    {"$ref": "item#/url"}         a part of the item that a foreach is at
     "Top hit: {{s1#/title}}"      the part as text, inside a longer text
 
 No expressions, no templates, no evaluation: a reference names a place, and a value that came from a tool never becomes
@@ -21,6 +22,8 @@ from workbench.core.artifacts import Artifact
 
 STEP_ID = r"[A-Za-z][A-Za-z0-9_-]{0,63}"
 VARIABLE = r"[^\W\d]\w{0,127}"
+ITEM = "item"
+"""Stands where the id of a step stands, and names the item of a foreach."""
 _REF = re.compile(rf"(?:(?P<step>{STEP_ID})|@(?P<variable>{VARIABLE}))(?P<pointer>#(?:/.*)?)?", re.DOTALL)
 _INLINE = re.compile(rf"\{{\{{(?P<ref>(?:{STEP_ID}|@{VARIABLE})(?:#/[^{{}}]*)?)\}}\}}")
 
@@ -32,6 +35,11 @@ class Ref:
     step: str | None
     variable: str | None
     pointer: str = ""
+
+    @property
+    def is_item(self) -> bool:
+        """Whether it names the item of a foreach."""
+        return self.step == ITEM
 
     def __str__(self) -> str:
         head = self.step if self.step is not None else f"@{self.variable}"
@@ -64,6 +72,16 @@ def find(params: Any) -> Iterator[Ref]:
     elif isinstance(params, str):
         for match in _INLINE.finditer(params):
             yield parse(match["ref"])
+
+
+def parts(text: str) -> list[str | Ref]:
+    """A text taken apart into what stands there and the references inside of it, in order."""
+    found: list[str | Ref] = []
+    at = 0
+    for match in _INLINE.finditer(text):
+        found += [text[at : match.start()], parse(match["ref"])]
+        at = match.end()
+    return [*found, text[at:]]
 
 
 def resolve(params: Any, results: Mapping[str, Any], variables: Mapping[str, Any]) -> Any:

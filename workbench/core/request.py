@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from workbench.core.artifacts import PREVIEW_ROWS
+from workbench.core.artifacts import PREVIEW_ROWS, Artifact
+from workbench.core.provenance import NONE, Sources
 
-__all__ = ["PREVIEW_ROWS", "ColumnProfile", "Request", "Scope", "Variable"]
+__all__ = ["PREVIEW_ROWS", "ColumnProfile", "Request", "Scope", "Talk", "Turn", "Variable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +55,37 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """An earlier request and what came of it. `results` are a line each; `sources`: what answer and results are made
+    of beyond the user's words; `table`: the last one that it made."""
+
+    run: str
+    request: str
+    answer: str = ""
+    results: tuple[str, ...] = ()
+    sources: Sources = NONE
+    table: Artifact | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Talk:
+    """What was said before: the newest turns, oldest first, and a summary of those before them, made of `sources`."""
+
+    turns: tuple[Turn, ...] = ()
+    summary: str = ""
+    sources: Sources = NONE
+
+    @property
+    def made_of(self) -> Sources:
+        """The sources of everything in it."""
+        return self.sources.union(*(turn.sources for turn in self.turns))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request. `today` is an ISO date: planners never look at the clock. `connections`: name and kind of each
     database that the user has declared, in the order of names. `memories`:
-    what the user has asked to be remembered and may matter here, best first.
+    what the user has asked to be remembered and may matter here, best first. `talk`: what was asked here before.
     """
 
     text: str
@@ -66,6 +94,7 @@ class Request:
     variables: tuple[Variable, ...] = field(default_factory=tuple)
     connections: tuple[tuple[str, str], ...] = ()
     memories: tuple[str, ...] = ()
+    talk: Talk = Talk()
 
     def variable(self, name: str) -> Variable | None:
         """The offered variable of that name."""

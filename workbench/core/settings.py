@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
+from workbench.core.budget import Budget
+from workbench.core.budget import read as read_budget
 from workbench.core.connections import Connection
 from workbench.core.mcp import McpServer
 
@@ -61,6 +63,7 @@ class Settings(BaseModel):
     tavily_base_url: str = Field("https://api.tavily.com", description="Where Tavily's API is served.")
     model_timeout: Annotated[float, Field(gt=0, le=3600)] = Field(120.0, description="Seconds for one model call.")
     model_retries: Annotated[int, Field(ge=0, le=10)] = Field(2, description="Tries after the first, when transient.")
+    extract: bool = Field(False, description="Let the model note what in your requests is worth remembering.")
     parallel: Annotated[int, Field(ge=1, le=64)] = Field(4, description="Steps that run at once in one run.")
     rounds: Annotated[int, Field(ge=1, le=20)] = Field(3, description="Rounds of steps that one request may take.")
     requests_per_minute: Annotated[int, Field(ge=1)] = Field(60, description="Requests a user may start in a minute.")
@@ -76,6 +79,9 @@ class Settings(BaseModel):
     seconds_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
     usd_per_day: Annotated[float | None, Field(ge=0)] = Field(None, description="US dollars of priced calls in a day.")
     usd_per_month: Annotated[float | None, Field(ge=0)] = Field(None, description="The same in a month.")
+    budget: Annotated[Budget | None, BeforeValidator(read_budget)] = Field(
+        None, description="What one run may use, such as usd=0.5,calls=20; of usd, tokens, steps, calls, seconds."
+    )
     connections: Mapping[str, Connection] = Field({}, description="Databases by name; in config.toml only.")
     mcp: Mapping[str, McpServer] = Field({}, description="MCP servers by name; in config.toml only.")
     isolation: Literal["", "process", "kernel"] = Field(

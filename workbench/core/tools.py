@@ -38,7 +38,8 @@ class ToolSpec:
     `params` is a JSON Schema object; `source` the exact bytes that a worker compiles; `version` their sha256; `origin`
     where it came from: a file of the project, the user, a plug-in or ours, a cell, or a `server` of tools. `isolation`
     is the level without which it must not run, empty when any will do. `runs`: in a worker; in the user's own kernel;
-    or on a server of others (MCP), where nothing confines it. Then `source` is what the server says of it.
+    or on a server of others (MCP), where nothing confines it. Then `source` is what the server says of it. `checks`:
+    the file has a `check(key)` that tells whether a call has acted before.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ToolSpec:
     path: str = ""
     isolation: Literal["", "process", "kernel"] = ""
     runs: Literal["worker", "kernel", "server"] = "worker"
+    checks: bool = False
 
     @property
     def grants(self) -> tuple[str, ...]:
@@ -78,7 +80,9 @@ class ToolCall:
     `context`: earlier results as `(step, task, value)`, for plans that run in list order. `reads`: absolute paths of
     files that the worker may open beyond what its tool declares, such as a database that the user's settings name.
     `arguments`: the parts of the parameters with their sources; `sources`: all that the call is made of, its plan and
-    context included. Both stay on the host.
+    context included. Both stay on the host. `key` names the effect of the call, the same in every attempt of its run.
+    `item`: its place in the list of a foreach, None outside of one. `approve`: whether the plan wants somebody asked.
+    `entry`: what of the tool's file is called, `run` with the parameters or `check` with the key.
     """
 
     run: str
@@ -91,10 +95,15 @@ class ToolCall:
     reads: tuple[str, ...] = ()
     arguments: tuple[Argument, ...] = ()
     sources: Sources = NONE
+    key: str = ""
+    item: int | None = None
+    approve: bool = False
+    entry: Literal["run", "check"] = "run"
 
     def request_sha256(self) -> str:
         """What was asked, as a hash: tool, version, parameters; frames by their content."""
-        return digest({"tool": self.tool.name, "version": self.tool.version, "params": _by_content(self.params)})
+        asked = {"tool": self.tool.name, "version": self.tool.version, "params": _by_content(self.params)}
+        return digest(asked if self.entry == "run" else asked | {"check": self.key})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
@@ -44,6 +44,37 @@ class Use:
         amounts = {"calls": self.calls, "tokens": self.tokens, "images": self.images, "seconds": self.seconds}
         usd = {"usd": f"{self.usd:f}"} if self.usd else {}
         return {name: amount for name, amount in amounts.items() if amount} | usd
+
+
+Price = Callable[[int, int], Decimal | None]
+"""US dollars of so many tokens in and out, None where they are not known."""
+
+
+def unpriced(tokens_in: int, tokens_out: int) -> None:
+    """The price of what nobody has priced."""
+    return
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a call of a model is likely to take, before it is made: tokens of its prompt and of a reply."""
+
+    prompt: int
+    reply: int
+    price: Price = unpriced
+
+    @property
+    def tokens(self) -> int:
+        return self.prompt + self.reply
+
+    @property
+    def least(self) -> Decimal:
+        """The price of the prompt alone."""
+        return self.price(self.prompt, 0) or Decimal(0)
+
+    @property
+    def likely(self) -> Decimal:
+        return self.price(self.prompt, self.reply) or Decimal(0)
 
 
 def dollars(text: str | None) -> Decimal:

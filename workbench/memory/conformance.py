@@ -176,6 +176,23 @@ async def what_others_write_is_found(open_: Open) -> None:
         _expect(sorted(await _found(memory, "fiscal year")) == ["m1", "m2"], "what another forgot is still found")
 
 
+async def a_memory_is_pinned_and_unpinned_by_its_user_alone(open_: Open) -> None:
+    async with _opened(open_) as memory:
+        memory.append(_event("r0", 0, Kind.MEMORY_PINNED, id="late", pinned=True, user="ann"))  # heard before its text
+        for n, name in enumerate(("one", "two", "late")):
+            memory.append(_memory("r1", n, name, f"fiscal year note {name}"))
+        memory.append(_event("r2", 0, Kind.MEMORY_PINNED, id="one", pinned=True, user="ann", at=_at(1)))
+        memory.append(_event("r3", 0, Kind.MEMORY_PINNED, id="two", pinned=True, user="bob", at=_at(1)))
+        await memory.barrier()
+    async with _opened(open_) as memory:
+        pinned = sorted(hit.id for hit in await memory.memories(HERE) if hit.pinned)
+        _expect(pinned == ["late", "one"], f"pinned are {pinned}")
+        memory.append(_event("r4", 0, Kind.MEMORY_PINNED, id="one", pinned=False, user="ann", at=_at(2)))
+        await memory.barrier()
+        pinned = [hit.id for hit in await memory.recall("fiscal year", HERE) if hit.pinned]
+        _expect(pinned == ["late"], f"pinned are {pinned} after one was unpinned")
+
+
 async def a_correction_takes_the_place_of_what_it_corrects(open_: Open) -> None:
     async with _opened(open_) as memory:
         memory.append(_memory("r1", 0, "old", "revenue is in euros"))
@@ -239,6 +256,7 @@ PROBES: Mapping[str, Probe] = {
         recall_stays_in_its_scope,
         recall_ranks_and_explains,
         what_others_write_is_found,
+        a_memory_is_pinned_and_unpinned_by_its_user_alone,
         a_correction_takes_the_place_of_what_it_corrects,
         a_snapshot_can_be_queried,
         after_close_nothing_is_taken,

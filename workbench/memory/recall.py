@@ -26,6 +26,7 @@ _CANDIDATES = 40
 _WORDS = 0.03
 """What the best match of words adds to a cosine. Where vectors know letters only, words count as much as they do."""
 
+_HEARD = (Kind.MEMORY_WRITTEN, Kind.MEMORY_FORGOTTEN, Kind.MEMORY_PINNED)
 _PIN, _NEW = 0.03, 0.01
 _DAYS = 90.0
 """After so many days a memory is half as new."""
@@ -56,11 +57,12 @@ class Recall:
         ] = {}  # by owner and content; the first is the one that is found
         self._closed: dict[str, str] = {}  # the id of a memory → of the one that took its place
         self._forgotten: set[str] = set()
+        self._pins: dict[tuple[str, str], tuple[str, bool]] = {}  # user and id → when it was said, and whether pinned
         self._newest = 0.0
 
     def hear(self, event: AnyEvent) -> None:
-        """Take in an event; only what was remembered or forgotten matters, and a malformed one does not."""
-        if not isinstance(event, Event) or event.kind not in (Kind.MEMORY_WRITTEN, Kind.MEMORY_FORGOTTEN):
+        """Take in an event; only what was remembered, forgotten or pinned matters, and a malformed one does not."""
+        if not isinstance(event, Event) or event.kind not in _HEARD:
             return
         name = event.body.get("id")
         if not isinstance(name, str):
@@ -72,6 +74,8 @@ class Recall:
                 self._entries.pop(name, None)
                 for old in [old for old, closer in self._closed.items() if closer == name]:
                     self._open(old)
+            elif event.kind is Kind.MEMORY_PINNED:
+                self._pin(name, event)
             elif name not in self._forgotten and name not in self._entries:
                 self._put_in(name, event)
 
@@ -117,7 +121,7 @@ class Recall:
             at=event.at,
             kind=str(body.get("memory_kind", "fact")),
             by=str(body.get("by", "")),
-            pinned=body.get("pinned") is True,
+            pinned=self._pins.get((owner[0], name), ("", body.get("pinned") is True))[1],
         )
         found = Counter(term for term, _ in terms(text))
         entry = _Entry(hit=hit, owner=owner, terms=found, day=_day(event.at), same=(owner, content_hash(text)))
@@ -128,6 +132,16 @@ class Recall:
             self._closed[old] = name
             if self._is_closed(old):
                 self._hide(old)
+
+    def _pin(self, name: str, event: Event) -> None:
+        """Keep what was said last, also before the text itself is heard of, from a slower journal."""
+        user, pinned = str(event.body.get("user", "")), event.body.get("pinned") is True
+        if event.at < self._pins.get((user, name), ("", False))[0]:
+            return
+        self._pins[user, name] = event.at, pinned
+        entry = self._entries.get(name)
+        if entry is not None and entry.owner[0] == user:
+            self._entries[name] = replace(entry, hit=replace(entry.hit, pinned=pinned))
 
     def _is_closed(self, name: str) -> bool:
         """Whether another memory of the same user took its place: nobody closes what somebody else remembers."""

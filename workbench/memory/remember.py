@@ -36,13 +36,13 @@ Tell = Callable[[Kind, Mapping[str, Any]], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """A text to remember. `source`: the run and step that wrote it, or the cell where the user did. `replaces`: ids of
-    memories that it closes."""
+    """A text to remember. `source`: the run and step that wrote it, or the cell where the user did. `by` model: taken
+    out of the user's own words by one. `replaces`: ids of memories that it closes."""
 
     text: str
     scope: Scope
     source: str
-    by: Literal["user", "tool"]
+    by: Literal["user", "model", "tool"]
     kind: str = "fact"
     pinned: bool = False
     replaces: tuple[str, ...] = ()
@@ -138,5 +138,5 @@ def _cosine(hit: Hit) -> float | None:
 
 
 def _may_close(note: Note, hit: Hit) -> bool:
-    """A tool never closes what the user wrote or pinned: what it read may have told it to."""
+    """A tool or a model never closes what the user wrote or pinned: what it read may have told it to."""
     return note.by == "user" or (hit.by != "user" and not hit.pinned)

@@ -16,13 +16,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Unavailable
-from workbench.core.events import AnyEvent, loads
+from workbench.core.events import AnyEvent, Kind, loads
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
-VERSION = 2
+VERSION = 3
 """Version of the schema; `schema/<number>.sql` brings a file from the version before to this one."""
+
+MEMORY_KINDS = (Kind.MEMORY_WRITTEN, Kind.MEMORY_FORGOTTEN, Kind.MEMORY_PINNED)
+"""The kinds of event that recall hears."""
 
 _ROW = Sequence[Any]
 _READABLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
@@ -100,11 +103,11 @@ def runs_like(connection: Connection, beginning: str) -> list[str]:
 
 
 def memory_events(connection: Connection, after: int) -> tuple[str, int, list[AnyEvent]]:
-    """What was remembered and forgotten behind position `after`, with the name of the store and the newest position."""
+    """What changes what is remembered, behind position `after`; the name of the store, and the newest position."""
     store = connection.execute("select value from meta where key = 'store'").fetchall()[0][0]
     newest = connection.execute("select coalesce(max(merged), 0) from events").fetchall()[0][0]
-    where = "where merged > ? and kind in ('memory.written', 'memory.forgotten') order by merged"
-    return store, newest, _events(connection.execute(_READ + where, [after]).fetchall())
+    where = "where merged > $1 and list_contains($2::varchar[], kind) order by merged"
+    return store, newest, _events(connection.execute(_READ + where, [after, [*MEMORY_KINDS]]).fetchall())
 
 
 def runs(connection: Connection, limit: int, user: str | None) -> Sequence[Mapping[str, Any]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from workbench.core.retries import Retries
 
 Finish = Literal["stop", "length", "content_filter", "refusal", "unknown"]
 """stop: complete. length: cut by the token limit. content_filter, refusal: the model or its server declined."""
@@ -41,6 +43,24 @@ class Reply:
 
 Heard = Callable[[str], None]
 """Hears a reply while it comes: each time all of its text so far. After a retry that text begins anew."""
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A model that knows what it costs."""
+
+    def price(self, usage: Usage) -> str | None:
+        """US dollars of so many tokens as decimal text, None where the price is not known."""
+        ...
+
+
+@runtime_checkable
+class Patient(Protocol):
+    """A model that tries again after a failure that may pass."""
+
+    def within(self, retries: Retries) -> Model:
+        """The same model with the tries that a run has left; what it finds out about its endpoint it keeps."""
+        ...
 
 
 class Model(Protocol):

@@ -2,39 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import Any, Protocol
+from decimal import Decimal
+from typing import Any
 
 from workbench.core.errors import WorkbenchError
-from workbench.models.base import Heard, Message, Model, Reply
+from workbench.core.usage import Estimate, Price, unpriced
+from workbench.models.base import Heard, Message, Model, Priced, Reply, Usage
 
 TOKENS_FOR_A_REPLY = 1_000
 """What is set aside for a reply whose length nobody has limited."""
 
 
-class Spent(Protocol):
-    """What a call is found to have used, once that is known."""
+Spent = Callable[..., None]
+"""`spent(tokens=…, usd=…, calls=1)`: what a call is found to have used, once that is known."""
 
-    def __call__(self, *, tokens: int, usd: str | None) -> None: ...
-
-
-Admit = Callable[[int], AbstractAsyncContextManager[Spent]]
-"""Entered around a call with the tokens that it may take. Raises BudgetExceeded when there are not so many left."""
+Admit = Callable[[Estimate], AbstractAsyncContextManager[Spent]]
+"""Entered around a call with what it is likely to take. Raises BudgetExceeded when there is not so much left."""
 
 
 class HeldModel:
-    """`inner`, asked only as `admit` allows. `redact` takes secrets out of its replies: a server may echo its key.
-    `begun` does so for the beginning of a text, and keeps back an end that may be part of one.
+    """`inner`, asked only as each of `admits` allows, in their order. `redact` takes secrets out of its replies: a
+    server may echo its key. `begun` does so for the beginning of a text, and keeps back an end that may be part of one.
     """
 
-    def __init__(self, inner: Model, admit: Admit, redact: Callable[[str], str], begun: Callable[[str], str]) -> None:
+    def __init__(
+        self, inner: Model, admits: Sequence[Admit], redact: Callable[[str], str], begun: Callable[[str], str]
+    ) -> None:
         self.inner = inner
         self.name = inner.name
         self.endpoint = inner.endpoint
         self._redact = redact
-        self._admit = admit
+        self._admits = admits
         self._begun = begun
 
     async def complete(
@@ -47,7 +48,10 @@ class HeldModel:
     ) -> Reply:
         cleaned = heard and (lambda text: heard(self._begun(text)))
         asked = _tokens(*(message.content for message in messages))
-        async with self._admit(asked + (max_tokens or TOKENS_FOR_A_REPLY)) as spent:
+        estimate = Estimate(
+            prompt=asked, reply=max_tokens or TOKENS_FOR_A_REPLY, price=price_of(self.inner) or unpriced
+        )
+        async with self._admitted(estimate) as spent:
             try:
                 reply = await self.inner.complete(messages, schema=schema, max_tokens=max_tokens, heard=cleaned)
             except WorkbenchError as error:
@@ -59,6 +63,36 @@ class HeldModel:
             counted = reply.usage.tokens_in + reply.usage.tokens_out
             spent(tokens=counted or asked + _tokens(reply.text), usd=reply.usd)
         return replace(reply, text=self._redact(reply.text), model=self._redact(reply.model))
+
+    @asynccontextmanager
+    async def _admitted(self, estimate: Estimate) -> AsyncIterator[Spent]:
+        entered: list[Spent] = []
+
+        def spent(*, tokens: int, usd: str | None, calls: int = 1) -> None:
+            for one in entered:
+                one(tokens=tokens, usd=usd, calls=calls)
+
+        async with AsyncExitStack() as stack:
+            for admit in self._admits:
+                try:
+                    entered.append(await stack.enter_async_context(admit(estimate)))
+                except BaseException:
+                    spent(tokens=0, usd="0", calls=0)  # what the others have set aside was not needed
+                    raise
+            yield spent
+
+
+def price_of(model: Model | None) -> Price | None:
+    """What gives the price of a model's tokens, None when it does not know it."""
+    if not isinstance(model, Priced):
+        return None
+    known: Priced = model
+
+    def price(tokens_in: int, tokens_out: int) -> Decimal | None:
+        usd = known.price(Usage(tokens_in=tokens_in, tokens_out=tokens_out))
+        return None if usd is None else Decimal(usd)
+
+    return price
 
 
 def _tokens(*texts: str) -> int:

@@ -1,15 +1,18 @@
 """Any server that speaks OpenAI's chat completions: OpenAI, Ollama, vLLM, llama.cpp, LM Studio and others.
 
-One owner of retries, this class: the SDK's are off, and planners do not retry. At most 16 calls of this process are
-under way at one endpoint. How the server can be held to JSON is found out once and remembered (see `models.wire`).
+One owner of retries, this class: the SDK's are off, and planners do not retry. `within` a run they are those that the
+run has left, and a server that says when to come back is asked as often as these allow. At most 16 calls of a process
+are under way at one endpoint. How the server can be held to JSON is found out once and remembered (see `models.wire`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import copy
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,6 +22,7 @@ from weakref import WeakKeyDictionary
 from pydantic import SecretStr
 
 from workbench.core.errors import TransientError, Unavailable, WorkbenchError
+from workbench.core.retries import Retries
 from workbench.core.tools import digest
 from workbench.models.azure import is_azure
 from workbench.models.base import Heard, Message, Reply, Usage
@@ -60,7 +64,7 @@ class OpenAIModel:
         uniform: Callable[[float, float], float] = random.uniform,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self.name = name
+        self._known = _Known(name)
         self.base_url = base_url or OPENAI
         self.endpoint = _host(self.base_url)
         self._api_key = api_key
@@ -69,10 +73,24 @@ class OpenAIModel:
         self._sleep = sleep
         self._uniform = uniform
         self._now = now
-        self._rung: Rung = LADDER[0]
-        self._proven = False
-        self._streams = True
+        self._left: Retries | None = None
         self._endpoints: WeakKeyDictionary[asyncio.AbstractEventLoop, Endpoint] = WeakKeyDictionary()
+
+    @property
+    def name(self) -> str:
+        return self._known.name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._known.name = name
+
+    def price(self, usage: Usage) -> str | None:
+        return price(self.name, usage, self.base_url)
+
+    def within(self, retries: Retries) -> OpenAIModel:
+        inner = copy.copy(self)  # the connections and what is known stay shared
+        inner._left = retries
+        return inner
 
     async def complete(
         self,
@@ -152,7 +170,7 @@ class OpenAIModel:
         heard: Heard | None,
     ) -> tuple[Said, str, Usage]:
         """The answer, the hash of the request that got it, and the tokens of all answers on the way to it."""
-        rungs = LADDER[LADDER.index(self._rung) :] if schema is not None else LADDER[-1:]
+        rungs = LADDER[LADDER.index(self._known.rung) :] if schema is not None else LADDER[-1:]
         first: WorkbenchError | None = None
         used = Usage()
         for rung in rungs:
@@ -160,7 +178,7 @@ class OpenAIModel:
             try:
                 said = await self._tries(partial(self._chat, endpoint, body, heard), 0 if first else self._retries)
             except (Unavailable, TransientError) as error:
-                if self._proven or schema is None or not _may_be_the_form(error):
+                if self._known.proven or schema is None or not _may_be_the_form(error):
                     raise
                 first = first or error
                 continue
@@ -168,37 +186,46 @@ class OpenAIModel:
                 tokens_in=used.tokens_in + said.usage.tokens_in, tokens_out=used.tokens_out + said.usage.tokens_out
             )
             is_data = "{" in said.text or "[" in said.text
-            if schema is None or is_data or self._proven or rung == LADDER[-1] or said.finish == "length":
+            if schema is None or is_data or self._known.proven or rung == LADDER[-1] or said.finish == "length":
                 if schema is not None and is_data:
-                    self._rung, self._proven = rung, True
+                    self._known.rung, self._known.proven = rung, True
                 return said, digest(body), used
         raise first or Unavailable(f"{self.endpoint} gave no reply.")
 
     async def _chat(self, endpoint: Endpoint, body: dict[str, Any], heard: Heard | None = None) -> Said:
         slots = _slots.setdefault(asyncio.get_running_loop(), {})
         async with slots.setdefault(self.base_url, asyncio.Semaphore(AT_ONCE)):
-            if heard is not None and self._streams:
+            if heard is not None and self._known.streams:
                 try:
                     raw = await endpoint.stream(body | STREAMED, heard)
                 except Unavailable as error:
                     if error.data.get("status") not in (400, 415, 422) or "stream" not in error.data.get("said", ""):
                         raise
-                    self._streams = False  # a server that knows no streams, or not how to count their tokens
+                    self._known.streams = False  # a server that knows no streams, or not how to count their tokens
                 else:
                     return read(raw, endpoint.where, endpoint.clean)
             return read(await endpoint.chat(body), endpoint.where, endpoint.clean)
 
     async def _tries(self, call: Callable[[], Awaitable[T]], retries: int) -> T:
         """The first success, with full jitter between the tries, or the last error."""
-        tried = 0
+        tried, left = 0, self._left
+        if left is not None:
+            left.begin()
         while True:
             try:
-                return await call()
+                result = await call()
             except (TransientError, Unavailable) as error:
                 asked = getattr(error, "retry_after", None)
                 again = isinstance(error, TransientError) or error.data.get("again")
-                if not again or tried == retries or (asked or 0.0) > MAX_RETRY_AFTER:
+                is_up = left is not None and retries > 0 and asked is not None
+                if not again or (tried >= retries and not is_up) or (asked or 0.0) > MAX_RETRY_AFTER:
                     raise
+                if left is not None and not left.take():
+                    raise
+            else:
+                if left is not None:
+                    left.back(tried)
+                return result
             wait = self._uniform(0.0, min(8.0, 0.5 * 2**tried))
             tried += 1
             await self._sleep(wait + (asked or 0.0))
@@ -243,6 +270,17 @@ class OpenAIModel:
         # OpenAI's newer models refuse the older name; most other servers know no other.
         newer = self.base_url == OPENAI or is_azure(self.base_url)
         return {"max_completion_tokens" if newer else "max_tokens": max_tokens}
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is found out about a server while it is asked: what serves there, how it can be held to JSON and whether
+    that is proven, and whether it streams."""
+
+    name: str
+    rung: Rung = LADDER[0]
+    proven: bool = False
+    streams: bool = True
 
 
 def _may_be_the_form(error: WorkbenchError) -> bool:

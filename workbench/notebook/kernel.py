@@ -34,6 +34,11 @@ def front(shell: Any, headless: bool | None = None) -> Front:
     return "headless"
 
 
+def notebook(shell: Any) -> str:
+    """The path of the notebook whose cell runs, as the front end has told ipykernel; "" when it has not."""
+    return str((getattr(shell, "user_ns", None) or {}).get("__session__", ""))
+
+
 def route_clicks(shell: Any, comm: Any) -> bool:
     """Let a comm's messages arrive while a cell runs. False where this kernel does not allow that."""
     kernel = getattr(shell, "kernel", None)

@@ -23,6 +23,7 @@ OPTIONS: Mapping[str, str] = {
     "model": "the model that plans and answers this request",
     "persona": "in whose manner to work: analyst, engineer, designer, or one of your own",
     "memory": "show the model what you asked to be remembered, also where nobody watches",
+    "fresh": "follow nothing that was asked in this notebook before",
     "help": "show this help",
 }
 VERBS: Mapping[str, str] = {
@@ -33,6 +34,9 @@ VERBS: Mapping[str, str] = {
     "sql QUERY": "the record: runs, steps, events, model_calls, tool_calls, artifacts, memories",
     "recall QUESTION": "what is remembered about it, and why it was found",
     "remember TEXT": "keep it; --pin, --kind KIND, --replaces ID before the text",
+    "conversation": "what a model is told of what was asked here before",
+    "pin ID": "put a memory a little ahead of others",
+    "unpin ID": "the memory stands among the others again",
     "forget ID": "hide a memory, at once",
     "memory [audit]": "all that is remembered, or what is wrong with it",
     "doctor": "check this installation",
@@ -69,6 +73,7 @@ class Line:
     yes: bool = False
     deny: bool = False
     memory: bool = False
+    fresh: bool = False
     timeout: float | None = None
     model: str | None = None
     persona: str = ""

@@ -87,6 +87,7 @@ class AgentMagics(Magics):
     def _ask(self, text: str, frames: dict[str, Any], names: list[str], asked: lines.Line, values: list[str]) -> Run:
         from workbench.bridge import Errands, wait
         from workbench.core.errors import Cancelled, WorkbenchError
+        from workbench.notebook import kernel
         from workbench.notebook.display import Display
         from workbench.policy.approval import chosen
         from workbench.render import plan_text
@@ -114,7 +115,9 @@ class AgentMagics(Magics):
             memory=asked.memory or display.is_live,
             on_thread=errands.run,
             persona=asked.persona,
-            notebook=str(self._namespace().get("__session__", "")),  # its path, as ipykernel has it from the front end
+            follows=True,
+            fresh=asked.fresh,
+            notebook=kernel.notebook(self.shell),
         )
         try:
             run = wait(display.cancellable(work), errands=errands)

@@ -1,4 +1,4 @@
-"""What `%workbench recall`, `remember`, `forget` and `memory` answer. The command line prints the same."""
+"""What `%workbench recall`, `remember`, `pin`, `forget` and `memory` answer. The command line prints the same."""
 
 from __future__ import annotations
 
@@ -48,6 +48,34 @@ def forget(workbench: Workbench, rest: str) -> Table:
     """The memory that is not found any more."""
     hit = wait(workbench.memories.forget(rest))
     return Table(("what", "memory", "id"), [("forgotten", hit.text, hit.id[:_ID])])
+
+
+def pin(workbench: Workbench, rest: str) -> Table:
+    """The memory that is a little ahead of others from now on."""
+    return _pinned(workbench, rest, True)
+
+
+def unpin(workbench: Workbench, rest: str) -> Table:
+    """The memory that is no longer ahead."""
+    return _pinned(workbench, rest, False)
+
+
+def _pinned(workbench: Workbench, rest: str, pinned: bool) -> Table:
+    hit = wait(workbench.memories.pin(rest, pinned))
+    return Table(("what", "memory", "id"), [("pinned" if pinned else "no longer pinned", hit.text, hit.id[:_ID])])
+
+
+def conversation(workbench: Workbench, rest: str = "") -> Table:
+    """What a model is told of what was asked here before."""
+    from IPython.core.getipython import get_ipython
+
+    from workbench.notebook.kernel import notebook
+
+    talk = wait(workbench.conversation.known(notebook(get_ipython()), remembers=True))
+    rows = [(turn.request, turn.answer, "\n".join(turn.results), turn.run) for turn in talk.turns]
+    summed = [("(older requests, summed up)", talk.summary, "", "")] if talk.summary else []
+    note = "%agent --fresh REQUEST starts anew." if rows or summed else "Nothing was asked here yet."
+    return Table(("request", "answer", "made", "run"), [*summed, *rows], [note])
 
 
 def memory(workbench: Workbench, rest: str = "") -> Table:

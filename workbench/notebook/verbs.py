@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
 from workbench.notebook.personas import personas
-from workbench.notebook.remembered import forget, memory, recall, remember
+from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.table import Table
 
 if TYPE_CHECKING:
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "audit",
+    "conversation",
     "doctor",
     "forget",
     "memory",
     "personas",
+    "pin",
     "recall",
     "remember",
     "runs",
@@ -30,6 +32,7 @@ __all__ = [
     "sql",
     "status",
     "tools",
+    "unpin",
 ]
 
 

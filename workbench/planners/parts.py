@@ -16,7 +16,7 @@ from workbench.models.base import Message
 from workbench.policy.sanitize import defused
 
 _ORDER = (
-    *("instructions", "persona", "tool", "databases", "memories", "today"),
+    *("instructions", "persona", "tool", "databases", "memories", "conversation", "today"),
     *("table", "rows", "result", "sources", "request"),
 )
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)

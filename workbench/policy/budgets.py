@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from workbench.core.errors import BudgetExceeded
 from workbench.core.events import Event, Kind
 from workbench.core.settings import Settings
-from workbench.core.usage import Limits, Period, Use, What, dollars
+from workbench.core.usage import Estimate, Limits, Period, Use, What, dollars
 
 WHATS: tuple[What, ...] = ("calls", "tokens", "images", "seconds", "usd")
 PERIODS: tuple[Period, ...] = ("day", "month")
@@ -112,24 +112,26 @@ class Budgets:
         held.open = True
         return held
 
-    def for_model(self, tell: Tell) -> Callable[[int], AbstractAsyncContextManager[Callable[..., None]]]:
-        """What admits the calls of a model in a run: entered with the tokens that a call may take, left when it is
+    def for_model(self, tell: Tell) -> Callable[[Estimate], AbstractAsyncContextManager[Callable[..., None]]]:
+        """What admits the calls of a model in a run: entered with what a call is likely to take, left when it is
         over."""
 
         @asynccontextmanager
-        async def admitted(tokens: int) -> AsyncIterator[Callable[..., None]]:
+        async def admitted(estimate: Estimate) -> AsyncIterator[Callable[..., None]]:
             started = self._clock()
-            held = await self.reserve(A_MODEL_CALL + Use(tokens=tokens), tell)
-            took = Use(tokens=tokens)  # of a call that was broken off nobody says what it cost
+            priced = any(what == "usd" for what, _ in self.limits)
+            likely = Use(tokens=estimate.tokens, usd=estimate.likely if priced else Decimal(0))
+            held = await self.reserve(A_MODEL_CALL + likely, tell)
+            took = likely + Use(calls=1)  # of a call that was broken off nobody says what it cost
 
-            def spent(*, tokens: int, usd: str | None) -> None:
+            def spent(*, tokens: int, usd: str | None, calls: int = 1) -> None:
                 nonlocal took
-                took = Use(tokens=tokens, usd=dollars(usd))
+                took = Use(calls=calls, tokens=tokens, usd=dollars(usd))
 
             try:
                 yield spent
             finally:
-                held.settle(took + Use(calls=1, seconds=round(self._clock() - started, 6)))
+                held.settle(took + Use(seconds=round(self._clock() - started, 6)))
 
         return admitted
 

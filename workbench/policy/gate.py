@@ -26,6 +26,8 @@ from workbench.policy.words import Wording, leaves, visible
 from workbench.sandbox.base import Level, Service
 
 Tell = Callable[[Kind, Mapping[str, Any], str], Event]
+_Call = tuple[str, int | None, int]
+"""Step, item and try."""
 
 MAX_RECORDED = 300
 """Characters of a value that the record of a question keeps."""
@@ -70,7 +72,7 @@ class Gate:
         self._first_use = first_use
         self._turn = asyncio.Lock()
         self._answers: dict[str, Denied | None] = {}
-        self._inside: dict[tuple[str, int], _Inside] = {}
+        self._inside: dict[_Call, _Inside] = {}
         self._plan = Plan.model_construct(steps=())
         self._round = 1
         self._difference: Sequence[str] = ()
@@ -87,16 +89,21 @@ class Gate:
         asked = call.request_sha256()
         if call.context:  # what else the tool would see belongs to the question
             asked = digest([asked, [step for step, _, _ in call.context]])
+        if call.approve and judged.answer == "allow":
+            why = f"the plan asks before {call.tool.name} is called"
+            judged = Judgement(answer="ask", why=why, doubtful=call.arguments, where=destinations(call.tool))
+        if call.approve:  # each such step is a question of its own
+            asked = digest([asked, call.step, call.item])
         denied = await self._settle(call, judged, asked)
         if denied is None:
             if new := self._first_use(call.tool):
                 self._tell(Kind.STEP_PROGRESS, {"text": f"for the first time here: {', '.join(new)}"}, call.step)
-            self._inside[call.step, call.attempt] = _Inside(call, reaches(call))
+            self._inside[_one(call)] = _Inside(call, reaches(call))
         return denied
 
     def leave(self, call: ToolCall, result: ToolResult) -> ToolResult:
         """The result with all that its call reached; one that failed for a no is told as denied."""
-        inside = self._inside.pop((call.step, call.attempt), None)
+        inside = self._inside.pop(_one(call), None)
         if inside is None:
             return result
         if inside.denied is not None and result.status == "failed":
@@ -107,7 +114,7 @@ class Gate:
         """A host function of one call, judged when it is called and remembered for what it gives."""
 
         async def guarded(params: Mapping[str, Any]) -> Any:
-            inside = self._inside.get((call.step, call.attempt))
+            inside = self._inside.get(_one(call))
             if inside is None:
                 raise Denied(f"{call.tool.name} is not running.")
             denied = await self._admit_service(inside, name, params)
@@ -297,6 +304,11 @@ def received_from(service: str, params: Mapping[str, Any]) -> Sources:
     return frozenset({Source(kind=kind, label=label)})
 
 
+def _one(call: ToolCall) -> _Call:
+    """What tells a call that is under way from every other of the run."""
+    return call.step, call.item, call.attempt
+
+
 def _text(value: Any) -> str:
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
@@ -313,10 +325,12 @@ def _denied(call: ToolCall, why: str, by: str, reason: str = "") -> Denied:
         return Denied(f"{call.tool.name} was not called: {why}.", hint="No option changes this; your settings do.")
     rule = f'[policy] allow = ["tool:{call.tool.name}"] in your config.toml'
     if by == "headless":
-        return Denied(
-            f"nobody is there to be asked: {why}.",
-            hint=f"--yes approves without asking; {rule} allows it for good.",
+        hint = (
+            "--yes approves without asking."
+            if call.approve
+            else f"--yes approves without asking; {rule} allows it for good."
         )
+        return Denied(f"nobody is there to be asked: {why}.", hint=hint)
     return Denied(f"{call.tool.name} was not approved. {reason}".strip(), hint=f"Ask again, or see {rule}.")
 
 

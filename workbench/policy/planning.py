@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from workbench.core import refs
 from workbench.core.outcome import Outcome
-from workbench.core.plan import Plan
+from workbench.core.plan import Plan, Step
 from workbench.core.provenance import REQUEST, Lineage, Source, SourceKind, Sources, said, untrusted
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
@@ -26,6 +26,7 @@ def seen(request: Request, tools: Mapping[str, ToolSpec], outcome: Outcome) -> S
     }
     if request.memories:
         found.add(Source(kind=SourceKind.MEMORY))
+    found |= request.talk.made_of
     return REQUEST.union(found, *(step.provenance for step in outcome.steps))
 
 
@@ -49,9 +50,10 @@ def inserted(request: str, values: Sequence[str], stranger: str = "") -> tuple[s
     return own, foreign
 
 
-def lineage(plan: Sources, outcome: Outcome) -> Lineage:
-    """The sources of a round: of its plan, and of the steps of the rounds before it."""
-    return Lineage(plan, {step.id: step.provenance for step in outcome.steps})
+def lineage(plan: Sources, outcome: Outcome, variables: Mapping[str, Sources] | None = None) -> Lineage:
+    """The sources of a round: of its plan, of the steps of the rounds before it, and of tables that earlier runs made
+    (`variables`)."""
+    return Lineage(plan, {step.id: step.provenance for step in outcome.steps}, variables)
 
 
 def difference(plan: Plan, lineage: Lineage) -> list[str]:
@@ -59,12 +61,15 @@ def difference(plan: Plan, lineage: Lineage) -> list[str]:
     return [
         visible(f"+ {step.id} {step.task}" + (f": {'; '.join(derived)}" if derived else ""))
         for step in plan.steps
-        for derived in [list(_derived(step.params, lineage))]
+        for derived in [list(_derived(step, lineage))]
     ]
 
 
-def _derived(params: Mapping[str, object], lineage: Lineage) -> Iterator[str]:
-    for name, item in params.items():
+def _derived(step: Step, lineage: Lineage) -> Iterator[str]:
+    if step.foreach is not None:
+        lineage = lineage.at_item(lineage.sources(step.foreach))
+    parts = {"if": step.when, "foreach": step.foreach}
+    for name, item in [*((name, part) for name, part in parts.items() if part is not None), *step.params.items()]:
         inside = list(refs.find(item))
         sources = frozenset().union(*map(lineage.of, inside)) if inside else lineage.plan
         if untrusted(sources):

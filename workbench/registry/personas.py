@@ -5,6 +5,7 @@
     tools: query_data, plot, time.*       names or patterns; without this line all
     model: gpt-4o-mini                    not in a file of a project
     memory: own                           shared (as without a persona), own, none
+    budget: usd=0.5, calls=20             what one request may use
     ---
     Give the number first, then how it was found.
 
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from workbench.core import budget
 from workbench.core.errors import Refused, Unavailable, Untrusted
 from workbench.core.persona import MemoryScope, Persona
 from workbench.registry.plugged import files, plain_files
@@ -30,7 +32,7 @@ from workbench.registry.trust import Trust
 Origin = Literal["shipped", "plug-in", "user", "project"]
 MAX_BYTES = 100_000
 SHIPPED = Path(__file__).parent / "shipped_personas"
-_KEYS = ("summary", "tools", "model", "memory")
+_KEYS = ("summary", "tools", "model", "memory", "budget")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _LINE = re.compile(r"([A-Za-z_]+)[ \t]*:(.*)")
 
@@ -134,6 +136,10 @@ def read(text: str, name: str, origin: Origin, where: str = "") -> Persona:
     memory: Any = fields.get("memory", "shared")
     if memory not in get_args(MemoryScope):
         raise Refused(f"{where}: memory is {memory!r}", hint=f"It may be {', '.join(get_args(MemoryScope))}.")
+    try:
+        allowed = budget.read(fields.get("budget"))
+    except Refused as error:
+        raise Refused(f"{where}: budget: {error.message}", hint=error.hint) from None
     tools = _names(fields["tools"]) if "tools" in fields else None
     return Persona(
         name=name,
@@ -142,6 +148,7 @@ def read(text: str, name: str, origin: Origin, where: str = "") -> Persona:
         tools=() if tools is None else (tools,),
         model=fields.get("model", ""),
         memory=memory,
+        budget=allowed,
     )
 
 

@@ -3,9 +3,11 @@
     PERMISSIONS = {"network": ["api.open-meteo.com"], "secrets": ["NAME"], "read": ["data"]}     needed, may be empty
     USES, EFFECT, TIMEOUT, EXAMPLES, ISOLATION                                                   literals, optional
     def run(city: str, days: int = 1) -> dict: ...                                               needed
+    def check(key: str): ...                                                                     optional
 
 `read` and `write` name folders of the project. The module's docstring gives summary and description, `run`'s
-docstring what each parameter means. A file without both PERMISSIONS and `run` is not a tool. The bytes that are read
+docstring what each parameter means. `check` tells what an earlier call with this `toolkit.key()` gave, None or False
+when there was none; a function of that name with other parameters is the author's own affair. A file without both PERMISSIONS and `run` is not a tool. The bytes that are read
 here are the bytes that a worker compiles later.
 """
 
@@ -83,7 +85,16 @@ def _describe(source: bytes, path: Path, origin: Origin) -> ToolSpec | None:
         timeout=said.get("TIMEOUT", ToolSpec.__dataclass_fields__["timeout"].default),
         examples=said.get("EXAMPLES", ()),
         isolation=said.get("ISOLATION", ""),
+        checks=any(_is_check(node) for node in module.body),
     )
+
+
+def _is_check(node: ast.stmt) -> bool:
+    if not isinstance(node, ast.FunctionDef) or node.name != "check":
+        return False
+    taken = [*node.args.posonlyargs, *node.args.args]
+    needed = len(taken) - len(node.args.defaults)
+    return [argument.arg for argument in taken[:1]] == ["key"] and needed == 1 and None not in node.args.kw_defaults
 
 
 def _read(name: str, node: ast.expr) -> Any:

@@ -29,6 +29,8 @@ def opening(call: ToolCall, inputs: Inputs, limits: Limits, project: Path, room:
                 "kind": "call",
                 "tool": call.tool.name,
                 "source": call.tool.source.hex(),
+                "entry": call.entry,
+                "key": call.key,
                 "params": numbered(call.params),
                 "context": [
                     {"step": step, "task": task, "value": numbered(value)} for step, task, value in call.context

@@ -56,6 +56,7 @@ class Invocation:
         toolkit._Host.tell = self._tell
         toolkit._Host.context = self._earlier
         toolkit._Host.project = Path(self._frame["project"])
+        toolkit._Host.key = str(self._frame["key"])
 
     def _run(self) -> Any:
         source: str = self._frame["source"]
@@ -65,6 +66,8 @@ class Invocation:
         code = compile(bytes.fromhex(source), self._file, "exec", dont_inherit=True)
         self._show_lines(bytes.fromhex(source))
         exec(code, module.__dict__)  # noqa: S102 - running what it was sent is what a worker is for
+        if self._frame["entry"] == "check":
+            return module.check(self._frame["key"])
         params = {name: self._value(value) for name, value in self._frame["params"].items()}
         try:
             return module.run(**params)

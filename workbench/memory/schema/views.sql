@@ -53,6 +53,11 @@ with forgotten as (
     select body->>'$.id' as id, body->>'$.scope.user' as user, body, run, step, happened_at
     from events
     where kind = 'memory.written'
+), pins as (
+    select body->>'$.id' as id, body->>'$.user' as user, arg_max(try_cast(body->>'$.pinned' as boolean), happened_at) as pinned
+    from events
+    where kind = 'memory.pinned'
+    group by all
 ), closings as (
     select old, user, arg_min(id, happened_at) as closed_by, min(happened_at) as closed_at
     from (select unnest(from_json(body->'$.closes', '["varchar"]')) as old, user, id, happened_at from written)
@@ -69,12 +74,14 @@ select
     body->>'$.text' as text,
     body->>'$.source' as source,
     body->>'$.by' as by,
-    coalesce(try_cast(body->>'$.pinned' as boolean), false) as pinned,
+    coalesce(pins.pinned, try_cast(body->>'$.pinned' as boolean), false) as pinned,
     run, step, happened_at,
     closed_at as valid_to,
     closed_by,
     written.id in (select id from forgotten) as forgotten
-from written left join closings on closings.old = written.id and closings.user = written.user;
+from written
+left join closings on closings.old = written.id and closings.user = written.user
+left join pins on pins.id = written.id and pins.user = written.user;
 
 -- A run that was taken up again is told by its newest attempt. One whose process died stays 'running' here.
 create or replace view runs as
@@ -139,10 +146,10 @@ with planned as (
     select
         run, step,
         arg_max(kind, (attempt, seq)) filter (kind not in ('step.progress', 'step.retried')) as last_kind,
-        arg_max(body, (attempt, seq)) filter (kind in ('step.done', 'step.failed', 'step.uncertain', 'step.cancelled')) as closing,
+        arg_max(body, (attempt, seq)) filter (kind in ('step.done', 'step.failed', 'step.skipped', 'step.uncertain', 'step.cancelled')) as closing,
         count(*) filter (kind = 'step.started') as tries,
         min(happened_at) filter (kind = 'step.started') as started_at,
-        max(happened_at) filter (kind in ('step.done', 'step.failed', 'step.blocked', 'step.uncertain', 'step.cancelled')) as ended_at
+        max(happened_at) filter (kind in ('step.done', 'step.failed', 'step.skipped', 'step.blocked', 'step.uncertain', 'step.cancelled')) as ended_at
     from events
     where kind like 'step.%'
     group by run, step

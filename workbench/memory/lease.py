@@ -1,0 +1,132 @@
+"""Who runs a run: one process at a time, by a lock on a file of its own, `leases/<run>` below WORKBENCH_HOME.
+
+The file is made when a run begins and removed when it has ended in whatever way. So a file that nobody holds is a run
+whose process died, and needs no clean-up before the next process takes it: the lock went with its holder. Locks work
+between processes of one machine; a memory on a server has to fence attempts by itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from workbench.core.errors import Refused
+from workbench.memory import folder as folders
+from workbench.memory import locks
+
+FOLDER = "leases"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who has or had a run: its process, the session and the notebook that asked for it, and since when (UTC, ISO)."""
+
+    run: str
+    pid: int = 0
+    session: str = ""
+    notebook: str = ""
+    user: str = ""
+    since: str = ""
+
+    def __str__(self) -> str:
+        where = f", {Path(self.notebook).name}" if self.notebook else ""
+        return (
+            f"process {self.pid}{where}, since {self.since[:19].replace('T', ' ')} UTC" if self.pid else "another one"
+        )
+
+
+class Lease:
+    """A run that this process holds until `release`, or until it ends."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path = path
+        self._descriptor: int | None = descriptor
+        self._pid = os.getpid()
+
+    def release(self) -> None:
+        """Let go of the run, which has ended. Idempotent."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None or self._pid != os.getpid():  # a forked child has let go of its copies already
+            return
+        with suppress(OSError):
+            self._path.unlink()  # under the lock: who opened the file before us sees that it has gone
+        locks.close(descriptor)
+
+
+def take(home: Path, holder: Holder) -> Lease:
+    """The lease of a run. Raises Refused naming the process that has it, Unavailable when no file can be made."""
+    path = home / FOLDER / _named(holder.run)
+    try:
+        folders.make(home)
+        folders.make(path.parent)
+        while True:
+            descriptor = locks.open_file(path, os.O_RDWR | os.O_CREAT)
+            if not _locked(descriptor):
+                locks.close(descriptor)
+                raise Refused(
+                    f"{holder.run} is being run by {_read(path, holder.run)}.",
+                    hint="Wait until it has ended, or stop it there.",
+                )
+            if _is_there(path, descriptor):
+                break
+            locks.close(descriptor)  # its holder has just ended and removed it
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(asdict(holder)).encode(), 0)
+    except OSError as error:
+        raise folders.cannot(home, error) from error
+    return Lease(path, descriptor)
+
+
+def left(home: Path) -> Iterator[Holder]:
+    """The runs whose process has died before they ended, oldest first."""
+    try:
+        paths = sorted((home / FOLDER).iterdir())
+    except OSError:
+        return
+    for path in paths:
+        holder = _read(path, path.name)
+        if holder.pid and not locks.is_held(path) and path.exists():
+            yield holder
+
+
+def drop(home: Path, run: str) -> None:
+    """Forget that a run was left unfinished; one that is held stays."""
+    path = home / FOLDER / _named(run)
+    if not locks.is_held(path):
+        with suppress(OSError):
+            path.unlink()
+
+
+def _named(run: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in run).lstrip(".")[:200] or "_"
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock the file; one that somebody only looks at, for a moment, is waited for."""
+    for _ in range(5):
+        if locks.lock(descriptor):
+            return True
+        time.sleep(0.01)
+    return locks.lock(descriptor)
+
+
+def _is_there(path: Path, descriptor: int) -> bool:
+    """Whether the file that was opened still has its name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _read(path: Path, run: str) -> Holder:
+    try:
+        raw = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        raw = {}
+    known = raw if isinstance(raw, Mapping) else {}
+    return Holder(**{"run": run} | {name: known[name] for name in Holder.__slots__ if name in known})

@@ -1,0 +1,1 @@
+-- Only the views have changed since version 2.
