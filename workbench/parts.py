@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +13,7 @@ from workbench import embedders
 from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, routed, sandboxed
 from workbench.configuration import load_secrets, load_settings, server_environment
 from workbench.conversation import Conversation
+from workbench.core.errors import Unavailable
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
 from workbench.core.persona import Persona
 from workbench.core.request import Scope
@@ -40,7 +41,7 @@ from workbench.policy.limits import RateLimiter
 from workbench.policy.rules import Rules
 from workbench.policy.run_budget import RunBudget
 from workbench.record import Record
-from workbench.registry import cells
+from workbench.registry import cells, plugged
 from workbench.registry.discover import Found, discover
 from workbench.registry.personas import FoundPersonas, find
 from workbench.registry.trust import Trust
@@ -94,7 +95,7 @@ class Parts:
         sandbox: Sandbox | None = None,
     ) -> None:
         self.settings = settings or load_settings()
-        self.memory = memory or DuckDBMemory(self.settings.home, embedder=embedders.choose(self.settings))
+        self.memory = memory or _plugged_memory(self.settings) or _own_memory(self.settings)
         self.sandbox = sandbox or best(self.settings)
         self.remembering = Remembering(self.memory)
         self.record = Record(self.memory, self.sandbox, self.settings)
@@ -139,7 +140,7 @@ class Parts:
 
     def status(self) -> Mapping[str, str]:
         """What is in force, in words, by part: model, isolation, memory, tools."""
-        model = self._model or choose(self.settings)
+        model = self._model or _plugged_model(self.settings) or choose(self.settings)
         return in_force(self.settings, model=model, sandbox=self.sandbox, memory=self.memory, found=self.found())
 
     def stream(self, listeners: tuple[Listener, ...] = (), watchers: tuple[Watcher, ...] = ()) -> Stream:
@@ -184,7 +185,8 @@ class Parts:
         """The model of a request, by its name, for the calls of one run; None when none is connected."""
         if name not in self._models:  # kept: a model has found out what its endpoint can do
             settings = self.settings.model_copy(update={"model": name}) if name else self.settings
-            self._models[name] = choose(settings) if name or self._model is None else self._model
+            own = name is None and self._model is not None
+            self._models[name] = self._model if own else _plugged_model(settings) or choose(settings)
         chosen = self._models[name]
         if chosen is None:
             return None
@@ -254,3 +256,26 @@ class Parts:
             if isinstance(model, OpenAIModel):
                 await model.close()
         await self.memory.close()
+
+
+def _own_memory(settings: Settings) -> Memory:
+    return DuckDBMemory(settings.home, embedder=embedders.choose(settings))
+
+
+def _plugged_memory(settings: Settings) -> Memory | None:
+    """The memory of the plug-in that the settings name, None when they name none. Raises Unavailable."""
+    if not settings.memory_plugin:
+        return None
+    make: Callable[[Settings], Memory] | None = plugged.load("workbench.memory", settings.memory_plugin)
+    if make is None:
+        raise Unavailable(
+            f"There is no plug-in {settings.memory_plugin} that keeps a memory.", hint="See WORKBENCH_MEMORY_PLUGIN."
+        )
+    return make(settings)
+
+
+def _plugged_model(settings: Settings) -> Model | None:
+    """The model of a plug-in, where the model's name begins with that of one. Raises Unavailable."""
+    name, _, rest = settings.model.partition(":")
+    make: Callable[[str, Settings], Model] | None = plugged.load("workbench.models", name) if name else None
+    return make(rest, settings) if make is not None else None

@@ -43,6 +43,7 @@ async def client(project: Path, mode: str, *options: str) -> AsyncIterator[Any]:
         yield connected
 
 
+@pytest.mark.peers
 async def test_others_ask_and_call_tools_and_change_nothing_unasked(project: Path):
     async with client(project, "auto") as there:
         assert there.protocol_version == "2026-07-28"
@@ -71,6 +72,7 @@ async def test_others_ask_and_call_tools_and_change_nothing_unasked(project: Pat
             assert (wrong.is_error, said in wrong.content[0].text) == (True, True), (name, wrong.content[0].text)
 
 
+@pytest.mark.peers
 async def test_older_clients_are_served_too_and_yes_says_yes(project: Path):
     async with client(project, "legacy", "--yes") as there:
         assert there.protocol_version == "2025-11-25"

@@ -5,7 +5,7 @@ A verb's function takes the options as argparse has read them; the number that s
 
 from __future__ import annotations
 
-from workbench.commands import asking, checks, keys, mcp, memory, models, personas, record, shown, tools
+from workbench.commands import asking, checks, keys, mcp, memory, models, personas, plugins, record, shown, tools
 from workbench.commands.base import Verb
 
 VERBS: tuple[Verb, ...] = (
@@ -13,6 +13,7 @@ VERBS: tuple[Verb, ...] = (
     *tools.VERBS,
     *personas.VERBS,
     *mcp.VERBS,
+    *plugins.VERBS,
     *models.VERBS,
     *record.VERBS,
     *memory.VERBS,

@@ -51,7 +51,7 @@ class Settings(BaseModel):
     project: Path = Field(description="Root of the project; files of the user are read below it.")
     config: Path = Field(description="The user's own folder: trust and grants. Never inside a project.")
     user: str = Field("local", description="Who is asking; scopes memory and limits.")
-    model: str = Field("", description="Model name. Empty: gpt-4o when a key alone is set, else no model.")
+    model: str = Field("", description="Model name, or NAME:REST of a plug-in. Empty: gpt-4o with a key, else none.")
     base_url: str = Field("", description="OpenAI-compatible endpoint (OPENAI_BASE_URL).")
     api_key: SecretStr | None = Field(None, description="Key of the endpoint (OPENAI_API_KEY).")
     embed_model: str = Field("", description="Embedding model of an endpoint, for recall. Empty: one on this machine.")
@@ -84,6 +84,8 @@ class Settings(BaseModel):
     )
     connections: Mapping[str, Connection] = Field({}, description="Databases by name; in config.toml only.")
     mcp: Mapping[str, McpServer] = Field({}, description="MCP servers by name; in config.toml only.")
+    memory_plugin: str = Field("", description="Plug-in that keeps the memory, by its name. Empty: DuckDB.")
+    marketplace: str = Field("", description="Index of plug-ins: a file, or an https address.")
     isolation: Literal["", "process", "kernel"] = Field(
         "",
         description="Least isolation of tools. kernel: refuse to run below it. process: also accept it for tools that "

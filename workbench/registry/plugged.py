@@ -1,4 +1,4 @@
-"""What installed packages offer by entry points. They are looked up, never imported: what is not used costs nothing.
+"""What installed packages offer by entry points. They are looked up, and imported only when they are used.
 
 [project.entry-points."workbench.tools"]
 weather = "acme_tools.weather"      # a file; or a folder of files: all = "acme_tools.tools"
@@ -13,10 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, get_args
+
+from workbench.core.errors import Unavailable
 
 Group = Literal["workbench.tools", "workbench.models", "workbench.memory", "workbench.personas"]
 """What may be offered: tool files, functions that make a model, functions that make a memory, persona files."""
+
+GROUPS: tuple[Group, ...] = get_args(Group)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -96,3 +100,18 @@ def plain_files(folder: Path | None, suffix: str) -> Iterator[Path]:
     for path in paths:
         if path.suffix == suffix and not path.name.startswith(("_", ".")):
             yield path
+
+
+def load(group: Group, name: str) -> Any:
+    """The object that an entry point names, None when there is none of that name. Imports the package: call it only for
+    what the user has named. Raises Unavailable when it cannot be imported."""
+    point = next((point for point in points(group) if point.name == name), None)
+    if point is None:
+        return None
+    try:
+        return importlib.metadata.EntryPoint(point.name, point.value, group).load()
+    except Exception as error:
+        raise Unavailable(
+            f"The plug-in {name} of {point.package} cannot be loaded: {type(error).__name__}: {error}",
+            hint="`workbench plugins` lists what is installed.",
+        ) from error
