@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 
 from tests.test_executor import TOOLS, no_wait, run, stream
+from workbench.core.budget import Budget
 from workbench.core.events import AnyEvent, Kind
 from workbench.core.outcome import Outcome, fold
 from workbench.core.plan import MAX_ITEMS, load
 from workbench.core.progress import State
+from workbench.core.provenance import Lineage, Source, SourceKind
 from workbench.core.recovery import Doubt, Recovered, effect_key, recover
+from workbench.core.retries import RETRIES
 from workbench.core.tools import ToolCall, ToolResult
 from workbench.executor import Executor
+from workbench.policy.run_budget import RunBudget
 
 Act = Callable[[ToolCall], Awaitable[ToolResult]]
 
@@ -231,3 +235,170 @@ async def test_an_item_in_doubt_makes_the_step_uncertain_and_is_not_called() -> 
     await Executor(gives({}, seen), durable=no_wait).run(plan, TOOLS, {}, told, recovered=left)
     assert [call.item for call in seen] == [2]
     assert states(fold(events)) == {"w": "uncertain", "b": "blocked"}
+
+
+async def test_an_item_is_made_of_what_its_list_is_made_of() -> None:
+    seen: list[ToolCall] = []
+    web = Source(kind=SourceKind.WEB, label="example.org", step="a")
+
+    async def call(what: ToolCall) -> ToolResult:
+        seen.append(what)
+        reached = frozenset({web}) if what.step == "a" else frozenset()
+        return ToolResult(status="ok", value=["x", "y"], reached=reached)
+
+    lineage = Lineage()
+    steps = [
+        step("a"),
+        step("b", foreach=ref("a"), params={"v": "say {{item}}", "w": "mine"}),
+        step("c", params={"v": ref("b#/0")}),
+        step("d", **{"if": ref("a")}, params={"v": 1}),
+    ]
+    events: list[AnyEvent] = []
+    await Executor(call, durable=no_wait).run(load(steps), TOOLS, {}, stream(events), lineage=lineage)
+    for item in (what for what in seen if what.step == "b"):
+        of = {argument.name: argument.sources for argument in item.arguments}
+        assert web in of["v"]
+        assert web not in of["w"]
+        assert web in item.sources
+    assert all(web in lineage.steps[name] for name in "abcd")
+
+
+async def test_a_step_that_may_fail_is_skipped_or_has_its_default_and_the_rest_runs() -> None:
+    no = ValueError("no")
+    steps = [
+        step("a", on_error="skip"),
+        step("b", params={"x": ref("a")}),
+        step("c", on_error="default", default={"n": 0}),
+        step("d", params={"x": ref("c#/n")}),
+        step("e", needs=["a"]),
+    ]
+    outcome, _ = await run(load(steps), gives({"a": no, "c": no}))
+    assert states(outcome) == {"a": "skipped", "b": "skipped", "c": "done", "d": "done", "e": "done"}
+    assert outcome.steps[0].reason == "it failed: no"
+    assert outcome.steps[2].value == {"n": 0}
+    assert outcome.steps[2].problem is not None
+    assert outcome.steps[2].problem.message == "no"
+    assert outcome.steps[3].value == {"x": 0}
+
+
+async def test_what_a_budget_stops_is_passed_over_by_no_on_error() -> None:
+    seen: list[ToolCall] = []
+    steps = [step("a"), step("b", on_error="skip"), step("c", on_error="default", default=1)]
+    budget = RunBudget(Budget(calls=1))
+    outcome, _ = await run(load({"mode": "graph", "steps": steps}), gives({}, seen), budget=budget)
+    assert states(outcome) == {"a": "done", "b": "cancelled", "c": "cancelled"}
+    assert len(seen) == 1
+    assert budget.exceeded is not None
+
+
+async def test_items_that_the_budget_does_not_reach_fail_the_step_and_the_others_are_kept() -> None:
+    plan = load([step("a", foreach=[0, 2, 4, 6], params={"n": ref("item")}, on_error="skip")])
+    outcome, events = await run(plan, picky, budget=RunBudget(Budget(calls=3)))
+    assert outcome.steps[0].problem is not None
+    assert outcome.steps[0].problem.kind == "BudgetExceeded"
+    assert recover(events).items == {"a": {0: 0, 1: 2, 2: 4}}
+
+
+async def test_tries_are_calls_and_end_with_the_budget_of_the_run() -> None:
+    calls = 0
+
+    async def call(what: ToolCall) -> ToolResult:
+        nonlocal calls
+        calls += 1
+        return ToolResult(status="transient", error="busy")
+
+    async def sleep(seconds: float) -> None:
+        await asyncio.sleep(0)
+
+    steps = [step(f"s{n}", retry={"max": 10}) for n in range(10)]
+    outcome, events = await run(load({"mode": "graph", "steps": steps}), call, sleep=sleep)
+    assert calls == 10 + RETRIES + 1  # ten calls have earned one more
+    assert sum(event.kind == Kind.STEP_RETRIED for event in events) == sum(s.retries for s in outcome.steps)
+    calls = 0
+    outcome, _ = await run(load([steps[0]]), call, sleep=sleep, budget=RunBudget(Budget(calls=3)))
+    assert calls == 3
+    assert outcome.steps[0].problem is not None
+    assert outcome.steps[0].problem.kind == "BudgetExceeded"
+
+
+async def test_who_asks_for_more_than_two_minutes_is_not_waited_for() -> None:
+    async def call(what: ToolCall) -> ToolResult:
+        return ToolResult(status="transient", error="busy", retry_after=300.0)
+
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    outcome, _ = await run(load([step("a")]), call, sleep=sleep)
+    assert waits == []
+    assert outcome.steps[0].problem is not None
+    assert outcome.steps[0].problem.hint == "It asks to wait 300 s."
+
+
+async def test_a_step_that_waits_for_its_next_try_holds_up_no_other() -> None:
+    asleep, other_is_done = asyncio.Event(), asyncio.Event()
+    tries = 0
+
+    async def call(what: ToolCall) -> ToolResult:
+        nonlocal tries
+        if what.step == "b":
+            other_is_done.set()
+            return ToolResult(status="ok", value=1)
+        tries += 1
+        return ToolResult(status="transient" if tries == 1 else "ok", error="busy")
+
+    async def sleep(seconds: float) -> None:
+        asleep.set()
+        await other_is_done.wait()
+
+    steps = [step("a"), step("b")]
+    outcome, _ = await run(load({"mode": "graph", "steps": steps}), call, sleep=sleep, parallel=1)
+    assert asleep.is_set()
+    assert states(outcome) == {"a": "done", "b": "done"}
+
+
+async def test_a_cancellation_that_somebody_swallows_still_ends_the_run() -> None:
+    started = asyncio.Event()
+    swallowed = 0
+
+    async def call(what: ToolCall) -> ToolResult:
+        nonlocal swallowed
+        started.set()
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                swallowed += 1
+                if swallowed > 4:
+                    raise
+
+    plan = load([{"id": "s1", "task": "read", "foreach": [1, 2], "params": {}}, step("s2", needs=["s1"])])
+    events: list[AnyEvent] = []
+    told = stream(events)
+    told.tell(Kind.PLAN_MADE, {"plan": plan.dump()})
+    task = asyncio.create_task(Executor(call, durable=no_wait).run(plan, TOOLS, {}, told))
+    await started.wait()
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()  # once more, while the run ends
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert states(fold(events)) == {"s1": "cancelled", "s2": "cancelled"}
+
+
+async def test_eight_at_once_of_which_one_raises_are_eight_executions_and_seven_are_kept() -> None:
+    seen: list[ToolCall] = []
+
+    async def call(what: ToolCall) -> ToolResult:
+        seen.append(what)
+        await asyncio.sleep(0)
+        if what.step == "a3":
+            raise RuntimeError("boom")
+        return ToolResult(status="ok", value=what.step)
+
+    steps = [step(f"a{n}") for n in range(8)]
+    outcome, _ = await run(load({"mode": "graph", "steps": steps}), call, parallel=8)
+    assert len(seen) == 8
+    assert [s.value for s in outcome.steps if s.state is State.DONE] == [f"a{n}" for n in range(8) if n != 3]
+    assert states(outcome)["a3"] == "failed"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from workbench.notebook import load_ipython_extension, unload_ipython_extension
     from workbench.registry.cells import tool
     from workbench.run import Run
-    from workbench.workbench import Workbench, ask, current, use
+    from workbench.workbench import Workbench, ask, ask_many, current, use
 
 __version__ = "0.1.0"
 
@@ -32,6 +32,7 @@ _HOMES = {
     "unload_ipython_extension": "workbench.notebook",
     "Workbench": "workbench.workbench",
     "ask": "workbench.workbench",
+    "ask_many": "workbench.workbench",
     "current": "workbench.workbench",
     "use": "workbench.workbench",
     "tool": "workbench.registry.cells",
@@ -65,6 +66,7 @@ __all__ = [
     "WorkbenchError",
     "__version__",
     "ask",
+    "ask_many",
     "current",
     "load_ipython_extension",
     "tool",

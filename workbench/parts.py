@@ -19,6 +19,7 @@ from workbench.core.persona import Persona
 from workbench.core.request import Scope
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
+from workbench.core.usage import Price
 from workbench.executor import Executor
 from workbench.inkernel import OnThread, in_kernel
 from workbench.mcp.servers import Servers
@@ -28,7 +29,7 @@ from workbench.memory.duckdb import DuckDBMemory
 from workbench.memory.remember import Remembering
 from workbench.models.base import Model, Patient
 from workbench.models.choose import choose
-from workbench.models.held import HeldModel, Price, price_of
+from workbench.models.held import HeldModel, price_of
 from workbench.models.openai import OpenAIModel
 from workbench.planners.base import Planner
 from workbench.planners.grammar import GrammarPlanner
@@ -47,6 +48,7 @@ from workbench.registry.personas import FoundPersonas, find
 from workbench.registry.trust import Trust
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.choose import best
+from workbench.scheduler.local import Local
 from workbench.services import Means, host_services
 from workbench.status import in_force
 from workbench.telemetry.audit import trail_of
@@ -111,6 +113,8 @@ class Parts:
         self.conversation = Conversation(self.memory, self.settings.user, self.session)
         self.limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
         self.log = EventLog(self.settings.log, self.secrets.redact)
+        self.under_way: set[Local] = set()
+        """What runs many requests now."""
 
     @property
     def scope(self) -> Scope:
@@ -250,6 +254,9 @@ class Parts:
 
     async def close(self) -> None:
         """Make everything durable and end what runs. Idempotent."""
+        for scheduler in list(self.under_way):
+            scheduler.stop()
+            await scheduler.over()
         await self.sandbox.close()
         await self.servers.close()
         for model in self._models.values():

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Refused, ToolFailed, Unavailable
+from workbench.core.events import AnyEvent
 from workbench.core.outcome import fold
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolCall, ToolSpec
@@ -18,6 +19,8 @@ from workbench.sandbox.scratch import scratch
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from workbench.why import Account
 
 
 COLUMNS = ("run", "status", "started (UTC)", "seconds", "model", "usd", "request")
@@ -50,14 +53,25 @@ class Record:
         """This user's newest runs first: run, request, status, model, started_at, seconds, usd."""
         return await self._memory.runs(limit, user=self._settings.user)
 
-    async def show(self, run: str) -> Run:
-        """A run by its id or the beginning of it. Raises Refused when there is none."""
+    async def events(self, run: str) -> Sequence[AnyEvent]:
+        """The events of a run by its id or the beginning of it. Raises Refused when there is none."""
         if not run:
             raise Refused("Which run?", hint="Give its id or the beginning of it; `workbench runs` lists the newest.")
         events = await self._memory.events(run)
         if not events:
             raise Refused(f"There is no run {run!r}.", hint="`workbench runs` lists the newest.")
-        return Run(fold(events), self._settings.artifacts)
+        return events
+
+    async def show(self, run: str) -> Run:
+        """A run by its id or the beginning of it. Raises Refused when there is none."""
+        return Run(fold(await self.events(run)), self._settings.artifacts)
+
+    async def why(self, what: str) -> Account:
+        """Why a result is what it is: `RUN.step` for one step, `RUN` for all results of a run. Raises Refused."""
+        from workbench.why import account
+
+        run, _, step = what.strip().partition(".")
+        return account(await self.events(run), step)
 
     async def sql(self, query: str) -> pd.DataFrame:
         """The rows of a SELECT over the memory, run in a worker on a private copy. Raises ToolFailed."""

@@ -173,6 +173,19 @@ class Run:
         except OSError:
             return None
 
+    def to_notebook(self, path: str | Path | None = None, *, inputs: Mapping[str, str | Path] | None = None) -> Path:
+        """Write the run as a notebook of plain cells (SQL, Python, charts) that work without the workbench; returns its
+        path, which is `<run>.ipynb` in the working directory when none is given.
+
+        The tables that were offered are written beside it, into `<name>_data/`; `inputs` names files of your own to
+        read in their place, by the table's name, and the files of databases, by the connection's. A step whose tool
+        cannot be written as plain code shows what it gave, and says so. Raises Refused when there is something at
+        `path`, or nothing to write; Unavailable when a table is gone.
+        """
+        from workbench.plain import write
+
+        return write(self.outcome, self._folder, Path(path or f"{self.id}.ipynb"), inputs)
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
         from workbench.render import bundle
 

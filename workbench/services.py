@@ -117,8 +117,8 @@ def _recall(means: Means, call: ToolCall) -> Service:
 
 
 def _final(complete: Service) -> Service:
-    """`model.complete`, whose failures are final to a tool: it has been tried again where the model is asked, and is not
-    once more with the whole tool around it."""
+    """`model.complete`, whose failures are final to a tool: it has been tried again where the model is asked, and is
+    not tried once more with the whole tool around it."""
 
     async def final(params: Mapping[str, Any]) -> Any:
         try:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from workbench.briefing import Briefing
 from workbench.core import provenance
-from workbench.core.artifacts import Artifact
+from workbench.core.artifacts import Artifact, to_json
 from workbench.core.errors import (
     BudgetExceeded,
     Denied,
@@ -168,6 +168,8 @@ class Story:
         new = [name for name in _used(plan) if name not in self._inputs]
         taken = await self._asked.offer.snapshot(new, parts.settings.artifacts, stream.run)
         await asyncio.to_thread(refuse_keys, taken, parts.secrets, parts.settings.artifacts)
+        for name, table in taken.items():
+            stream.tell(Kind.ARTIFACT_MADE, {"variable": name, **to_json(table)["$artifact"]})
         self._inputs |= taken
         tell_definitions(plan, tools, stream)
         done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from workbench import bridge
+from workbench import bridge, many
 from workbench.core import refs
 from workbench.core.budget import Budget
+from workbench.core.errors import WorkbenchError
 from workbench.core.events import Kind, Listener, Watcher
 from workbench.inkernel import OnThread
+from workbench.many import Request, Runs
 from workbench.offer import Offer
 from workbench.parts import Asked, Parts
 from workbench.planners.base import Planner
@@ -20,6 +22,7 @@ from workbench.policy.run_budget import RunBudget, budget_of
 from workbench.policy.sanitize import clean_prompt
 from workbench.run import Run
 from workbench.sandbox.choose import beside
+from workbench.scheduler.local import Local
 from workbench.story import Story
 
 if TYPE_CHECKING:
@@ -72,9 +75,9 @@ class Workbench(Parts):
         can be used. `stranger`: who wrote the request, when it was not the user: then none of its words is theirs.
         `persona`: in whose manner it is served; "" for nobody's.
 
-        Raises Refused when the request cannot be served, ToolFailed when a step failed, BudgetExceeded when it was
-        stopped because a budget is used up, Cancelled when it was stopped by somebody,
-        another WorkbenchError otherwise; each carries `.run` with what was finished.
+        Raises Refused when the request cannot be served, ToolFailed when a step failed, BudgetExceeded when a budget is
+        used up, Cancelled when it was stopped, another WorkbenchError otherwise; each carries `.run` with what was
+        finished.
         """
         speaker = self.personas().get(persona) if persona else None
         allowed = budget_of(budget, self.settings.budget)
@@ -86,9 +89,8 @@ class Workbench(Parts):
         await self.budgets.admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
-        limits = allowed.all_limits().limits()
-        opening = self.opening(prompt.text, notebook, fresh=fresh) | ({"budget": limits} if limits else {})
-        stream.tell(Kind.RUN_STARTED, opening)
+        opening = self.opening(prompt.text, notebook, fresh=fresh)
+        stream.tell(Kind.RUN_STARTED, opening | allowed.told())
         if fresh:
             self.conversation.start_anew(notebook)
         asked = Asked(
@@ -120,6 +122,34 @@ class Workbench(Parts):
         step = {"task": name, "params": dict(params)}
         return await self.ask(in_words(name, params), planner=GivenPlanner([step]), **options)
 
+    async def ask_many(
+        self,
+        requests: Sequence[Request],
+        /,
+        *,
+        concurrency: int = 4,
+        ended: Callable[[int, Run | WorkbenchError], None] = lambda number, result: None,
+        **options: Any,
+    ) -> Runs:
+        """The runs of many requests, `concurrency` at once, in the order of the requests; one that fails costs no
+        other, and stands there as its error, with `.run`. A request is its words, or {"request": words, …} with options
+        for this one; `options` are those of `ask`, for all. `ended(number, result)` hears each as it ends.
+
+        Raises Cancelled when it was stopped or the workbench closed, with what had come of each by then in
+        `.data["runs"]`: none more were started, and those under way were stopped as one run is.
+        """
+        scheduler = Local(concurrency)
+        self.under_way.add(scheduler)
+        try:
+            return await many.ask_many(self.ask, requests, scheduler, options, ended)
+        finally:
+            self.under_way.discard(scheduler)
+
+    def stop_many(self, seconds: float = 0.0) -> None:
+        """Start no more of many requests, and stop those under way after `seconds`. From any thread."""
+        for scheduler in list(self.under_way):
+            scheduler.stop(seconds)
+
 
 def _mentioned(text: str) -> set[str]:
     return set(re.findall(rf"@({refs.VARIABLE})", text))
@@ -147,3 +177,15 @@ def ask(text: str, /, **options: Any) -> Run:
     """`Workbench.ask` of this process's workbench for code without `await`: the run of one request."""
     errands = bridge.Errands()
     return bridge.wait(current().ask(text, **{"on_thread": errands.run, **options}), errands=errands)
+
+
+def ask_many(requests: Sequence[Request], /, *, seconds: float = 10.0, **options: Any) -> Runs:
+    """`Workbench.ask_many` of this process's workbench for code without `await`. On SIGTERM the requests under way get
+    `seconds` to finish, no more are started, and the process ends when all is on disk."""
+    workbench = current()
+    with many.graceful(workbench.stop_many, seconds) as heard:
+        try:
+            return bridge.wait(workbench.ask_many(requests, **options))
+        finally:
+            if heard:
+                raise SystemExit(many.TERMINATED)

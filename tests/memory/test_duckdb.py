@@ -83,7 +83,7 @@ def test_a_file_of_the_first_version_is_brought_up_to_date_with_all_that_it_hold
     assert ask(tmp_path, "select id, text, pinned, valid_to from memories") == [("m1", "kept", False, None)]
     assert ask(tmp_path, "select count(*) from embeddings") == [(0,)]
     assert ask(tmp_path, "select value from meta where key in ('schema_version', 'store') order by key") == [
-        ("2",),
+        ("3",),
         ("x",),
     ]
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from workbench.core.tools import digest
 from workbench.memory.volatile import InMemoryMemory
 from workbench.models.testing import TestModel
 from workbench.policy.approval import nobody
-from workbench.telemetry.audit import Trail, read_anchor, trail_of
+from workbench.telemetry.anchor import read_anchor, write_anchor
+from workbench.telemetry.audit import Trail, trail_of
 from workbench.telemetry.verify import verify
 from workbench.workbench import Workbench
 
@@ -164,7 +166,8 @@ def test_the_kind_of_harm_has_a_name(trail, change, fault, at):
 
 def test_a_chain_that_was_forged_whole_is_not_the_anchored_one(trail, tmp_path):
     """Somebody who counts every hash anew makes a sound chain, with another head."""
-    from workbench.telemetry.audit import START, canonical
+    from workbench.telemetry.anchor import START
+    from workbench.telemetry.audit import canonical
 
     last, forged = START, []
     for line in lines_of(trail):
@@ -215,12 +218,13 @@ def test_after_harm_new_records_do_not_hide_it(trail):
 @pytest.mark.parametrize("written", range(0, 420, 7))
 def test_a_writer_that_was_killed_at_any_byte_is_no_tampering_and_the_next_one_mends_it(trail, written):
     """What `kill -9` can leave: the line noted, and any beginning of it in the file."""
-    whole, anchor = trail.path.read_bytes(), trail.anchor.read_bytes()
+    whole, anchor, file = trail.path.read_bytes(), read_anchor(trail.anchor), trail.anchor.read_bytes()
+    assert anchor is not None
     record(trail, 8)
     line = lines_of(trail)[-1]
-    noted = json.loads(anchor) | {"noted": line.decode().rstrip("\n")}
     trail.path.write_bytes(whole + line[:written])
-    trail.anchor.write_text(json.dumps(noted))
+    trail.anchor.write_bytes(file)
+    write_anchor(trail.anchor, replace(anchor, noted=line.decode().rstrip("\n")))
     verdict = verify(trail)
     assert verdict.ok
     assert verdict.note
@@ -228,6 +232,31 @@ def test_a_writer_that_was_killed_at_any_byte_is_no_tampering_and_the_next_one_m
     record(trail, 9)
     assert verify(trail).ok
     assert [json.loads(line)["run"] for line in lines_of(trail)[-2:]] == ["r8", "r9"]
+
+
+@given(cut=st.integers(0, 700), noise=st.binary(max_size=40))
+def test_an_anchor_that_was_torn_while_it_was_written_is_the_one_before(cut, noise):
+    with tempfile.TemporaryDirectory() as folder:
+        made = filled(Path(folder), 3)
+        before, file = read_anchor(made.anchor), made.anchor.read_bytes()
+        assert before is not None
+        write_anchor(made.anchor, replace(before, noted="n" * 500))
+        after = made.anchor.read_bytes().ljust(1 << 17, b"\0")
+        at = before.turn % 2 << 16
+        torn = after[at : at + cut] + noise
+        made.anchor.write_bytes(file.ljust(1 << 17, b"\0")[:at] + torn + file.ljust(1 << 17, b"\0")[at + len(torn) :])
+        found = read_anchor(made.anchor)
+        assert found in (before, replace(before, noted="n" * 500, turn=before.turn + 1))
+
+
+def test_an_anchor_of_the_first_form_is_read_and_gone_on_with(trail):
+    anchor = read_anchor(trail.anchor)
+    assert anchor is not None
+    fields = {name: value for name, value in asdict(anchor).items() if name != "turn"}
+    trail.anchor.write_text(json.dumps(fields))
+    assert verify(trail).ok
+    record(trail, 8)
+    assert (verify(trail).ok, verify(trail).records) == (True, 9)
 
 
 def test_the_last_record_cannot_be_passed_off_as_torn(trail):

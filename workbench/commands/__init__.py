@@ -5,11 +5,12 @@ A verb's function takes the options as argparse has read them; the number that s
 
 from __future__ import annotations
 
-from workbench.commands import asking, checks, keys, mcp, memory, models, personas, plugins, record, shown, tools
+from workbench.commands import asking, checks, keys, many, mcp, memory, models, personas, plugins, record, shown, tools
 from workbench.commands.base import Verb
 
 VERBS: tuple[Verb, ...] = (
     *asking.VERBS,
+    *many.VERBS,
     *tools.VERBS,
     *personas.VERBS,
     *mcp.VERBS,

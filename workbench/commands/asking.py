@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -15,17 +15,18 @@ from workbench.commands.base import Verb
 from workbench.core.errors import Refused, WorkbenchError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from workbench.run import Run
 
 
 def ask(options: argparse.Namespace) -> int:
     from workbench.bridge import Errands, wait
-    from workbench.offer import load_table
     from workbench.policy.approval import chosen
     from workbench.render import plan_text
     from workbench.workbench import current
 
-    frames = {name: load_table(path) for name, path in pairs(options.data)}
+    frames = tables(options.data)
     text = " ".join(options.request)
     errands = Errands()
     line = errands.input if sys.stdin.isatty() else None
@@ -35,6 +36,7 @@ def ask(options: argparse.Namespace) -> int:
         named=tuple(frames),
         plan_only=options.plan,
         model=options.model,
+        budget=options.budget,
         memory=options.memory,
         persona=options.persona or "",
         approver=chosen(
@@ -43,15 +45,6 @@ def ask(options: argparse.Namespace) -> int:
         rounds=options.ask,
     )
     return finished(lambda: wait(work, errands=errands), json_wanted=options.json)
-
-
-def pairs(given: Sequence[str]) -> Iterator[tuple[str, Path]]:
-    """The tables of `--data NAME=FILE`. Raises Refused naming the one that is none."""
-    for pair in given:
-        name, equals, path = pair.partition("=")
-        if not equals or not name.isidentifier():
-            raise Refused(f"--data {pair} is not NAME=FILE.", hint="For example --data sales=data/samples/sales.csv")
-        yield name, Path(path)
 
 
 def finished(work: Callable[[], Run], *, json_wanted: bool) -> int:
@@ -72,6 +65,19 @@ def finished(work: Callable[[], Run], *, json_wanted: bool) -> int:
     if failure is not None:
         raise failure
     return 0
+
+
+def tables(pairs: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """The tables of `--data NAME=FILE`, by name. Raises Refused."""
+    from workbench.offer import load_table
+
+    frames = {}
+    for pair in pairs:
+        name, equals, path = pair.partition("=")
+        if not equals or not name.isidentifier():
+            raise Refused(f"--data {pair} is not NAME=FILE.", hint="For example --data sales=data/samples/sales.csv")
+        frames[name] = load_table(Path(path))
+    return frames
 
 
 def as_json(run: Run) -> dict[str, Any]:
@@ -102,6 +108,9 @@ def _takes(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--model", help="model to plan and answer with")
     ask.add_argument(
         "--persona", metavar="NAME", help="in whose manner to work: analyst, engineer, designer, or one of your own"
+    )
+    ask.add_argument(
+        "--budget", metavar="usd=0.5,calls=20", help="what the run may use, of usd, tokens, steps, calls and seconds"
     )
     ask.add_argument("--memory", action="store_true", help="show the model what you asked to be remembered")
 

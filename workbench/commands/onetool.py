@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from workbench.commands.asking import finished, pairs, takes_answers
+from workbench.commands.asking import finished, tables, takes_answers
 from workbench.commands.base import Verb
 from workbench.core import schema
 from workbench.core.errors import Refused
@@ -46,14 +46,13 @@ def run(text: str, times: int = 1) -> dict[str, object]:
 def tool(options: argparse.Namespace) -> int:
     """Run one tool once, under everything that a request is under, and show what came."""
     from workbench.bridge import Errands, wait
-    from workbench.offer import load_table
     from workbench.policy.approval import chosen
     from workbench.render import plan_text
     from workbench.workbench import current
 
     workbench = current()
     spec = _found(options.name)
-    frames = {name: load_table(path) for name, path in pairs(options.data)}
+    frames = tables(options.data)
     params = given(options.param, spec.params.get("properties", {}))
     if problems := list(schema.check(params, spec.params, spec.name)):
         raise Refused("; ".join(problems), hint=f"`workbench tools --schema {spec.name}` shows what it takes.")

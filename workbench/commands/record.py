@@ -1,4 +1,4 @@
-"""The runs on record: `runs`, `show`, `sql`."""
+"""The runs on record: `runs`, `show`, `why`, `notebook`, `sql`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 
 from workbench.commands.asking import as_json
 from workbench.commands.base import Verb, table
+from workbench.core.errors import Refused
 
 
 def runs(options: argparse.Namespace) -> None:
@@ -32,12 +33,33 @@ def show(options: argparse.Namespace) -> None:
         print(run._repr_mimebundle_()[0]["text/plain"])
 
 
+def why(options: argparse.Namespace) -> None:
+    from workbench.bridge import wait
+    from workbench.workbench import current
+
+    print(wait(current().record.why(options.what)))
+
+
+def notebook(options: argparse.Namespace) -> None:
+    from workbench.bridge import wait
+    from workbench.workbench import current
+
+    inputs = {}
+    for pair in options.input:
+        name, equals, path = pair.partition("=")
+        if not equals:
+            raise Refused(f"--input {pair} is not NAME=FILE.", hint="For example --input sales=data/samples/sales.csv")
+        inputs[name] = path
+    print(wait(current().record.show(options.run)).to_notebook(options.file, inputs=inputs))
+
+
 def sql(options: argparse.Namespace) -> None:
     from workbench.bridge import wait
     from workbench.workbench import current
 
     frame = wait(current().record.sql(options.query))
-    rows = [tuple(row) for row in frame.itertuples(index=False)]
+    whole = frame.astype(object).where(frame.notna(), None)
+    rows = [tuple(row) for row in whole.itertuples(index=False)]
     table(tuple(map(str, frame.columns)), rows, options.json)
 
 
@@ -49,12 +71,27 @@ def _run(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("run", help="the run's id, or the beginning of it")
 
 
+def _file(verb: argparse.ArgumentParser) -> None:
+    _run(verb)
+    verb.add_argument("file", nargs="?", help="where to write it (RUN.ipynb)")
+    text = "a file of your own to read for a table or a database; may be repeated"
+    verb.add_argument("--input", action="append", default=[], metavar="NAME=FILE", help=text)
+
+
+def _what(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("what", metavar="RUN[.step]", help="a run's id or the beginning of it, and a step of it")
+
+
 def _query(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("query", help="one SELECT over runs, steps, events, model_calls, tool_calls, …")
+    verb.add_argument(
+        "query", help="one SELECT over runs, steps, events, model_calls, tool_calls, costs, failures, lineage, …"
+    )
 
 
 VERBS = (
     Verb("runs", "list the newest runs", runs, _count, json=True),
     Verb("show", "show one run", show, _run, json=True),
+    Verb("why", "tell from a result back to all that it is made of", why, _what),
+    Verb("notebook", "write a run as a notebook of plain cells", notebook, _file),
     Verb("sql", "query the memory", sql, _query, json=True),
 )

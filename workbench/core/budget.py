@@ -48,7 +48,7 @@ def said(name: Limited, amount: float) -> str:
     """An amount in words: "$0.50", "20 calls"."""
     if name == "usd":
         return f"${amount:.2f}" if amount >= 0.01 or not amount else f"${amount:.6f}".rstrip("0")
-    number = f"{amount:,.1f}".removesuffix(".0")
+    number = f"{amount:,.2f}".rstrip("0").rstrip(".")
     return f"{number} {name.removesuffix('s') if number == '1' else name}"
 
 

@@ -35,7 +35,7 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     (of HTTP | None), bytes_out, bytes_in, seconds, request_sha256 (without keys, ports, tokens),
                     occurrence (how often the run had made the same request before), replayed, response_sha256 with
                     response (JSON) or kept (a file below artifacts/), error {kind, message, hint, retry_after} | None
-    artifact.made   the artifact's fields
+    artifact.made   the artifact's fields; without a step a table that was offered: also variable, its name
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source, by (user, tool), pinned,
                     closes: the ids of the memories whose place it takes
     memory.folded   id of the memory that says the same already; text, source, by; why (folded, recalled)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from workbench.core import artifacts
+from workbench.core import artifacts, payloads
 from workbench.core.artifacts import Artifact
 from workbench.core.events import AnyEvent, Event, Kind
 from workbench.core.plan import Plan, load
@@ -82,7 +82,7 @@ class Cost:
 class Outcome:
     """A run as a reader sees it. `planner` and `model` name who planned; `notes` say how the request was read;
     `answered_by` who wrote the answer; `isolation` the level that the workers ran under; `plan_sources` what the plan
-    is made of, all rounds together."""
+    is made of, all rounds together; `inputs` are the offered tables as the steps took them, by name."""
 
     run: str
     request: str = ""
@@ -102,6 +102,7 @@ class Outcome:
     user: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
     plan_sources: Sources = NONE
+    inputs: Mapping[str, Artifact] = field(default_factory=dict)
 
     @property
     def images(self) -> tuple[Artifact, ...]:
@@ -122,8 +123,13 @@ def fold(events: Iterable[AnyEvent], start: Outcome | None = None) -> Outcome:
     """The outcome that the events of one run tell, in order of seq. Unknown kinds change nothing."""
     outcome = start or Outcome(run="")
     for event in events:
-        if isinstance(event, Event):
-            outcome = advance(outcome, event)
+        if not isinstance(event, Event):
+            continue
+        if gone := payloads.lost(event):
+            where = f" of step {event.step}" if event.step else ""
+            said = f"Gone, or changed since it was written: {', '.join(gone)} in {event.kind}{where}."
+            outcome = replace(outcome, notes=(*outcome.notes, said))
+        outcome = advance(outcome, event)
     return outcome
 
 
@@ -140,11 +146,13 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
                 user=body.get("user", ""),
                 started_at=event.at,
             )
-        case Kind.PLAN_MADE:
+        case Kind.PLAN_MADE if "plan" in body:
             return _planned(outcome, body)
         case Kind.APPROVAL if body.get("decision") == "deny" and not event.step:  # a step says so itself
             reason = f"Not approved: {body.get('reason', '')}".removesuffix(": ")
             return replace(outcome, notes=(*outcome.notes, reason))
+        case Kind.ARTIFACT_MADE if not event.step and "variable" in body:
+            return replace(outcome, inputs={**outcome.inputs, body["variable"]: artifacts.artifact(body)})
         case Kind.MEMORY_WRITTEN if body.get("by") == "model":
             return replace(outcome, notes=(*outcome.notes, f"Remembered of your words: {body.get('text', '')}"))
         case Kind.MODEL_CALLED:

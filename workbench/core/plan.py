@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Literal
 
@@ -165,12 +165,12 @@ def read(
     raw: str | bytes | Sequence[Any] | Mapping[str, Any],
     tools: Mapping[str, ToolSpec],
     variables: Sequence[str] = (),
-    earlier: Sequence[str] = (),
+    earlier: Collection[str] | Mapping[str, bool] = (),
 ) -> Plan:
     """The plan that `raw` spells (JSON text, a bare list of steps, or an object), checked against tools and variables.
 
-    `earlier`: ids of the steps of earlier rounds, to which this plan may refer. Raises PlanInvalid with every error
-    that was found.
+    `earlier`: ids of the steps of earlier rounds, to which this plan may refer; as a mapping also whether they have a
+    result, without which it may not. Raises PlanInvalid with every error that was found.
     """
     plan = load(raw, earlier)
     errors = list(_check(plan, tools, variables, earlier))
@@ -179,7 +179,7 @@ def read(
     return plan
 
 
-def load(raw: str | bytes | Sequence[Any] | Mapping[str, Any], earlier: Sequence[str] = ()) -> Plan:
+def load(raw: str | bytes | Sequence[Any] | Mapping[str, Any], earlier: Collection[str] = ()) -> Plan:
     """The plan's shape alone, with ids given to steps that have none. Raises PlanInvalid."""
     if isinstance(raw, str | bytes):
         try:
@@ -223,7 +223,7 @@ def _say(location: tuple[int | str, ...], message: str) -> str:
     return f"{'.'.join(map(str, location)) or 'plan'}: {message}"
 
 
-def _with_ids(steps: Sequence[Step], earlier: Sequence[str]) -> Iterator[Step]:
+def _with_ids(steps: Sequence[Step], earlier: Collection[str]) -> Iterator[Step]:
     taken = {step.id for step in steps} | set(earlier)
     for number, step in enumerate(steps, 1 + len(earlier)):
         if step.id:
@@ -237,9 +237,10 @@ def _with_ids(steps: Sequence[Step], earlier: Sequence[str]) -> Iterator[Step]:
 
 
 def _check(
-    plan: Plan, tools: Mapping[str, ToolSpec], variables: Sequence[str], earlier: Sequence[str]
+    plan: Plan, tools: Mapping[str, ToolSpec], variables: Sequence[str], earlier: Collection[str]
 ) -> Iterator[str]:
     ids = [step.id for step in plan.steps]
+    lost = {name for name, has_result in earlier.items() if not has_result} if isinstance(earlier, Mapping) else set()
     for step_id in sorted(set(ids) & set(earlier)):
         yield f"{step_id}: a step of an earlier round has this id"
     for step_id in sorted({i for i in ids if ids.count(i) > 1}):
@@ -251,7 +252,7 @@ def _check(
         else:
             for problem in schema.check(step.params, tool.params):
                 yield f"{step.id}: {problem}"
-        yield from _check_links(step, [*ids, *earlier], variables)
+        yield from _check_links(step, [*ids, *(name for name in earlier if name not in lost)], variables, lost)
         yield from _check_flow(step)
     if plan.sequential:
         seen: set[str] = set()
@@ -267,9 +268,11 @@ def _check(
         yield "the steps wait for each other in a circle: " + " → ".join(error.args[1])
 
 
-def _check_links(step: Step, ids: Sequence[str], variables: Sequence[str]) -> Iterator[str]:
+def _check_links(step: Step, ids: Sequence[str], variables: Sequence[str], lost: Collection[str] = ()) -> Iterator[str]:
     for name in step.needs:
-        if name not in ids:
+        if name in lost:
+            yield f"{step.id}: needs {name}, which has no result"
+        elif name not in ids:
             yield f"{step.id}: needs {name!r}, and there is no such step{_near(name, ids)}"
     try:
         found = list(step.references())
@@ -277,7 +280,9 @@ def _check_links(step: Step, ids: Sequence[str], variables: Sequence[str]) -> It
         yield f"{step.id}: {error}"
         return
     for ref in found:
-        if ref.step is not None and not ref.is_item and ref.step not in ids:
+        if ref.step in lost:
+            yield f"{step.id}: refers to {ref}, and {ref.step} has no result"
+        elif ref.step is not None and not ref.is_item and ref.step not in ids:
             yield f"{step.id}: refers to {ref}, and there is no such step{_near(ref.step, ids)}"
         if ref.variable is not None and ref.variable not in variables:
             near = _near(ref.variable, variables)

@@ -13,6 +13,7 @@ frames are theirs as data (`FRAME`), never as instructions.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -144,8 +145,8 @@ class Lineage:
 
     def at_item(self, of: Sources) -> Lineage:
         """The same lineage as a call of a foreach sees it, whose list is made of `of`."""
-        inner = Lineage(self.plan, variables=self._variables)
-        inner.steps, inner._item = self.steps, of
+        inner = copy(self)
+        inner._item = of
         return inner
 
     def of(self, ref: refs.Ref) -> Sources:

@@ -28,6 +28,7 @@ from workbench.memory.base import Hit
 from workbench.memory.blobs import Blobs
 from workbench.memory.embed import Embedder
 from workbench.memory.journal import Disk, Journal
+from workbench.memory.payloads import Payloads
 from workbench.memory.recall import Recall
 from workbench.memory.recent import Recent, is_whole_and_live, ordered
 from workbench.memory.store import Busy, Store
@@ -63,7 +64,8 @@ class DuckDBMemory:
         self.notices: list[str] = []
         self._merge_seconds = merge_seconds
         self._wait_seconds = wait_seconds
-        self._journal = Journal(self.home / "journal", disk=disk)
+        self.payloads = Payloads(self.home / "artifacts")
+        self._journal = Journal(self.home / "journal", disk=disk, payloads=self.payloads)
         self._closed = False
         self._afresh()
         _memories.add(self)
@@ -183,7 +185,7 @@ class DuckDBMemory:
             some = ", ".join(names[:3])
             raise Refused(f"{len(names)} runs begin with {run!r}: {some}", hint="Give more of the id.")
         kept = self._recent.events(run if run in names or not names else names[0])
-        return ordered([*kept, *events])
+        return ordered([*kept, *self.payloads.joined(events)])
 
     def _hear_others(self) -> None:
         """Bring `_recall` up to what other processes have made durable; a look at file sizes when there is nothing."""
@@ -198,7 +200,7 @@ class DuckDBMemory:
                 newest = self._store.read(lambda connection: tables.memory_events(connection, position))
                 if position and newest[0] != store:  # made again from the journals meanwhile: positions differ
                     newest = self._store.read(lambda connection: tables.memory_events(connection, 0))
-                for event in newest[2]:
+                for event in self.payloads.joined(newest[2]):
                     self._recall.hear(event)
                 self._recalled, self._recalled_sizes = (newest[0], newest[1]), sizes
 

@@ -45,3 +45,15 @@ def network_type(folder: Path, mounts: Path = Path("/proc/self/mountinfo")) -> s
             best, kind = point, rest.split(" ")[0]
     # FUSE carries both: sshfs and the like are remote, fuseblk is a local disk.
     return kind if kind in _NETWORK or kind.startswith("fuse.") else None
+
+
+def sync(folder: Path) -> None:
+    """Make the names in a folder durable: without this a power cut can lose a file's name, and all that was synced into
+    it. Raises OSError."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -27,9 +27,10 @@ from pathlib import Path
 from weakref import WeakSet
 
 from workbench.core.errors import Unavailable
-from workbench.core.events import AnyEvent, dumps
+from workbench.core.events import AnyEvent
 from workbench.memory import folder as folders
 from workbench.memory import locks, tail
+from workbench.memory.payloads import Payloads
 
 _MAX_EVENTS = 1_000
 _MAX_BYTES = 1 << 20
@@ -54,11 +55,13 @@ class Disk:
 
 
 class Journal:
-    """The journal of this process in `folder`. Thread-safe. `names` are the files it has made so far."""
+    """The journal of this process in `folder`. Thread-safe. `names` are the files it has made so far. `payloads`: where
+    what is too large for a line goes; None: beside the folder, into `artifacts`."""
 
-    def __init__(self, folder: Path, *, disk: Disk | None = None) -> None:
+    def __init__(self, folder: Path, *, disk: Disk | None = None, payloads: Payloads | None = None) -> None:
         self.folder = folder
         self._disk = disk or Disk()
+        self._payloads = payloads or Payloads(folder.parent / "artifacts")
         self._afresh()
         _journals.add(self)
 
@@ -77,14 +80,16 @@ class Journal:
         self._thread: threading.Thread | None = None
         self._descriptor: int | None = None
         self._size = 0
+        self._payloads.afresh()
 
     def append(self, event: AnyEvent) -> int:
-        """Take an event, which is acknowledged once a later `barrier` or `wait` returns; gives its size in bytes.
+        """Take an event, which is acknowledged once a later `barrier` or `wait` returns; gives its size in bytes, with
+        what is kept beside the journal because it is large.
 
         Raises Unavailable when the journal can take none, ValueError or TypeError when the body is not JSON.
         """
-        line = dumps(event) + b"\n"
         self._own()
+        line, size = self._payloads.line(event)
         if self._failure is not None:
             self.wait(_PATIENCE)
         with self._changed:
@@ -92,10 +97,10 @@ class Journal:
                 raise Unavailable("The memory is closed.", hint="Open a new workbench.")
             if self._thread is None:
                 self._start()
-            self._queue.append(line)
+            self._queue.append(line + b"\n")
             self._appended += 1
             self._changed.notify_all()
-        return len(line)
+        return size
 
     async def barrier(self) -> None:
         """Return when everything appended before is durable. Raises Unavailable when it cannot be made so."""
@@ -190,6 +195,7 @@ class Journal:
             self._give_up()  # the folder was deleted under us
         if self._descriptor is None:
             self._create()
+        self._payloads.flush()  # first: no line names what is not there
         descriptor = self._descriptor
         assert descriptor is not None  # noqa: S101 - `_create` has set it
         written = 0
@@ -235,23 +241,12 @@ class Journal:
         self._descriptor, self._size = descriptor, 0
         self.names.add(name)
         for made in (self.folder, self.folder.parent):
-            _sync_folder(made)
+            folders.sync(made)
 
     def _give_up(self) -> None:
         if self._descriptor is not None:
             locks.close(self._descriptor)
         self._descriptor = None
-
-
-def _sync_folder(folder: Path) -> None:
-    # Without this a power cut can lose the file's name, and with it all that was synced into it.
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _time_id() -> str:

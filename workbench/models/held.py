@@ -82,11 +82,11 @@ class HeldModel:
             yield spent
 
 
-def price_of(model: Model | None) -> Price | None:
-    """What gives the price of a model's tokens, None when it does not know it."""
+def price_of(model: object) -> Price | None:
+    """What gives the price of a model's tokens, None when it is no model that knows it."""
     if not isinstance(model, Priced):
         return None
-    known: Priced = model
+    known = model
 
     def price(tokens_in: int, tokens_out: int) -> Decimal | None:
         usd = known.price(Usage(tokens_in=tokens_in, tokens_out=tokens_out))

@@ -22,6 +22,7 @@ OPTIONS: Mapping[str, str] = {
     "timeout": "how many seconds a question waits for its answer; after that it is no",
     "model": "the model that plans and answers this request",
     "persona": "in whose manner to work: analyst, engineer, designer, or one of your own",
+    "budget": "what the run may use, of usd, tokens, steps, calls and seconds",
     "memory": "show the model what you asked to be remembered, also where nobody watches",
     "fresh": "follow nothing that was asked in this notebook before",
     "help": "show this help",
@@ -31,7 +32,9 @@ VERBS: Mapping[str, str] = {
     "personas": "in whose manner requests can be served",
     "runs": "the newest runs",
     "show RUN": "one run again",
-    "sql QUERY": "the record: runs, steps, events, model_calls, tool_calls, artifacts, memories",
+    "why RUN[.STEP]": "from a result back to the calls, plan, sources, hashes and cost",
+    "notebook RUN [FILE]": "the run as a notebook of plain cells that work without the workbench",
+    "sql QUERY": "the record: runs, steps, events, costs, failures, lineage, model_calls, tool_calls, service_calls, …",
     "recall QUESTION": "what is remembered about it, and why it was found",
     "remember TEXT": "keep it; --pin, --kind KIND, --replaces ID before the text",
     "conversation": "what a model is told of what was asked here before",
@@ -43,12 +46,18 @@ VERBS: Mapping[str, str] = {
     "audit": "check that the audit trail is whole",
 }
 """What may stand behind `%workbench`, as it is typed, and what it gives; `notebook.verbs` has a function for each."""
-VALUED: Mapping[str, str] = {"model": "NAME", "persona": "NAME", "timeout": "SECONDS"}
+VALUED: Mapping[str, str] = {
+    "model": "NAME",
+    "persona": "NAME",
+    "timeout": "SECONDS",
+    "budget": "usd=0.5,calls=20",
+}
 """Options that take a value, and what it is."""
 _EXAMPLES = {
     "model": "--model needs a name: --model gpt-4o",
     "persona": "--persona needs a name: --persona analyst",
     "timeout": "--timeout needs seconds: --timeout 60",
+    "budget": "--budget needs limits: --budget usd=0.5,calls=20",
 }
 _WORD = re.compile(r"\s*(--?[A-Za-z][\w-]*)(?:=(\S*))?(?:\s|$)")
 _CAPTURE = re.compile(r"\s*([^\W\d]\w*)\s*<<(?:\s|$)")
@@ -77,6 +86,7 @@ class Line:
     timeout: float | None = None
     model: str | None = None
     persona: str = ""
+    budget: str | None = None
     help: bool = False
     capture: str = ""
 

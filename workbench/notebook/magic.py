@@ -105,6 +105,7 @@ class AgentMagics(Magics):
             named=names,
             plan_only=asked.plan,
             model=asked.model,
+            budget=asked.budget,
             approver=chosen(
                 yes=asked.yes, deny=asked.deny, timeout=asked.timeout, line=line, show=partial(plan_text, full=True)
             ),

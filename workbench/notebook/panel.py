@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from workbench.core.events import Draft
-from workbench.core.outcome import Outcome
-from workbench.core.progress import OPEN
+from workbench.core.outcome import Outcome, StepOutcome
+from workbench.core.progress import OPEN, State
 from workbench.render import clean_text
 from workbench.render.run import MARKS
 
@@ -21,6 +21,17 @@ _WRITING = {
     "repair": "Mending the plan",
     "answer": "Writing the answer",
 }
+
+
+def _note(step: StepOutcome) -> str:
+    """What a row says of its step beside its title."""
+    if step.problem is not None:
+        return step.problem.message
+    count = f"{step.items[0]} of {step.items[1]} items" if step.items is not None else ""
+    tried = f"{step.retries} tried again" if count and step.retries else f"try {step.tries}" if step.tries > 1 else ""
+    needs = f"needs {', '.join(step.blocked_by)}" if step.blocked_by else ""
+    counted = ", ".join(filter(None, (count, tried if count else "")))
+    return counted or step.progress or tried or needs or (step.reason if step.state is State.SKIPPED else "")
 
 
 @cache
@@ -57,13 +68,7 @@ def picture(outcome: Outcome, draft: Draft | None = None, *, cancelling: bool = 
             "state": str(step.state),
             "tool": clean_text(step.task),
             "title": clean_text(step.title if step.title != step.task else ""),
-            "note": clean_text(
-                step.problem.message
-                if step.problem
-                else step.progress
-                or (f"try {step.tries}" if step.tries > 1 else "")
-                or (f"needs {', '.join(step.blocked_by)}" if step.blocked_by else "")
-            )[:300],
+            "note": clean_text(_note(step))[:300],
         }
         for step in outcome.steps
     ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
+from workbench.notebook.history import notebook, why
 from workbench.notebook.personas import personas
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.table import Table
@@ -23,6 +24,7 @@ __all__ = [
     "doctor",
     "forget",
     "memory",
+    "notebook",
     "personas",
     "pin",
     "recall",
@@ -33,6 +35,7 @@ __all__ = [
     "status",
     "tools",
     "unpin",
+    "why",
 ]
 
 

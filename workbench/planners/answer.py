@@ -39,8 +39,14 @@ def _step(step: StepOutcome) -> Iterator[str]:
     match step.state:
         case State.DONE:
             yield from _value(step)
+        case State.FAILED if step.mended:
+            return  # other steps took its place
         case State.FAILED:
             yield f"The step “{step.title}” failed."  # why stands at the step and in the error
+        case State.SKIPPED:
+            yield f"The step “{step.title}” was skipped: {step.reason}."
+        case State.BLOCKED if step.mended:
+            return
         case State.BLOCKED:
             yield f"The step “{step.title}” was not run, because it needs {', '.join(step.blocked_by)}."
         case State.UNCERTAIN:

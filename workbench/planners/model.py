@@ -10,6 +10,7 @@ from workbench.core import plan as plans
 from workbench.core.errors import PlanInvalid, Refused, Unavailable
 from workbench.core.outcome import Outcome
 from workbench.core.plan import Plan
+from workbench.core.progress import PASSED
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
 from workbench.models.base import Heard, Message, Model, Reply
@@ -28,7 +29,7 @@ REPAIRS = 2
 MAX_SHOWN_CHARS = 20_000
 """How much of its own broken reply a model is shown again."""
 
-_OPTIONAL = ("id", "title", "needs", "timeout", "retry")
+_OPTIONAL = ("id", "title", "needs", "timeout", "retry", "if", "foreach", "on_error", "approve")
 
 
 class ModelPlanner:
@@ -55,7 +56,7 @@ class ModelPlanner:
         self, request: Request, outcome: Outcome, tools: Mapping[str, ToolSpec], tell: Tell
     ) -> Planned | None:
         asked = chat(prompt.look_parts(request, outcome, tools, self._persona))
-        earlier = [step.id for step in outcome.steps]
+        earlier = {step.id: step.state in PASSED for step in outcome.steps}
         return await self._planned(asked, "look", tell, tools, lambda reply: self._more(reply, request, tools, earlier))
 
     async def _planned(
@@ -95,7 +96,7 @@ class ModelPlanner:
         return plans.read(self._data(reply), tools, [variable.name for variable in request.variables])
 
     def _more(
-        self, reply: Reply, request: Request, tools: Mapping[str, ToolSpec], earlier: Sequence[str]
+        self, reply: Reply, request: Request, tools: Mapping[str, ToolSpec], earlier: Mapping[str, bool]
     ) -> Plan | None:
         """The checked further steps of a reply, None when it has none. Raises as `_read` does."""
         data = self._data(reply)
@@ -139,9 +140,14 @@ def _without_nulls(data: Any) -> Any:
     kept = {key: value for key, value in data.items() if value is not None or key == "steps"}
     if isinstance(kept.get("steps"), list):
         kept["steps"] = [
-            {key: value for key, value in step.items() if value is not None or key not in _OPTIONAL}
+            {key: value for key, value in step.items() if value is not None or not _is_left_out(key, step)}
             if isinstance(step, dict)
             else step
             for step in kept["steps"]
         ]
     return kept
+
+
+def _is_left_out(key: str, step: Mapping[str, Any]) -> bool:
+    """Whether a null stands for nothing said. As a default it is a value, where there is a use for one."""
+    return key in _OPTIONAL or (key == "default" and step.get("on_error") != "default")

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from workbench.core import artifacts
 from workbench.core.artifacts import Artifact
 from workbench.core.outcome import Outcome, StepOutcome
+from workbench.core.progress import State
 from workbench.planners.parts import Part, as_json, cut, in_order, one_line, persona_parts, short
 
 MAX_RESULT_CHARS = 3000
@@ -60,6 +61,8 @@ def _result(step: StepOutcome, numbers: Sequence[int]) -> str:
         lines.append(f"asked for: {cut(as_json(step.params), 600)}")
     if step.problem is not None:
         lines.append(f"failed: {one_line(step.problem.message, 400)}")
+    if step.state is State.SKIPPED:
+        lines.append(f"skipped: {one_line(step.reason, 400)}")
     if numbers:
         lines.append("sources: " + " ".join(f"[{number}]" for number in numbers))
     for made in step.artifacts:

@@ -3,19 +3,21 @@
 Steps and calls are counted where they begin. What a call of a model will cost nobody knows before: so much is set aside
 as its prompt and a reply are likely to take, or as the dearest call so far took. A call for which there is no room
 beside those under way waits for them; when none is under way it goes alone, as long as its prompt is affordable. So
-runs at the same time overshoot by one call at most, whatever that costs.
+runs at the same time overshoot by one call at most, unless one costs more than was set aside for it. Where nothing is
+known of prices, calls go one at a time until the first has told its own.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from decimal import Decimal
 
 from workbench.core.budget import Budget, Limited, read, said
 from workbench.core.errors import BudgetExceeded
+from workbench.core.events import AnyEvent, Kind
 from workbench.core.retries import Retries
 from workbench.core.usage import Estimate, Use, dollars
 from workbench.policy.approval import Approver, Asked, Decision
@@ -50,6 +52,18 @@ class RunBudget:
         self.limits = self.limits.narrowed(limits)
         self._set_clock()
 
+    def resume(self, events: Iterable[AnyEvent]) -> None:
+        """Count what an earlier attempt of the run has used, as its events tell it."""
+        for event in events:
+            match event.kind, event.body:
+                case Kind.STEP_INTENT, _:
+                    self.steps += 1
+                case Kind.TOOL_CALLED, _:
+                    self.used += Use(calls=1)
+                case Kind.MODEL_CALLED, body:
+                    tokens = int(body.get("tokens_in") or 0) + int(body.get("tokens_out") or 0)
+                    self.used += Use(calls=1, tokens=tokens, usd=dollars(body.get("usd")))
+
     def patient(self, approver: Approver) -> Approver:
         """The approver, during whose questions the clock stands."""
 
@@ -65,6 +79,11 @@ class RunBudget:
         for budget in self._chain():
             limits = limits.narrowed(budget.limits)
         return limits
+
+    def told(self) -> dict[str, dict[Limited, float | int]]:
+        """What the first event of a run says of its budget; nothing when there is none."""
+        limits = self.all_limits().limits()
+        return {"budget": limits} if limits else {}
 
     def begin_step(self) -> None:
         """Count a step. Raises BudgetExceeded when none is left."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from workbench.core.artifacts import Artifact
 from workbench.core.outcome import Outcome, StepOutcome
-from workbench.core.plan import Plan
+from workbench.core.plan import Plan, Step
 from workbench.core.progress import State
 from workbench.render.clean import clean_text, escape, host_of, safe_markdown
 from workbench.render.tables import TEXT, table_html, table_text
@@ -29,6 +29,7 @@ MARKS = {
     State.RUNNING: "▸",
     State.DONE: "✓",
     State.FAILED: "✗",
+    State.SKIPPED: "○",
     State.BLOCKED: "–",
     State.UNCERTAIN: "?",
     State.CANCELLED: "■",
@@ -61,7 +62,10 @@ def bundle(outcome: Outcome, load: Load) -> tuple[dict[str, str], dict[str, Any]
             "started_at": outcome.started_at,
             "seconds": round(outcome.seconds, 3),
             "isolation": outcome.isolation,
-            "steps": {step.id: {"seconds": round(step.seconds, 3), "tries": step.tries} for step in outcome.steps},
+            "steps": {
+                step.id: {"seconds": round(step.seconds, 3), "tries": step.tries, "retries": step.retries}
+                for step in outcome.steps
+            },
         }
     }
     return data, metadata
@@ -85,7 +89,7 @@ def as_text(outcome: Outcome) -> str:
         parts.append("Sources\n" + "\n".join(lines))
     if outcome.status == "planned":
         parts.append("Nothing was run: this is the plan.")
-    if outcome.problem is not None and outcome.plan is None:
+    if outcome.problem is not None and (outcome.plan is None or outcome.status == "budget"):
         parts.append(clean_text(f"{outcome.problem.kind}: {outcome.problem.message} {outcome.problem.hint}"))
     parts.append(_footer(outcome))
     return "\n\n".join(part for part in parts if part)
@@ -96,7 +100,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
     parts: list[str] = []
     titles = {step.title for step in outcome.steps}  # the plan has said them already
     if outcome.plan is not None:
-        parts.append(plan_html(outcome.steps))
+        parts.append(plan_html(outcome.steps, outcome.plan))
     if outcome.notes:
         parts.append("".join(f'<p class="small">{escape(note)}</p>' for note in outcome.notes))
     if outcome.answer:
@@ -108,7 +112,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
         parts.append(f"<p>Sources</p><ol>{items}</ol>")
     if outcome.status == "planned":
         parts.append("<p>Nothing was run: this is the plan.</p>")
-    if outcome.problem is not None and outcome.plan is None:
+    if outcome.problem is not None and (outcome.plan is None or outcome.status == "budget"):
         said = f"{outcome.problem.kind}: {outcome.problem.message} {outcome.problem.hint}"
         parts.append(f"<p>{escape(said)}</p>")
     parts.append(f'<p class="small">{escape(_footer(outcome))}</p>')
@@ -134,17 +138,21 @@ def plan_text(plan: Plan, steps: Sequence[StepOutcome] = (), *, full: bool = Fal
             f"  {MARKS[outcome.state]} {outcome.state:<9} {step.id:<{width}}  {clean_text(step.task):<{tool}}  {title}"
         )
         lines.append(head.rstrip())
+        lines += [f"      {line}" for line in [*_conditions(step), *_count(outcome)]]
         lines += [f"      {line}".rstrip() for line in _code(step.params).splitlines()]
         lines += [f"      {line}" for line in _parameters(step.params)] if full else []
         lines += [f"      {line}" for line in _trouble(outcome)]
     return "\n".join(lines)
 
 
-def plan_html(steps: Sequence[StepOutcome]) -> str:
+def plan_html(steps: Sequence[StepOutcome], plan: Plan | None = None) -> str:
     """A plan as a table that reads right without any style."""
     rows = []
+    planned = {step.id: step for step in plan.steps} if plan is not None else {}
     for step in steps:
         detail = escape(step.title) if step.title != step.task else ""
+        if said := [*(_conditions(planned[step.id]) if step.id in planned else ()), *_count(step)]:
+            detail += f"<p>{'<br>'.join(map(escape, said))}</p>"
         if (code := _code(step.params)) != "":
             detail += f"<pre{CODE}><code>{escape(code, keep_lines=True)}</code></pre>"
         if trouble := _trouble(step):
@@ -223,8 +231,40 @@ def _parameters(params: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def _conditions(step: Step) -> list[str]:
+    """What a step does beside its call, in a line; none for most."""
+    parts = []
+    if step.when is not None:
+        parts.append(f"only if {step.when.get('$ref')}" if isinstance(step.when, Mapping) else "only if …")
+    if isinstance(step.foreach, Mapping):
+        parts.append(f"for each of {step.foreach.get('$ref')}")
+    elif step.foreach is not None:
+        parts.append(f"for each of {len(step.foreach)} items")
+    if step.on_error != "fail":
+        value = f" {json.dumps(step.default, ensure_ascii=False, default=str)}" if step.on_error == "default" else ""
+        parts.append(f"if it fails: {_ON_ERROR[step.on_error]}{value}")
+    if step.approve:
+        parts.append("asks first")
+    return [clean_text(", ".join(parts))] if parts else []
+
+
+_ON_ERROR = {"skip": "go on without it", "default": "take", "replan": "plan again"}
+
+
+def _count(step: StepOutcome) -> list[str]:
+    """How far a foreach has come."""
+    if step.items is None:
+        return []
+    done, count = step.items
+    return [f"{done} of {count} items" if done < count else f"{count} item{'s' if count != 1 else ''}"]
+
+
 def _trouble(step: StepOutcome) -> list[str]:
     """Why a step gave nothing, and on a line of its own what to do."""
+    if step.state is State.DONE and step.problem is not None:
+        return [clean_text(f"failed, so its default is taken: {step.problem.message}")]
+    if step.state in (State.SKIPPED, State.UNCERTAIN) and step.reason:
+        return [clean_text(f"{step.state}: {step.reason}")]
     if step.problem is not None:
         hint = [clean_text(f"→ {step.problem.hint}")] if step.problem.hint else []
         return [clean_text(step.problem.message), *hint]

@@ -81,7 +81,7 @@ def table_html(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def cell(value: Any) -> str:
     """One value as a reader sees it: numbers with thousands separated and at most 6 digits behind the point."""
-    if value is None or value != value:
+    if _is_missing(value):
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -93,6 +93,15 @@ def cell(value: Any) -> str:
         return f"{value:,.2f}" if abs(value) >= 100 else f"{value:,.6g}"
     text = clean_text(str(value))
     return text if len(text) <= MAX_CELL else text[: MAX_CELL - 1] + "…"
+
+
+def _is_missing(value: Any) -> bool:
+    try:
+        return value is None or bool(value != value)
+    except TypeError:  # pandas' NA: whether it is itself nobody knows
+        return True
+    except ValueError:  # an array
+        return False
 
 
 def _is_number(text: str) -> bool:

@@ -30,21 +30,21 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from workbench.core.errors import Unavailable
 from workbench.core.events import AnyEvent, Kind
+from workbench.telemetry.anchor import Anchor, read_anchor, write_anchor
 
 try:
     import fcntl
 except ImportError:  # Windows: records of two processes that come in the same instant can break the chain
     fcntl = None  # type: ignore[assignment]  # the absence is what the name then says
 
-START = "0" * 64
-"""What the first record names as the one before it."""
 MAX_TEXT = 200
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 _WRITES = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _PATIENCE = 5.0
 """Seconds to wait for another process that is writing: it takes far less than a millisecond."""
@@ -74,18 +74,6 @@ _SAID = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Anchor:
-    """What is known of a trail outside of it. `count` and `head`: its records and the hash of the last. `noted`: the
-    line that is being written, "" when none is. `salt`: for the hashes of contents."""
-
-    trail: str
-    salt: str
-    count: int = 0
-    head: str = START
-    noted: str = ""
-
-
 class Trail:
     """The trail at `path`, with its anchor at `anchor`. Hears events; may be used by many threads and processes at
     once.
@@ -96,6 +84,7 @@ class Trail:
     def __init__(self, path: Path, anchor: Path) -> None:
         self.path = path
         self.anchor = anchor
+        self._lock_path = anchor.with_suffix(".lock")
         self._runs: dict[str, tuple[str, str]] = {}
 
     def __call__(self, event: AnyEvent) -> None:
@@ -134,9 +123,7 @@ class Trail:
                     "request": _salted(anchor, request),
                     "response": _salted(anchor, response),
                 }
-                noted = Anchor(**asdict(anchor) | {"noted": _line(record)})
-                self._write_anchor(noted)
-                self._completed(noted)
+                self._completed(write_anchor(self.anchor, replace(anchor, noted=_line(record))))
         except OSError as error:
             raise Unavailable(
                 f"The audit trail cannot be written: {error.strerror or error}.",
@@ -170,28 +157,28 @@ class Trail:
         if not anchor.noted:
             return anchor
         line = anchor.noted.encode("ascii") + b"\n"
-        with os.fdopen(os.open(self.path, _WRITES, 0o600), "r+b", buffering=0) as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - len(line) * 2))
-            end = file.read(len(line) * 2)
+        try:
+            descriptor = os.open(self.path, _WRITES, 0o600)
+        except FileNotFoundError:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self.path, _WRITES, 0o600)
+        try:
+            size = os.lseek(descriptor, 0, os.SEEK_END)
+            os.lseek(descriptor, max(0, size - len(line) * 2), os.SEEK_SET)
+            end = os.read(descriptor, len(line) * 2)
             if not end.endswith(line):
                 torn = end[end.rfind(b"\n") + 1 :]
-                file.seek(size - len(torn) if line.startswith(torn) else size)
+                os.lseek(descriptor, size - len(torn) if line.startswith(torn) else size, os.SEEK_SET)
                 rest = memoryview(line)
                 while rest:
-                    rest = rest[file.write(rest) :]
-        done = Anchor(trail=anchor.trail, salt=anchor.salt, count=anchor.count + 1, head=_hash_of(anchor.noted))
-        self._write_anchor(done)
-        return done
+                    rest = rest[os.write(descriptor, rest) :]
+        finally:
+            os.close(descriptor)
+        done = replace(anchor, count=anchor.count + 1, head=_hash_of(anchor.noted), noted="")
+        return write_anchor(self.anchor, done)
 
     def _anchor(self) -> Anchor | None:
         return read_anchor(self.anchor)
-
-    def _write_anchor(self, anchor: Anchor) -> None:
-        part = self.anchor.with_name(f"{self.anchor.name}.part")  # one writer at a time: the lock is held
-        with os.fdopen(os.open(part, _WRITES | os.O_TRUNC, 0o600), "r+b") as file:
-            file.write(json.dumps(asdict(anchor)).encode("ascii"))
-        part.replace(self.anchor)
 
     def sync(self) -> None:
         """Bring the trail and then its anchor to the disk, so that a power cut takes neither. Raises Unavailable."""
@@ -208,10 +195,11 @@ class Trail:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.anchor.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = self.anchor.with_suffix(".lock")
-        descriptor = os.open(lock, _WRITES, 0o600)
+        try:
+            descriptor = os.open(self._lock_path, _WRITES, 0o600)
+        except FileNotFoundError:
+            self.anchor.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(self._lock_path, _WRITES, 0o600)
         try:
             if fcntl is not None:
                 _lock(descriptor)
@@ -227,16 +215,6 @@ def trail_of(home: Path, config: Path) -> Trail:
     """The trail of a home folder; its anchor lies in the user's folder, under a name made from the home's path."""
     name = hashlib.sha256(str(home.resolve()).encode("utf-8", "surrogateescape")).hexdigest()[:32]
     return Trail(home / "audit" / "trail.jsonl", config / "audit" / f"{name}.json")
-
-
-def read_anchor(path: Path) -> Anchor | None:
-    """The anchor in a file, None when there is none. Raises Unavailable when the file holds something else."""
-    try:
-        return Anchor(**json.loads(path.read_text("ascii")))
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError) as error:
-        raise Unavailable(f"{path} is no anchor of an audit trail: {error}", hint="Put the right file back.") from None
 
 
 def _lock(descriptor: int) -> None:
@@ -259,7 +237,7 @@ def _line(record: Mapping[str, Any]) -> str:
 
 def canonical(record: Mapping[str, Any]) -> str:
     """JSON in the one form that is hashed."""
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return _CANONICAL.encode(record)
 
 
 def digest(record: Mapping[str, Any]) -> str:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
-from workbench.telemetry.audit import START, Anchor, Trail, canonical, digest
+from workbench.telemetry.anchor import START, Anchor
+from workbench.telemetry.audit import Trail, canonical, digest
 
 Fault = Literal["edited", "deleted", "reordered", "inserted", "cut", "replaced", "no anchor", "no trail"]
 """edited: a record is not as it was. deleted: records are missing before this one. reordered: this one stands elsewhere

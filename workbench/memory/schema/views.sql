@@ -169,3 +169,112 @@ select
     coalesce(closing->>'$.error.message', closing->>'$.reason') as error,
     started_at, ended_at
 from planned full join told using (run, step);
+
+-- What tools sent out, one row an exchange.
+create or replace view service_calls as
+select
+    run, step, attempt, seq, happened_at,
+    body->>'$.service' as service,
+    body->>'$.host' as host,
+    body->>'$.method' as method,
+    try_cast(body->>'$.status' as integer) as status,
+    coalesce(try_cast(body->>'$.bytes_out' as bigint), 0) as bytes_out,
+    coalesce(try_cast(body->>'$.bytes_in' as bigint), 0) as bytes_in,
+    try_cast(body->>'$.seconds' as double) as seconds,
+    body->>'$.request_sha256' as request_sha256,
+    coalesce(try_cast(body->>'$.occurrence' as integer), 0) as occurrence,
+    body->>'$.response_sha256' as response_sha256,
+    coalesce(try_cast(body->>'$.replayed' as boolean), false) as replayed,
+    body->>'$.error.message' as error
+from events
+where kind = 'service.called';
+
+-- What models cost, by run, model and purpose: the calls that were made. usd is the sum of what is known; unpriced counts
+-- the calls without a price, replayed those that were answered from the record of an earlier run, and cost nothing again.
+create or replace view costs as
+with told as (
+    select run, seq, attempt, coalesce(try_cast(body->>'$.replayed' as boolean), false) as replayed
+    from events
+    where kind = 'model.called'
+)
+select
+    calls.run, runs.user, calls.model, calls.purpose,
+    count(*) filter (not replayed)::bigint as calls,
+    coalesce(sum(calls.tokens_in) filter (not replayed), 0)::bigint as tokens_in,
+    coalesce(sum(calls.tokens_out) filter (not replayed), 0)::bigint as tokens_out,
+    coalesce(sum(calls.usd) filter (not replayed), 0) as usd,
+    count(*) filter (calls.usd is null and not replayed)::bigint as unpriced,
+    count(*) filter (replayed)::bigint as replayed,
+    coalesce(sum(calls.seconds) filter (not replayed), 0) as seconds,
+    min(calls.happened_at) as first_at,
+    max(calls.happened_at) as last_at
+from model_calls as calls join told using (run, attempt, seq) left join runs on runs.run = calls.run
+group by calls.run, runs.user, calls.model, calls.purpose;
+
+-- Whatever went wrong, one row each, as it was told; also what a later try or attempt made good.
+create or replace view failures as
+select
+    run, step, attempt, seq, happened_at,
+    case kind
+        when 'run.done' then 'run'
+        when 'step.failed' then 'step'
+        when 'item.failed' then 'item'
+        when 'step.retried' then 'try'
+        when 'model.called' then 'model'
+        when 'service.called' then 'service'
+    end as what,
+    case kind
+        when 'model.called' then body->>'$.model'
+        when 'service.called' then concat_ws(' ', body->>'$.service', body->>'$.host')
+    end as name,
+    body->>'$.error.kind' as error,
+    coalesce(body->>'$.error.message', body->>'$.error') as message,
+    body->>'$.error.hint' as hint
+from events
+where
+    kind in ('run.done', 'step.failed', 'item.failed', 'step.retried', 'model.called', 'service.called')
+    and coalesce(body->>'$.error', 'null') <> 'null';
+
+-- What each result is made of, one row a source; without a step: what the plan is made of. A result is told by its
+-- newest end. Kind 'step': another step that its parameters refer to or that it needs. sha256 and rows: of the table that
+-- was offered, or of what that other step has made, where it is one file.
+create or replace view lineage as
+with made as (
+    select run, null as step, unnest(from_json(body->'$.sources', '[{"kind":"varchar","label":"varchar","step":"varchar"}]')) as source
+    from events
+    where kind = 'plan.made'
+    union all
+    select run, step, unnest(from_json(body->'$.provenance', '[{"kind":"varchar","label":"varchar","step":"varchar"}]')) as source
+    from (
+        select run, step, arg_max(body, (attempt, seq)) as body
+        from events
+        where kind in ('step.done', 'step.failed')
+        group by run, step
+    )
+    union all
+    select run, step, {'kind': 'step', 'label': '', 'step': unnest(list_distinct(list_concat(
+        regexp_extract_all(spec, '"\$ref":"([^@"#][^"#]*)', 1),
+        regexp_extract_all(spec, '\{\{([A-Za-z][A-Za-z0-9_-]*)[#}]', 1),
+        coalesce(from_json(needs, '["varchar"]'), [])
+    )))} as source
+    from (
+        select run, spec->>'$.id' as step, spec::varchar as spec, spec->'$.needs' as needs
+        from (select run, unnest(json_extract(body, '$.plan.steps[*]')) as spec from events where kind = 'plan.made')
+    )
+), files as (
+    select
+        run,
+        coalesce('@' || (body->>'$.variable'), step) as name,
+        case when count(distinct body->>'$.sha256') = 1 then min(body->>'$.sha256') end as sha256,
+        case when count(distinct body->>'$.sha256') = 1 then min(try_cast(body->>'$.rows' as bigint)) end as rows
+    from events
+    where kind = 'artifact.made'
+    group by all
+)
+select distinct
+    made.run, made.step,
+    source.kind as kind,
+    source.label as label,
+    nullif(source.step, '') as from_step,
+    files.sha256, files.rows
+from made left join files on files.run = made.run and files.name = coalesce(nullif(source.step, ''), source.label);

@@ -1,0 +1,27 @@
+"""What `%workbench` says of a run's past: why a result is what it is, and the run as a notebook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from workbench.bridge import wait
+from workbench.notebook.table import Table
+
+if TYPE_CHECKING:
+    from workbench.why import Account
+    from workbench.workbench import Workbench
+
+
+def why(workbench: Workbench, rest: str) -> Account:
+    """From a result back to all that it is made of: `RUN.step`, or `RUN` for every result of the run."""
+    return wait(workbench.record.why(rest))
+
+
+def notebook(workbench: Workbench, rest: str) -> Table:
+    """A run as a notebook of plain cells: `RUN`, or `RUN FILE` to name it."""
+    run, _, file = rest.strip().partition(" ")
+    path = wait(workbench.record.show(run)).to_notebook(file.strip() or None)
+    return Table(("notebook",), [(str(path),)], [ABOUT])
+
+
+ABOUT = "It works without the workbench. Read its cells before you run them: they run with your own rights."

@@ -1,0 +1,1 @@
+"""Who runs many jobs, and where."""
