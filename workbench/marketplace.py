@@ -4,8 +4,8 @@
                    "sha256": "…", "permissions": ["network api.acme.example", "secrets ACME_API_KEY"]}]}
 
 The index lies where the user's own settings say: a file, or an https address. `file` is relative to it, or an https
-address itself. Nothing is installed whose sha256 is another, and what is installed is not trusted yet: its tools ask for
-that one by one, as those of a project do.
+address itself. Nothing is installed whose sha256 is another, and what is installed is not trusted yet: its tools wait
+for that one by one, as those of a project do.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -153,3 +155,33 @@ async def test_a_value_of_a_key_goes_to_no_server(tmp_path: Path):
     await project.trust()
     assert "value of a key" in await project.fails("echo", params={"text": "sk-verysecretverysecret"})
     await project.bench.close()
+
+
+ALONE = """
+import sys
+blocked = sys.argv[1] == "blocked"
+if blocked:
+    sys.modules["mcp"] = None
+from workbench.bridge import wait
+from workbench.core.errors import Unavailable
+from workbench.workbench import Workbench
+wb = Workbench()
+wait(wb.run_tool("recall", {"question": "x"}))
+assert blocked or "mcp" not in sys.modules
+try:
+    wait(wb.servers.ask("peer"))
+except Unavailable as error:
+    print(error)
+wait(wb.close())
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "said"), [("blocked", "pip install 'agent-workbench[mcp]'"), ("free", "no MCP server")]
+)
+def test_the_sdk_is_imported_when_a_server_is_used_and_its_absence_is_one_line(tmp_path: Path, how: str, said: str):
+    (tmp_path / ".workbench").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE, how], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, said in done.stdout) == (0, True), done.stderr
