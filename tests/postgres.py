@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,12 @@ def programs() -> Path:
 
 
 @contextmanager
-def running(folder: Path, settings: Mapping[str, str], user: str) -> Iterator[int]:
-    """A new server in `folder`, ready to accept connections: its port. It has ended afterwards."""
-    bin_ = programs()
+def running(
+    folder: Path, settings: Mapping[str, str], user: str, *, port: int = 0, bin_: Path | None = None
+) -> Iterator[int]:
+    """A server in `folder`, ready to accept connections: its port. It has ended afterwards, and what it holds is there
+    for the next one in the same folder. `bin_`: its programs, when they are not the distribution's."""
+    bin_ = bin_ or programs()
     secret = folder / "password"
     secret.write_text(PASSWORD)
     shutil.chown(secret, user)
@@ -66,10 +70,12 @@ def running(folder: Path, settings: Mapping[str, str], user: str) -> Iterator[in
     if user != getpass.getuser():
         run |= {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
     data = folder / "data"
-    made = [bin_ / "initdb", "-D", data, "-U", "admin", f"--pwfile={secret}", "--auth=scram-sha-256", "--no-sync"]
-    subprocess.run([*map(str, made), "--locale=C.UTF-8", "-E", "UTF8"], check=True, capture_output=True, **run)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    if not data.exists():
+        made = [bin_ / "initdb", "-D", data, "-U", "admin", f"--pwfile={secret}", "--auth=scram-sha-256", "--no-sync"]
+        subprocess.run([*map(str, made), "--locale=C.UTF-8", "-E", "UTF8"], check=True, capture_output=True, **run)
+    if not port:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
     options = {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(folder), "fsync": "off"} | dict(settings)
     arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
     server = subprocess.Popen(
@@ -109,16 +115,47 @@ def running(folder: Path, settings: Mapping[str, str], user: str) -> Iterator[in
         server.stderr.close()
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    """A server of this session's own. PostgreSQL refuses root: as root it runs as the package's own user."""
-    programs()
-    user = "postgres" if os.geteuid() == 0 else getpass.getuser()
+SMALL = {"max_connections": "40", "shared_buffers": "32MB", "autovacuum": "off"}
+
+
+def user() -> str:
+    """Whom a server runs as: PostgreSQL refuses root, so as root it is the package's own user."""
+    return "postgres" if os.geteuid() == 0 else getpass.getuser()
+
+
+@contextmanager
+def a_folder() -> Iterator[Path]:
+    """A folder that a server can use."""
     folder = Path(tempfile.mkdtemp(prefix="workbench-pg-"))
     folder.chmod(0o755)
-    shutil.chown(folder, user)
+    shutil.chown(folder, user())
     try:
-        with running(folder, {"max_connections": "40", "shared_buffers": "32MB", "autovacuum": "off"}, user) as port:
-            yield Server(port, folder)
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A server of this session's own."""
+    programs()
+    with a_folder() as folder, running(folder, SMALL, user()) as port:
+        yield Server(port, folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_with_vectors() -> Iterator[Server]:
+    """A PostgreSQL 16 with pgvector, which Debian has not: that of the wheel `pgserver`."""
+    programs()  # with the package comes the user
+    # Found and not imported: the package wants folders of its own when it is.
+    if (wheel := find_spec("pgserver")) is None or wheel.origin is None:
+        pytest.skip("pgserver is not installed; it has no wheels for Python 3.13 and newer")
+    package = Path(wheel.origin).parent
+    with a_folder() as folder:
+        # Its own folder may be closed to the server's user. The programs find their libraries from where they lie.
+        for part in ("pgserver/pginstall", "pgserver.libs"):
+            shutil.copytree(package.parent / part, folder / part)
+        for path in (folder / "pgserver").rglob("*"):
+            path.chmod(0o755)
+        with running(folder, SMALL, user(), bin_=folder / "pgserver/pginstall/bin") as port:
+            yield Server(port, folder)

@@ -56,4 +56,13 @@ def test_the_layers_on_the_page_are_those_that_are_checked() -> None:
     table = page.split("## Layers")[1].split("\n## ")[0]
     on_page = set(re.findall(r"`(\w+)/?`", "".join(row.split("|")[2] for row in re.findall(r"^\| \d.*", table, re.M))))
     present = {path.stem for path in (ROOT / "workbench").iterdir() if path.suffix == ".py" or path.is_dir()}
-    assert on_page == present - {"__init__", "__pycache__", "toolkit", "readonly", "py", "_shipped_tools"}
+    assert on_page == present - {
+        "__init__",
+        "__pycache__",
+        "toolkit",
+        "readonly",
+        "search",
+        "charts",
+        "py",
+        "_shipped_tools",
+    }

@@ -204,6 +204,33 @@ async def test_a_run_that_has_used_its_budget_stops_with_what_is_done(
     await wb.close()
 
 
+async def test_a_run_that_has_used_its_budget_goes_on_with_a_larger_one_and_repeats_nothing(tmp_path: Path) -> None:
+    wb = tooled(tmp_path, plan(*(echo(f"s{n}", n) for n in range(4))), "Done.", parallel=1)
+    with pytest.raises(workbench.BudgetExceeded) as caught:
+        await wb.ask("do it", budget="steps=2")
+    for budget in (None, "steps=2", "steps=3"):  # all attempts count together
+        with pytest.raises(workbench.BudgetExceeded):
+            await wb.resume(caught.value.run.id, budget=budget)
+    run = await wb.resume(caught.value.run.id, budget="steps=4")
+    assert (run.status, run.answer) == ("done", "Done.")
+    frame = await wb.record.sql("select step, count(*) as n from tool_calls group by step")
+    assert dict(zip(frame["step"], frame["n"], strict=True)) == {f"s{n}": 1 for n in range(4)}
+    await wb.close()
+
+
+async def test_a_list_that_was_half_done_is_gone_on_with_at_the_items_that_failed(tmp_path: Path) -> None:
+    made = plan(echo("a", {"$ref": "item"}, foreach=[1, 2, 3], bad=[2]))
+    wb = tooled(tmp_path, made, "Done.")
+    with pytest.raises(workbench.ToolFailed, match=r"1 of 3 items failed; item 2: .*2 is bad") as caught:
+        await wb.ask("do it")
+    (wb.settings.config / "tools" / "echo.py").write_text(ECHO.replace("raise ValueError", "return (value * 10) #"))
+    run = await wb.resume(caught.value.run.id, changed_tools=True)
+    assert run.steps["a"].value == [1, 20, 3]
+    frame = await wb.record.sql("select count(*) as n from tool_calls")
+    assert frame["n"][0] == 4
+    await wb.close()
+
+
 async def test_a_run_that_is_out_of_time_stops_and_keeps_what_is_done(tmp_path: Path) -> None:
     slow = {"id": "slow", "task": "slow", "params": {"seconds": 100}}
     wb = tooled(tmp_path, plan(echo("a", 1), slow))
@@ -248,4 +275,16 @@ async def test_twenty_agents_on_one_money_budget_overshoot_by_at_most_one_call(t
     )
     assert Decimal(frame["usd"][0]) == shared.used.usd
     assert int(frame["tokens"][0]) == shared.used.tokens
+    await wb.close()
+
+
+async def test_many_requests_with_one_budget_share_it(tmp_path: Path) -> None:
+    def reply(messages: Any) -> Any:
+        return "Done." if "answer under the results" in messages[0].content else plan(echo("a", 1))
+
+    wb = tooled(tmp_path, model=Metered(reply))
+    runs = await wb.ask_many([f"agent {n}" for n in range(6)], concurrency=6, budget="usd=0.45")
+    assert any(isinstance(run, workbench.BudgetExceeded) for run in runs)
+    frame = await wb.record.sql("select sum(usd)::varchar as usd from model_calls")
+    assert Decimal("0.40") <= Decimal(frame["usd"][0]) <= Decimal("0.50")
     await wb.close()

@@ -181,3 +181,16 @@ async def test_a_secret_in_a_parameter_of_a_tool_of_the_kernel_is_not_handed_ove
         await made.run_tool("put", {"text": json.dumps(["sk-verysecretverysecret"])}, on_thread=here)
     assert gone_in == []
     await made.close()
+
+
+async def test_what_a_stranger_asked_for_stays_theirs_when_the_run_is_repeated_or_taken_up(tmp_path: Path):
+    made = bench(tmp_path)
+    (tmp_path / "config" / "tools" / "writer.py").write_text(WRITER)
+    (tmp_path / "project" / "out").mkdir()
+    with pytest.raises(Denied) as denied:
+        await made.run_tool("writer", {"text": "theirs"}, stranger="a client")
+    for again in (made.rerun, made.resume):
+        with pytest.raises(Denied, match="nobody is there to be asked"):
+            await again(denied.value.run.id)
+    assert not (tmp_path / "project" / "out" / "line.txt").exists()
+    await made.close()

@@ -17,6 +17,8 @@ from workbench.models.base import Model
 from workbench.parts import Asked, Parts
 from workbench.planners.base import Planner
 from workbench.planners.extract import extract
+from workbench.planners.fixed import FixedPlanner
+from workbench.planners.given import GivenPlanner
 from workbench.planners.grammar import GrammarPlanner
 
 PREVIOUS = "previous"
@@ -34,7 +36,8 @@ class Briefing:
     async def request(self, planner: Planner) -> Request:
         """The request as the planner gets it. The grammar is told of nothing but the tables."""
         asked, parts = self._asked, self._parts
-        remembers, scope = not isinstance(planner, GrammarPlanner), parts.scope_of(asked)
+        scope = parts.scope_of(asked)
+        remembers = not isinstance(planner, GrammarPlanner | GivenPlanner | FixedPlanner)
         talk = await self._talk() if remembers and asked.follows else Talk()
         return Request(
             text=asked.text,

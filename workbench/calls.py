@@ -157,6 +157,7 @@ def audited(call: Call, tell: Tell) -> Call:
                     "tool": what.tool.name,
                     "version": what.tool.version,
                     "try": what.attempt,
+                    **({"entry": what.entry} if what.entry != "run" else {}),
                     "status": status,
                     "request_sha256": what.request_sha256(),
                     "response_sha256": result.response_sha256() if result is not None else None,

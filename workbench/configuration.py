@@ -19,6 +19,7 @@ from pydantic import SecretStr, ValidationError
 
 from workbench.core.errors import Unavailable
 from workbench.core.settings import Settings
+from workbench.memory.postgres.address import passwords
 from workbench.policy.keychain import Keychain
 from workbench.policy.secrets import Secrets
 
@@ -56,7 +57,7 @@ def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = No
     values |= {name: env[key] for name in _VARIABLES if env.get(key := _variable(name))}
     values |= {name: value for name, value in arguments.items() if value is not None}
     keychain = Keychain(config)
-    for name in ("api_key", "tavily_api_key"):
+    for name in ("api_key", "tavily_api_key", "memory"):
         if name not in values and (kept := keychain.get(_variable(name))) is not None:
             values[name] = kept
     settings = _settings(values)
@@ -78,12 +79,19 @@ def load_secrets(settings: Settings, env: Mapping[str, str] | None = None) -> Se
     env = os.environ if env is None else env
     known = {"OPENAI_API_KEY": settings.api_key, "TAVILY_API_KEY": settings.tavily_api_key}
     known["WORKBENCH_EMBED_API_KEY"] = settings.embed_api_key
+    known["WORKBENCH_MEMORY"] = settings.memory
+    if settings.memory is not None:
+        address = settings.memory.get_secret_value()
+        for number, password in enumerate(passwords(address)):
+            known[f"WORKBENCH_MEMORY, password {number + 1}"] = SecretStr(password)
 
     def look(name: str) -> SecretStr | None:
         value = env.get(name) or Keychain(settings.config).get(name)
         return SecretStr(value) if value else None
 
     secrets = Secrets({name: secret for name, secret in known.items() if secret is not None}, look)
+    if settings.memory is not None:
+        secrets.read(["PGPASSWORD"])  # the driver takes it when the address has none
     secrets.read(sorted({there.secret for there in settings.connections.values() if there.secret}))
     return secrets
 

@@ -84,7 +84,9 @@ async def _memory(workbench: Workbench) -> Check:
     except WorkbenchError as error:
         return Check("memory", False, str(error))
     notices = getattr(workbench.memory, "notices", ())
-    return Check("memory", not notices, "; ".join([str(workbench.settings.home), *notices]))
+    place = [getattr(workbench.memory, name, "") for name in ("place", "facts")]
+    where = [part for part in place if part] or [str(workbench.settings.home)]
+    return Check("memory", not notices, "; ".join([*where, *notices]))
 
 
 async def _workers(workbench: Workbench) -> list[Check]:

@@ -50,6 +50,12 @@ class Offer:
         """The named frames as Arrow files under `artifacts/run/`. Raises Refused naming a column that cannot travel."""
         from workbench.sandbox.frames import snapshot
 
+        if gone := [name for name in names if name not in self._frames]:
+            raise Refused(
+                f"The table @{gone[0]} had not been taken yet when the run stopped.",
+                hint="Load it again under that name, or ask again.",
+            )
+
         def write() -> dict[str, Artifact]:
             return {name: snapshot(self._frames[name], artifacts, run, name) for name in names}
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workbench import embedders
-from workbench.calls import approved, audited, budgeted, cleaned, granted, limited, routed, sandboxed
+from workbench import stores
+from workbench.calls import Call, approved, audited, budgeted, cleaned, granted, limited, routed, sandboxed
 from workbench.configuration import load_secrets, load_settings, server_environment
 from workbench.conversation import Conversation
 from workbench.core.errors import Unavailable
@@ -20,12 +22,15 @@ from workbench.core.request import Scope
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolSpec
 from workbench.core.usage import Price
+from workbench.edits import Edits
+from workbench.erasure import Erasure
 from workbench.executor import Executor
 from workbench.inkernel import OnThread, in_kernel
 from workbench.mcp.servers import Servers
 from workbench.memories import Memories
-from workbench.memory.base import Memory
-from workbench.memory.duckdb import DuckDBMemory
+from workbench.memory import lease
+from workbench.memory.base import Holder, Lease, Leases, Memory
+from workbench.memory.lease import FileLeases
 from workbench.memory.remember import Remembering
 from workbench.models.base import Model, Patient
 from workbench.models.choose import choose
@@ -49,7 +54,7 @@ from workbench.registry.trust import Trust
 from workbench.sandbox.base import Sandbox
 from workbench.sandbox.choose import best
 from workbench.scheduler.local import Local
-from workbench.services import Means, host_services
+from workbench.services import Means, bases, host_services, narrowed
 from workbench.status import in_force
 from workbench.telemetry.audit import trail_of
 from workbench.telemetry.logs import EventLog
@@ -58,6 +63,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from workbench.offer import Offer
+    from workbench.past import Past
     from workbench.policy.approval import Approver
 
 
@@ -81,6 +87,7 @@ class Asked:
     persona: Persona | None = None
     notebook: str = ""
     follows: bool = False
+    past: Past | None = None
     budget: RunBudget = field(default_factory=RunBudget)
 
 
@@ -97,10 +104,12 @@ class Parts:
         sandbox: Sandbox | None = None,
     ) -> None:
         self.settings = settings or load_settings()
-        self.memory = memory or _plugged_memory(self.settings) or _own_memory(self.settings)
+        self.memory = memory or _plugged_memory(self.settings) or stores.choose(self.settings)
         self.sandbox = sandbox or best(self.settings)
         self.remembering = Remembering(self.memory)
-        self.record = Record(self.memory, self.sandbox, self.settings)
+        private = (self.settings.home, self.settings.config)
+        self.edits = Edits(self.settings.project, private, self.settings.user, self.stream, self.memory.barrier)
+        self.record = Record(self.memory, self.sandbox, self.settings, self.edits)
         self.session = uuid.uuid4().hex
         self._model = model
         self._planner = planner
@@ -108,6 +117,7 @@ class Parts:
         self.secrets = load_secrets(self.settings)
         self.servers = Servers(self.settings, self.secrets, server_environment())
         self.trail = trail_of(self.settings.home, self.settings.config)
+        self.erasure = Erasure(self.memory, self.settings, self.trail)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
         self.memories = Memories(self.remembering, lambda: self.scope, lambda: self.stream(), self.secrets)
         self.conversation = Conversation(self.memory, self.settings.user, self.session)
@@ -140,26 +150,65 @@ class Parts:
 
     def tools(self) -> Mapping[str, ToolSpec]:
         """The tools that may be used now, by name."""
-        return self.found().tools
+        served = self.bases()
+        return {name: narrowed(tool, served) for name, tool in self.found().tools.items()}
+
+    def bases(self) -> Mapping[str, str]:
+        """A host that tools declare → the URL where the user has it served."""
+        return bases(self.settings)
 
     def status(self) -> Mapping[str, str]:
         """What is in force, in words, by part: model, isolation, memory, tools."""
         model = self._model or _plugged_model(self.settings) or choose(self.settings)
         return in_force(self.settings, model=model, sandbox=self.sandbox, memory=self.memory, found=self.found())
 
-    def stream(self, listeners: tuple[Listener, ...] = (), watchers: tuple[Watcher, ...] = ()) -> Stream:
-        """The stream of a new run."""
+    def stream(
+        self,
+        listeners: tuple[Listener, ...] = (),
+        watchers: tuple[Watcher, ...] = (),
+        earlier: Sequence[Event] = (),
+        attempt: int = 0,
+    ) -> Stream:
+        """The stream of a new run, or of a further attempt at the run whose events are `earlier`; its number may be
+        given."""
         now = datetime.now(UTC)
         name = f"{now:%Y%m%d-%H%M%S}-{uuid.uuid4().hex[:10]}"
         return Stream(
-            name,
+            earlier[0].run if earlier else name,
             self._take,
             (self.log, *listeners),
             now=lambda: datetime.now(UTC).isoformat(timespec="microseconds"),
             on_error=self.log.bug,
             redact=self.secrets.redacted,
             watchers=watchers,
+            attempt=max(attempt, 1 + max((event.attempt for event in earlier), default=0)),
+            earlier=earlier,
         )
+
+    @asynccontextmanager
+    async def leased(self, run: str, notebook: str = "") -> AsyncIterator[Lease]:
+        """Be the one process that runs this run. Raises Refused naming the one that does, Unavailable."""
+        leases: Leases = getattr(self.memory, "leases", None) or FileLeases(self.settings.home)
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        user, session = self.settings.user, self.session
+        holder = Holder(run=run, pid=os.getpid(), session=session, notebook=notebook, user=user, since=since)
+        held = await leases.claim(holder)
+        try:
+            yield held
+        finally:
+            await held.release()
+
+    async def left(self) -> list[Holder]:
+        """This user's runs whose process on this machine died before they ended, oldest first. Reads the memory only
+        where there are some; raises Unavailable when it cannot."""
+        home, found = self.settings.home, []
+        for holder in lease.left(home):
+            events = await self.memory.events(holder.run)
+            if any(event.kind == Kind.RUN_DONE for event in events[-1:]) or not events:
+                lease.drop(home, holder.run)  # it died after its last word, or before its first
+            elif holder.user == self.settings.user:
+                found.append(holder)
+        return found
 
     def _take(self, event: AnyEvent) -> None:
         self.trail(event)  # first: nothing is done that leaves no record
@@ -219,8 +268,8 @@ class Parts:
             first_use=Trust(self.settings.config, self.settings.project).first_use,
         )
 
-    def executor(self, asked: Asked, gate: Gate) -> Executor:
-        """What runs the plans of one run, with the layers around each call of a tool."""
+    def call(self, asked: Asked, gate: Gate) -> Call:
+        """One call of a tool with the layers around it, for one run."""
         stream = asked.stream
 
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
@@ -231,7 +280,7 @@ class Parts:
             memory=self.remembering,
             scope=self.scope_of(asked),
             secrets=self.secrets,
-            bases={"api.tavily.com": self.settings.tavily_base_url},
+            bases=self.bases(),
             model=self.model(asked.model, stream, asked.budget),
             artifacts=folder,
             guard=gate.guard,
@@ -244,11 +293,15 @@ class Parts:
         clean = cleaned(inner, lambda result: clean_result(result, self.secrets, folder))
         admitted = limited(clean, lambda: self.limits.admit_call(self.settings.user))
         counted = budgeted(audited(admitted, tell), self.budgets, tell, folder)
+        return granted(approved(counted, gate, tell), partial(granting, self.settings.connections))
+
+    def executor(self, call: Call, budget: RunBudget) -> Executor:
+        """What runs the plans of one run."""
         return Executor(
-            granted(approved(counted, gate, tell), partial(granting, self.settings.connections)),
+            call,
             durable=self.memory.barrier,
             parallel=self.settings.parallel,
-            budget=asked.budget,
+            budget=budget,
             on_bug=self.log.bug,
         )
 
@@ -263,10 +316,6 @@ class Parts:
             if isinstance(model, OpenAIModel):
                 await model.close()
         await self.memory.close()
-
-
-def _own_memory(settings: Settings) -> Memory:
-    return DuckDBMemory(settings.home, embedder=embedders.choose(settings))
 
 
 def _plugged_memory(settings: Settings) -> Memory | None:

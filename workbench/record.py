@@ -11,6 +11,7 @@ from workbench.core.events import AnyEvent
 from workbench.core.outcome import fold
 from workbench.core.settings import Settings
 from workbench.core.tools import ToolCall, ToolSpec
+from workbench.edits import Edits
 from workbench.memory.base import Memory
 from workbench.registry.spec import describe
 from workbench.run import Run
@@ -42,12 +43,13 @@ def listed(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
 
 
 class Record:
-    """What the memory holds of this user's runs, and of everybody's for who asks in SQL."""
+    """What the memory holds of this user's runs. Those of others are not there, also not in SQL."""
 
-    def __init__(self, memory: Memory, sandbox: Sandbox, settings: Settings) -> None:
+    def __init__(self, memory: Memory, sandbox: Sandbox, settings: Settings, edits: Edits | None = None) -> None:
         self._memory = memory
         self._sandbox = sandbox
         self._settings = settings
+        self._edits = edits
 
     async def runs(self, limit: int = 20) -> Sequence[Mapping[str, Any]]:
         """This user's newest runs first: run, request, status, model, started_at, seconds, usd."""
@@ -57,14 +59,14 @@ class Record:
         """The events of a run by its id or the beginning of it. Raises Refused when there is none."""
         if not run:
             raise Refused("Which run?", hint="Give its id or the beginning of it; `workbench runs` lists the newest.")
-        events = await self._memory.events(run)
+        events = await self._memory.events(run, user=self._settings.user)
         if not events:
             raise Refused(f"There is no run {run!r}.", hint="`workbench runs` lists the newest.")
         return events
 
     async def show(self, run: str) -> Run:
         """A run by its id or the beginning of it. Raises Refused when there is none."""
-        return Run(fold(await self.events(run)), self._settings.artifacts)
+        return Run(fold(await self.events(run)), self._settings.artifacts, self._edits)
 
     async def why(self, what: str) -> Account:
         """Why a result is what it is: `RUN.step` for one step, `RUN` for all results of a run. Raises Refused."""
@@ -74,12 +76,12 @@ class Record:
         return account(await self.events(run), step)
 
     async def sql(self, query: str) -> pd.DataFrame:
-        """The rows of a SELECT over the memory, run in a worker on a private copy. Raises ToolFailed."""
+        """The rows of a SELECT over this user's record, run in a worker on a private copy. Raises ToolFailed."""
         from workbench.sandbox.frames import read_frame
 
         with scratch(self._settings.home) as folder:
             copy = folder / "memory.duckdb"
-            await self._memory.snapshot(copy)
+            await self._memory.snapshot(copy, user=self._settings.user)
             call = ToolCall(
                 run="sql",
                 step="sql",

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
+from workbench.bridge import wait
 from workbench.core.artifacts import Artifact, replace
+from workbench.core.errors import Refused
 from workbench.core.outcome import Cost, Outcome, StepOutcome
 from workbench.core.plan import Plan
+from workbench.edits import Edited, Edits, code
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -117,14 +120,16 @@ class Steps(Mapping[str, StepView]):
 class Run:
     """A request and what became of it. `outcome` is the record; everything else reads from it.
 
-    `artifacts_folder` is WORKBENCH_HOME/artifacts: tables and pictures are read from there when asked for.
+    `artifacts_folder` is WORKBENCH_HOME/artifacts: tables and pictures are read from there when asked for. `edits` puts
+    code into the project; a run without it can only be looked at.
     """
 
-    def __init__(self, outcome: Outcome, artifacts_folder: Path) -> None:
+    def __init__(self, outcome: Outcome, artifacts_folder: Path, edits: Edits | None = None) -> None:
         self.outcome = outcome
         self.shown_in: int | None = None
         """The number of the cell that has shown this run already, so that its value is not shown there again."""
         self._folder = artifacts_folder
+        self._edits = edits
 
     @property
     def id(self) -> str:
@@ -165,6 +170,25 @@ class Run:
     def artifacts(self) -> list[Artifact]:
         """Every file of the run, in the plan's order; `path` is relative to the artifacts folder."""
         return [artifact for step in self.outcome.steps for artifact in step.artifacts]
+
+    @property
+    def code(self) -> dict[str, str]:
+        """The text of every file that the run has written, by path: `print(run.code["app.py"])`."""
+        return code(self.outcome)
+
+    def apply(self, step: str = "") -> Edited:
+        """Write the run's code into the project, or that of one step: all of it, or nothing when a file is not as it
+        was. Raises Refused with the conflicts, Denied for a path outside of the project."""
+        return wait(self._writer().apply(self.outcome, step))
+
+    def undo(self, step: str = "") -> Edited:
+        """Take back what `apply` has written: every file as it was before. Raises as `apply`."""
+        return wait(self._writer().undo(self.outcome, step))
+
+    def _writer(self) -> Edits:
+        if self._edits is None:
+            raise Refused("This run is only a record.", hint="`workbench apply RUN` writes its code.")
+        return self._edits
 
     def load(self, artifact: Artifact) -> bytes | None:
         """The bytes of one of the run's files, None when the file is gone."""

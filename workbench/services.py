@@ -9,15 +9,17 @@ and kept, so that it can be replayed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from workbench.cache import Cache, cache_services
 from workbench.core.connections import Connection
 from workbench.core.errors import Denied, TransientError, Unavailable
 from workbench.core.events import Kind, Stream
 from workbench.core.request import Scope
-from workbench.core.tools import ToolCall, digest
+from workbench.core.settings import Settings
+from workbench.core.tools import ToolCall, ToolSpec, digest
 from workbench.memory.remember import Note, Remembering
 from workbench.models.base import Model
 from workbench.models.service import complete_service
@@ -33,6 +35,23 @@ from workbench.sandbox.doors import Doors
 Guard = Callable[[str, Service, ToolCall], Service]
 """Puts the policy around a host function: it sees the name and the parameters, and raises Denied to say no. What a
 library sends through a door comes as `http`, with the parameters of that function."""
+
+
+def bases(settings: Settings) -> Mapping[str, str]:
+    """A host that tools declare → the URL where the user has it served. Those that end in `.invalid` stand for services
+    that only the user's settings can name, or allow."""
+    found = {"api.tavily.com": settings.tavily_base_url}
+    if settings.searxng_url:
+        found["searxng.invalid"] = settings.searxng_url
+    if settings.tavily_keyless:
+        found["keyless.tavily.invalid"] = settings.tavily_base_url
+    return found
+
+
+def narrowed(tool: ToolSpec, bases: Mapping[str, str]) -> ToolSpec:
+    """The tool without the hosts that stand for services which the user has not set."""
+    hosts = tuple(host for host in tool.permissions.network if not host.endswith(".invalid") or host in bases)
+    return replace(tool, permissions=replace(tool.permissions, network=hosts))
 
 
 def unguarded(name: str, service: Service, call: ToolCall) -> Service:
@@ -83,6 +102,7 @@ def host_services(means: Means, stream: Stream) -> Callable[[ToolCall, Doors], M
             "memory.recall": _recall(means, call),
             "model.complete": _final(_recorded(model, means, recorder)),
             "http.door": door_service(send, way, doors),
+            **cache_services(Cache(means.artifacts.parent, call.tool, means.secrets.redacted)),
             **connection_services(means.connections, means.secrets, call, doors, exchanged),
         }
         guarded = {name: means.guard(name, service, call) for name, service in inner.items()}

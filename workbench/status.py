@@ -20,7 +20,9 @@ def in_force(
     return {
         "model": _model(model),
         "isolation": in_words(sandbox),
-        "memory": "; ".join([_place(settings), _recall(memory), *getattr(memory, "notices", ())]),
+        "memory": "; ".join(
+            [getattr(memory, "place", "") or _place(settings), _recall(memory), *getattr(memory, "notices", ())]
+        ),
         "tools": _tools(found),
         **_unconfined(found),
     }

@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 
 from workbench.briefing import Briefing
 from workbench.core import provenance
-from workbench.core.artifacts import Artifact, to_json
 from workbench.core.errors import (
     BudgetExceeded,
     Denied,
@@ -24,17 +23,17 @@ from workbench.core.errors import (
 from workbench.core.events import Kind, Stream
 from workbench.core.outcome import Outcome, RunStatus, fold
 from workbench.core.plan import Plan
-from workbench.core.progress import State
-from workbench.core.provenance import NONE, REQUEST, Sources
+from workbench.core.provenance import NONE, Sources
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
 from workbench.parts import Asked, Parts
 from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planned, Planner
+from workbench.planners.given import NAME, given
 from workbench.policy import forecast, planning
 from workbench.policy.approval import Asked as Question
-from workbench.policy.gate import Gate
-from workbench.policy.leaks import clean_error, refuse_keys
+from workbench.policy.leaks import clean_error
+from workbench.rounds import Rounds
 from workbench.run import Run
 from workbench.told import (
     REPLANS,
@@ -46,7 +45,6 @@ from workbench.told import (
     shown,
     spoken_as,
     stopped,
-    tell_definitions,
     to_mend,
     unconfined,
 )
@@ -61,7 +59,7 @@ class Story:
         self._parts = parts
         self._asked = asked
         self._stream: Stream = asked.stream
-        self._inputs: dict[str, Artifact] = {}
+        self._rounds = Rounds(parts, asked)
 
     async def run(self) -> Run:
         """The run, when it is over and on disk. Raises as `Workbench.ask` does, with `.run` in each error of ours."""
@@ -83,7 +81,7 @@ class Story:
             status, answer = "budget", partial(fold(stream.events))
         stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
         await asyncio.gather(parts.memory.barrier(), asyncio.to_thread(parts.trail.sync))
-        run = Run(fold(stream.events), parts.settings.artifacts)
+        run = Run(fold(stream.events), parts.settings.artifacts, parts.edits)
         if self._asked.follows:
             parts.conversation.hear(self._asked.notebook, run.outcome)
         if problem is None:
@@ -98,33 +96,38 @@ class Story:
         persona = asked.persona
         tools = persona.may_use(parts.tools()) if persona is not None else parts.tools()
         await asyncio.to_thread(parts.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
-        planner = parts.planner(asked)
+        planner = asked.planner or given(asked.text, parts.planner(asked))
         briefing = Briefing(parts, asked)
         request = await briefing.request(planner)
-        planned: Planned | None = await planner.plan(request, tools, stream)
+        kept = asked.past.kept if asked.past else None
+        planned: Planned | None = kept.planned if kept else await planner.plan(request, tools, stream)
         words, foreign = planning.inserted(asked.text, asked.inserted, asked.stranger)
-        gate, number = parts.gate(asked, words), 1
+        foreign |= persona.sources if persona is not None else NONE
+        gate, number = parts.gate(asked, words), kept.round if kept else 1
         mends: Sequence[str] = ()
         while planned is not None:
             last = number == parts.settings.rounds
             outcome = fold(stream.events)
-            seen = REQUEST if planned.by_user else planning.seen(request, tools, outcome)
-            sources = seen | planned.sources | foreign | (persona.sources if persona is not None else NONE)
+            is_given = planned.planner == NAME  # then nothing but the request is in it
+            seen = provenance.REQUEST if is_given else planning.seen(request, tools, outcome)
+            sources = kept.sources if kept else seen | planned.sources | foreign
+            made_of = {**self._rounds.made_of, **briefing.made}
             asked.budget.narrow(planned.plan.budget)
             notes = [*asked.notes, *shown(request), *spoken_as(persona, planned)] if number == 1 else []
             notes += unconfined(planned.plan, tools)
             notes += forecast.lines(planned.plan, tools, asked.budget.all_limits(), parts.price(asked.model))
-            await self._tell_plan(made(planned, number, notes, last, mends), sources)
+            if not (kept and kept.told):
+                await self._tell_plan(made(planned, number, notes, last, tools, mends), sources)
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
-            lineage = planning.lineage(sources, outcome, briefing.made)
-            news = planning.difference(planned.plan, lineage) if number > 1 else ()
+            news = planning.difference(planned.plan, planning.lineage(sources, outcome, made_of)) if number > 1 else ()
             gate.enter(planned.plan, number, news)
-            if no := await self._denied(planned.plan, number, news):
+            if not (kept and kept.approved) and (no := await self._denied(planned.plan, number, news)):
                 if number == 1 or mends:
                     raise no
                 break  # what the earlier rounds found is still there
-            await self._execute(planned.plan, tools, gate, lineage)
+            kept = None
+            await self._rounds.run(planned.plan, tools, gate, sources, made_of)
             outcome = fold(stream.events)
             mends = to_mend(outcome) if replans(stream.events) < REPLANS else ()
             if (problem := failure(outcome)) is not None and not mends:
@@ -160,22 +163,6 @@ class Story:
             stream.tell(Kind.STEP_CANCELLED, {"reason": "not approved"}, step=step.id)
         return Denied(f"The steps were not approved. {decision.reason}".strip(), hint="Nothing was run.")
 
-    async def _execute(
-        self, plan: Plan, tools: Mapping[str, ToolSpec], gate: Gate, lineage: provenance.Lineage
-    ) -> None:
-        """Run the steps of a round, with the tables that they use taken as they are now."""
-        parts, stream = self._parts, self._stream
-        new = [name for name in _used(plan) if name not in self._inputs]
-        taken = await self._asked.offer.snapshot(new, parts.settings.artifacts, stream.run)
-        await asyncio.to_thread(refuse_keys, taken, parts.secrets, parts.settings.artifacts)
-        for name, table in taken.items():
-            stream.tell(Kind.ARTIFACT_MADE, {"variable": name, **to_json(table)["$artifact"]})
-        self._inputs |= taken
-        tell_definitions(plan, tools, stream)
-        done = {step.id: (step.task, step.value) for step in fold(stream.events).steps if step.state is State.DONE}
-        executor = parts.executor(self._asked, gate)
-        await executor.run(plan, tools, self._inputs, stream, done, lineage)
-
     async def _look(
         self, planner: Planner, request: Request, outcome: Outcome, tools: Mapping[str, ToolSpec]
     ) -> Planned | None:
@@ -196,9 +183,3 @@ class Story:
             summary = summarise(outcome)
             why = f"The model did not word this answer ({error.message}); it is put together from the results."
             return Answer(text=f"{summary.text}\n\n{why}", planner=summary.planner)
-
-
-def _used(plan: Plan) -> list[str]:
-    """The offered variables that a plan refers to, each once."""
-    found = (ref.variable for step in plan.steps for ref in step.references() if ref.variable)
-    return list(dict.fromkeys(found))

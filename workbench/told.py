@@ -22,7 +22,14 @@ REPLANS = 2
 _FINAL = frozenset({"Denied", "BudgetExceeded", "Cancelled"})
 
 
-def made(planned: Planned, number: int, notes: Sequence[str], last: bool, mends: Sequence[str] = ()) -> dict[str, Any]:
+def made(
+    planned: Planned,
+    number: int,
+    notes: Sequence[str],
+    last: bool,
+    tools: Mapping[str, ToolSpec],
+    mends: Sequence[str] = (),
+) -> dict[str, Any]:
     """The body of `plan.made` for a round. `mends`: the lost steps in whose place it is."""
     more = [f"Planned again, because {', '.join(mends)} gave no result."] if mends else []
     if planned.plan.look:
@@ -33,6 +40,7 @@ def made(planned: Planned, number: int, notes: Sequence[str], last: bool, mends:
         ]
     return {
         "plan": planned.plan.dump(),
+        "tools": {step.task: tools[step.task].version for step in planned.plan.steps if step.task in tools},
         "planner": planned.planner,
         "model": planned.model,
         "notes": [*planned.notes, *notes, *more],

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from workbench import bridge, many
 from workbench.core import refs
 from workbench.core.budget import Budget
 from workbench.core.errors import WorkbenchError
-from workbench.core.events import Kind, Listener, Watcher
+from workbench.core.events import AnyEvent, Kind, Listener, Watcher
 from workbench.inkernel import OnThread
 from workbench.many import Request, Runs
 from workbench.offer import Offer
 from workbench.parts import Asked, Parts
 from workbench.planners.base import Planner
-from workbench.planners.given import GivenPlanner, in_words
+from workbench.planners.fixed import FixedPlanner, in_words
 from workbench.policy.approval import Approver
 from workbench.policy.run_budget import RunBudget, budget_of
 from workbench.policy.sanitize import clean_prompt
+from workbench.rerun import Changes, Rerun
+from workbench.resume import Choices, Resumed
+from workbench.reuse import Reused
 from workbench.run import Run
 from workbench.sandbox.choose import beside
 from workbench.scheduler.local import Local
@@ -58,6 +63,7 @@ class Workbench(Parts):
         persona: str = "",
         follows: bool = False,
         fresh: bool = False,
+        reuse: bool = False,
         budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
         **frames: pd.DataFrame,
     ) -> Run:
@@ -70,10 +76,11 @@ class Workbench(Parts):
         remembered and may matter; without it no run changes because the memory has grown. With `follows` it also sees
         what was asked before in this notebook and session, and is offered the last table of that as `previous`; with
         `memory` also of earlier sessions of the notebook. `fresh` lets that begin anew. `budget`: what the run may use,
-        such as "usd=0.5,calls=20", in place of the setting; runs that are given one `RunBudget` share it. `planner`
-        plans this one run. `on_thread` has the thread that waits make a call: without it no tool of the kernel itself
-        can be used. `stranger`: who wrote the request, when it was not the user: then none of its words is theirs.
-        `persona`: in whose manner it is served; "" for nobody's.
+        such as "usd=0.5,calls=20", in place of the setting; runs that are given one `RunBudget` share it.
+        With `reuse` a step that computes the same as one of an earlier run takes its result over: the same tool, the
+        same parameters, the same tables. `planner` plans this one run. `on_thread` has the thread that waits make a
+        call: without it no tool of the kernel itself can be used. `stranger`: who wrote the request, when it was not
+        the user: then none of its words is theirs. `persona`: in whose manner it is served; "" for nobody's.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, BudgetExceeded when a budget is
         used up, Cancelled when it was stopped, another WorkbenchError otherwise; each carries `.run` with what was
@@ -83,16 +90,13 @@ class Workbench(Parts):
         allowed = budget_of(budget, self.settings.budget)
         if speaker is not None and speaker.budget is not None:
             allowed = RunBudget(speaker.budget, within=allowed)
-        await beside(self.sandbox.prepare())  # workers get ready while the planner plans
         prompt = clean_prompt(text)
-        self.limits.admit_request(self.settings.user)
-        await self.budgets.admit()
+        await self._admit()
         offer = Offer({**(variables or {}), **frames}, {*named, *frames, *_mentioned(prompt.text)})
         stream = self.stream(listeners, watchers)
-        opening = self.opening(prompt.text, notebook, fresh=fresh)
-        stream.tell(Kind.RUN_STARTED, opening | allowed.told())
-        if fresh:
-            self.conversation.start_anew(notebook)
+        asks = approver is not None and rounds
+        more = {"inserted": list(inserted), "asks": asks, "asked_model": model or "", "memory": memory}
+        more |= {name: said for name, said in (("stranger", stranger), ("persona", persona)) if said}
         asked = Asked(
             text=prompt.text,
             notes=prompt.notes,
@@ -111,8 +115,99 @@ class Workbench(Parts):
             notebook=notebook,
             follows=follows,
             budget=allowed,
+            past=Reused(self.memory, self.settings) if reuse else None,
         )
-        return await Story(self, asked).run()
+        async with self.leased(stream.run, notebook):
+            stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook, fresh=fresh) | allowed.told() | more)
+            if fresh:
+                self.conversation.start_anew(notebook)
+            return await Story(self, asked).run()
+
+    async def resume(
+        self,
+        run: str,
+        /,
+        *,
+        done: Collection[str] = (),
+        again: Collection[str] = (),
+        changed_tools: bool = False,
+        variables: Mapping[str, pd.DataFrame] | None = None,
+        model: str | None = None,
+        approver: Approver | None = None,
+        listeners: tuple[Listener, ...] = (),
+        watchers: tuple[Watcher, ...] = (),
+        notebook: str = "",
+        budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
+    ) -> Run:
+        """A run that stopped, crashed or failed, taken up where it is: what is done stays, the rest is done now. `run`
+        is its id or the beginning of it.
+
+        A write that was under way is asked whether it has happened (`check` in its file), else the `approver` is;
+        `done` and `again` say so beforehand, by the step's id. `changed_tools`: steps that are not done may run with
+        tools that were edited since. Tables are those that were taken then; `variables` are needed only where none had
+        been yet. `budget`: what the run may use, all attempts together; by default what it was given.
+
+        Raises Refused when there is nothing to take up, or when another process runs it; else as `ask` does.
+        """
+        choices = Choices(done=done, again=again, changed_tools=changed_tools)
+        await self._admit()
+        past = Resumed(await self.record.events(run), self.settings, choices)
+        async with self.leased(past.outcome.run, notebook) as lease:
+            # Whoever had it may have gone on meanwhile.
+            past = Resumed(await self.record.events(past.outcome.run), self.settings, choices)
+            stream = self.stream(listeners, watchers, past.events, lease.attempt)
+            stream.tell(Kind.RUN_RESUMED, past.opening(self.settings.user))
+            allowed = budget_of(budget or past.budget, self.settings.budget)
+            allowed.resume(past.events)
+            patient = approver and allowed.patient(approver)
+            asked = await asyncio.to_thread(past.asked, variables or {}, stream, model, patient, allowed)
+            return await Story(self, self._as_before(asked, past.events)).run()
+
+    async def rerun(
+        self,
+        run: str,
+        /,
+        *,
+        first: Collection[str] = (),
+        values: Mapping[str, Any] | None = None,
+        drop: Collection[str] = (),
+        model: str | None = None,
+        approver: Approver | None = None,
+        rounds: bool = False,
+        listeners: tuple[Listener, ...] = (),
+        watchers: tuple[Watcher, ...] = (),
+        notebook: str = "",
+        budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
+    ) -> Run:
+        """A new run of an earlier one's plan, with changes: only steps that change, and what descends from them, are
+        run, the results of the rest are taken over. `first`: steps that are run again with all that descends from them;
+        `values` by their place, `{"s2.params.limit": 5}`; `drop`: steps that are left out. Without any change every
+        step is run again. Tables are those that were taken then.
+
+        Raises Refused when there is no such run, step or place, PlanInvalid when what is left breaks the rules of a
+        plan; else as `ask` does.
+        """
+        changes = Changes(first=first, values=values or {}, drop=drop)
+        await self._admit()
+        past = Rerun(await self.record.events(run), self.settings, self.tools(), changes)
+        stream = self.stream(listeners, watchers)
+        allowed = budget_of(budget, self.settings.budget)
+        asked = past.asked(stream, model, approver and allowed.patient(approver), rounds, allowed)
+        async with self.leased(stream.run, notebook):
+            stream.tell(Kind.RUN_STARTED, self.opening(asked.text, notebook) | allowed.told() | past.opening())
+            return await Story(self, self._as_before(asked, stream.events)).run()
+
+    def _as_before(self, asked: Asked, events: Sequence[AnyEvent]) -> Asked:
+        """The request with who wrote it and in whose manner it is served, as the first event says. Raises Refused."""
+        body = next((event.body for event in events if event.kind == Kind.RUN_STARTED), {})
+        persona = str(body.get("persona") or "")
+        speaker = self.personas().get(persona) if persona else None
+        return replace(asked, stranger=str(body.get("stranger") or ""), persona=speaker)
+
+    async def _admit(self) -> None:
+        await beside(self.sandbox.prepare())  # workers get ready while the planner plans
+        self.limits.admit_request(self.settings.user)
+        await self.budgets.admit()
 
     async def run_tool(self, name: str, params: Mapping[str, Any], /, **options: Any) -> Run:
         """The run of one call of one tool, planned by the caller and held to everything that a request is held to.
@@ -120,7 +215,7 @@ class Workbench(Parts):
         `options` are those of `ask`. Raises as that does; PlanInvalid names a wrong tool or parameter.
         """
         step = {"task": name, "params": dict(params)}
-        return await self.ask(in_words(name, params), planner=GivenPlanner([step]), **options)
+        return await self.ask(in_words(name, params), planner=FixedPlanner([step]), **options)
 
     async def ask_many(
         self,
@@ -129,15 +224,19 @@ class Workbench(Parts):
         *,
         concurrency: int = 4,
         ended: Callable[[int, Run | WorkbenchError], None] = lambda number, result: None,
+        budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
         **options: Any,
     ) -> Runs:
         """The runs of many requests, `concurrency` at once, in the order of the requests; one that fails costs no
         other, and stands there as its error, with `.run`. A request is its words, or {"request": words, …} with options
-        for this one; `options` are those of `ask`, for all. `ended(number, result)` hears each as it ends.
+        for this one; `options` are those of `ask`, for all. A `budget` is one for all of them together.
+        `ended(number, result)` hears each as it ends.
 
         Raises Cancelled when it was stopped or the workbench closed, with what had come of each by then in
         `.data["runs"]`: none more were started, and those under way were stopped as one run is.
         """
+        if budget is not None:
+            options["budget"] = budget_of(budget)
         scheduler = Local(concurrency)
         self.under_way.add(scheduler)
         try:

@@ -145,7 +145,7 @@ def rebuild(texts: list[str], rows: Floats) -> None:
         read = blobs.read("given", names)
         reading = time.process_time() - started
         index = VectorIndex(DIM)
-        index.add(list(read), np.stack(list(read.values())))
+        index.add(list(read), np.concatenate(list(read.values())).reshape(len(read), DIM))
         searchable = time.process_time() - started
         if index.is_loose:
             index.build()

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import multiprocessing.connection
 import os
 import resource
 import sys
@@ -46,6 +47,53 @@ async def just_end(home: Path) -> None:
     memory = DuckDBMemory(home)
     for seq in range(500):
         memory.append(event("r1", seq))
+
+
+async def compact(home: Path) -> None:
+    """Compact, having said that it begins."""
+    import duckdb  # noqa: F401 - so that what may be killed is the work and not an import
+
+    from workbench.memory.store import Store
+
+    say("begun\n")
+    os.write(1, b"\n")
+    Store(home).compact()
+
+
+async def erase(home: Path, run: str) -> None:
+    """Erase a run, having said that it begins."""
+    import duckdb  # noqa: F401 - so that what may be killed is the work and not an import
+
+    from workbench.memory.store import Store
+
+    os.write(1, b"begun\n")
+    Store(home).erase([run])
+
+
+async def write_when_told(home: Path, text: str) -> None:
+    """Write a finished run with this text; then one without it whenever a line comes."""
+    memory = DuckDBMemory(home)
+    memory.append(event("secret", 0, Kind.RUN_STARTED, request=text, user="ann"))
+    memory.append(event("secret", 1, Kind.RUN_DONE, status="done"))
+    await memory.barrier()
+    os.write(1, b"written\n")
+    while await asyncio.to_thread(sys.stdin.readline):
+        memory.append(event("later", 0, Kind.RUN_STARTED, request="x", user="ann"))
+        await memory.barrier()
+        os.write(1, b"written\n")
+    await memory.close()
+
+
+async def write_and_wait_for_compaction(home: Path) -> None:
+    """Write one event, and say how many journals are left once a snapshot is there."""
+    memory = DuckDBMemory(home, merge_seconds=0.01)
+    memory.append(event("mine", 0, Kind.RUN_STARTED))
+    await memory.barrier()
+    async with asyncio.timeout(50):
+        while len(os.listdir(home / "journal")) > 1:  # noqa: ASYNC110, PTH208 - only the folder itself tells
+            await asyncio.sleep(0.02)
+    say({"left": len(os.listdir(home / "journal"))})  # noqa: PTH208 - as above
+    await memory.close()
 
 
 async def fork(home: Path) -> None:
@@ -113,8 +161,9 @@ async def fork_and_recall(home: Path) -> None:
 async def hold_lease(home: Path, run: str) -> None:
     """Hold the lease of a run, until killed."""
     from workbench.memory import lease
+    from workbench.memory.base import Holder
 
-    lease.take(home, lease.Holder(run=run, pid=os.getpid(), since="2026-01-01T12:00:00+00:00"))
+    lease.take(home, Holder(run=run, pid=os.getpid(), since="2026-01-01T12:00:00+00:00"))
     os.write(1, b"held\n")
     await asyncio.Event().wait()
 
@@ -149,6 +198,44 @@ async def refuse(home: Path, limit: str = "") -> None:
     except Unavailable as error:
         lines += error.lines()
     say({"acknowledged": acknowledged, "lines": lines})
+
+
+async def fork_by_multiprocessing(home: Path) -> None:
+    """Remember in a process, in one that multiprocessing forks from it, and in the first again; say what each finds."""
+    import multiprocessing
+    import warnings
+
+    from workbench.core.request import Scope
+
+    scope = Scope(user="ann", workspace="sales", session="")
+    memory = DuckDBMemory(home, merge_seconds=0.01)
+
+    def remember(name: str) -> None:
+        told = {"id": f"m-{name}", "text": f"fiscal note by {name}", "scope": {"user": "ann", "workspace": "sales"}}
+        memory.append(event(f"run-{name}", 0, Kind.MEMORY_WRITTEN, **told))
+        memory._journal.wait(10)
+
+    def recalled() -> list[str]:
+        memory._hear_others()
+        return sorted(hit.id for hit in memory._recall.search("fiscal note", scope, 10))
+
+    def work(answers: "multiprocessing.connection.Connection") -> None:
+        remember("child")
+        answers.send(recalled())
+
+    remember("parent")
+    recalled()
+    fork = multiprocessing.get_context("fork")
+    ours, theirs = fork.Pipe()
+    process = fork.Process(target=work, args=(theirs,))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of threads beside a fork: that is the case
+        process.start()
+    found = ours.recv() if ours.poll(30) else []
+    process.join(30)
+    remember("later")
+    say({"child": found, "code": process.exitcode, "parent": recalled()})
+    await memory.close()
 
 
 async def watch_opens(home: Path) -> None:

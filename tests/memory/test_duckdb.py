@@ -17,9 +17,10 @@ from tests.memory.support import ROOT, ask, child, event, journals, on_disk, sai
 from workbench.core.errors import Unavailable
 from workbench.core.events import Kind, dumps
 from workbench.core.request import Scope
-from workbench.memory import folder, locks, store
+from workbench.memory import folder, locks, takeover
 from workbench.memory.duckdb import DuckDBMemory
-from workbench.memory.store import Busy, Store
+from workbench.memory.shared import Busy
+from workbench.memory.store import Store
 
 SCOPE = Scope(user="ann", workspace="sales", session="")
 COUNTS = "select count(*), count(distinct id) from events"
@@ -83,20 +84,20 @@ def test_a_file_of_the_first_version_is_brought_up_to_date_with_all_that_it_hold
     assert ask(tmp_path, "select id, text, pinned, valid_to from memories") == [("m1", "kept", False, None)]
     assert ask(tmp_path, "select count(*) from embeddings") == [(0,)]
     assert ask(tmp_path, "select value from meta where key in ('schema_version', 'store') order by key") == [
-        ("3",),
+        ("4",),
         ("x",),
     ]
 
 
 def test_a_merge_is_bounded_and_goes_on_where_it_stopped(tmp_path: Path):
     (tmp_path / "journal").mkdir()
-    lines = b"".join(dumps(event("r1", seq)) + b"\n" for seq in range(store.MAX_EVENTS + 1))
+    lines = b"".join(dumps(event("r1", seq)) + b"\n" for seq in range(takeover.MAX_EVENTS + 1))
     (tmp_path / "journal" / "a.jsonl").write_bytes(lines)
     shared = Store(tmp_path)
     assert not shared.merge()
     assert shared.merge()
     shared.close()
-    assert ask(tmp_path, COUNTS) == [(store.MAX_EVENTS + 1, store.MAX_EVENTS + 1)]
+    assert ask(tmp_path, COUNTS) == [(takeover.MAX_EVENTS + 1, takeover.MAX_EVENTS + 1)]
 
 
 def test_the_same_events_in_two_journals_are_there_once(tmp_path: Path):
@@ -165,7 +166,7 @@ def test_a_descriptor_closed_at_the_wrong_moment_costs_no_row(tmp_path: Path):
     """The trap: closing any descriptor of the file drops DuckDB's own lock on it, in the middle of our transaction."""
     Store(tmp_path).merge()
     ours, other = Store(tmp_path), None
-    with ours._hold(1.0) as connection:
+    with ours.file.hold(1.0) as connection:
         connection.execute("begin")
         connection.execute("insert into meta values ('ours', '1')")
         os.close(os.open(tmp_path / "memory.duckdb", os.O_RDONLY))

@@ -10,7 +10,7 @@ import pytest
 from tests.memory.support import child
 from workbench.core.errors import Refused, Unavailable
 from workbench.memory import lease, locks
-from workbench.memory.lease import Holder
+from workbench.memory.base import Holder
 
 
 def holder(run: str = "r1") -> Holder:
@@ -23,10 +23,10 @@ def test_a_run_is_held_by_one_and_the_other_hears_by_whom(tmp_path: Path):
         Refused, match=rf"r1 is being run by process {os.getpid()}, a\.ipynb, since 2026-01-01 12:00:00"
     ):
         lease.take(tmp_path, holder())
-    lease.take(tmp_path, holder("r2")).release()
-    held.release()
-    held.release()
-    lease.take(tmp_path, holder()).release()
+    lease.take(tmp_path, holder("r2")).let_go()
+    held.let_go()
+    held.let_go()
+    lease.take(tmp_path, holder()).let_go()
     assert list((tmp_path / "leases").iterdir()) == []
 
 
@@ -41,7 +41,7 @@ def test_the_lease_of_a_killed_process_is_free_at_once_and_its_run_is_known_as_l
     process.wait()
     process.stdout.close()
     assert [(found.run, found.pid) for found in lease.left(tmp_path)] == [("r1", process.pid)]
-    lease.take(tmp_path, holder()).release()
+    lease.take(tmp_path, holder()).let_go()
     assert list(lease.left(tmp_path)) == []
 
 
@@ -49,13 +49,13 @@ def test_a_forked_child_neither_keeps_nor_frees_the_lease_of_its_parent(tmp_path
     held = lease.take(tmp_path, holder())
     pid = os.fork()
     if not pid:
-        held.release()
+        held.let_go()
         os._exit(0 if locks.is_held(tmp_path / "leases" / "r1") else 1)
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     with pytest.raises(Refused):
         lease.take(tmp_path, holder())
-    held.release()
+    held.let_go()
 
 
 def test_many_that_take_and_let_go_never_hold_it_together(tmp_path: Path):
@@ -72,7 +72,7 @@ def test_many_that_take_and_let_go_never_hold_it_together(tmp_path: Path):
             assert inside == [me]
             inside.remove(me)
             taken.append(me)
-            held.release()
+            held.let_go()
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
     for thread in threads:
@@ -87,8 +87,8 @@ def test_a_damaged_file_and_a_strange_name_are_no_trouble(tmp_path: Path):
     (tmp_path / "leases").mkdir()
     (tmp_path / "leases" / "r1").write_text("{")
     assert list(lease.left(tmp_path)) == []
-    lease.take(tmp_path, holder("../../r1")).release()
-    lease.take(tmp_path, holder()).release()
+    lease.take(tmp_path, holder("../../r1")).let_go()
+    lease.take(tmp_path, holder()).let_go()
     assert list((tmp_path / "leases").iterdir()) == []
 
 

@@ -51,3 +51,40 @@ def serving(program: Path, folder: Path, said: Sequence[dict[str, Any]]) -> Iter
                 raise AssertionError(f"aimock did not start: {''.join(heard)}")
         finally:
             server.kill()
+
+
+_SEARCHING = """
+import {{ readFileSync }} from "node:fs";
+import {{ LLMock }} from {index};
+const mock = new LLMock({{ port: 0, host: "127.0.0.1" }});
+const {{ fixtures, found }} = JSON.parse(readFileSync({said}, "utf8"));
+for (const fixture of fixtures) mock.addFixture(fixture);
+mock.onSearch(/.*/, found);
+console.log("listening on " + await mock.start());
+"""
+
+
+@contextmanager
+def searching(
+    program: Path, folder: Path, said: Sequence[dict[str, Any]], found: Sequence[dict[str, Any]]
+) -> Iterator[str]:
+    """The URL of a server that answers chats with `said` in order, and searches as Tavily does, with `found`. Its
+    command line knows no results of searches, so it is started by a script. `GET /v1/_requests` lists what it heard."""
+    fixtures = [{"match": {"sequenceIndex": at}, **one} for at, one in enumerate(said)]
+    (folder / "said.json").write_text(json.dumps({"fixtures": fixtures, "found": list(found)}), "utf-8")
+    script = folder / "serve.mjs"
+    index = (program.parent / "index.js").as_uri()
+    script.write_text(_SEARCHING.format(index=json.dumps(index), said=json.dumps(str(folder / "said.json"))), "utf-8")
+    with subprocess.Popen(["node", str(script)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        assert server.stdout is not None
+        try:
+            heard = []
+            for line in server.stdout:
+                heard.append(line)
+                if found_at := re.search(r"listening on (http://127\.0\.0\.1:\d+)", line):
+                    yield found_at[1]
+                    break
+            else:
+                raise AssertionError(f"aimock did not start: {''.join(heard)}")
+        finally:
+            server.kill()

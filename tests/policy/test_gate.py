@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -309,6 +310,50 @@ async def test_no_answer_in_time_is_a_no() -> None:
     assert denied is not None
     assert "0.01 seconds" in denied.message
     assert events[0].body["by"] == "timeout"
+
+
+async def test_what_the_plan_wants_asked_about_is_asked_at_each_step_and_item_whatever_a_rule_allows() -> None:
+    asked = Questions("allow")
+    made, events = gate(asked, allow=["tool:fetch"])
+    quiet = tool()
+    for item in (0, 1):
+        assert await made.admit(call(quiet, {"url": "x"}, REQUEST, approve=True, item=item)) is None
+    assert await made.admit(call(quiet, {"url": "x"}, REQUEST, approve=True, step="s3")) is None
+    assert await made.admit(call(quiet, {"url": "x"}, REQUEST, step="s4")) is None
+    assert len(asked.asked) == 3
+    first = asked.asked[0].call
+    assert first is not None
+    assert first.lines()[0] == "s2 fetch: the plan asks before fetch is called."
+    assert any("url = " in line for line in first.lines())
+    assert [event.kind for event in events] == [Kind.APPROVAL] * 3
+
+
+async def test_a_retry_of_what_was_allowed_is_not_asked_about_again() -> None:
+    asked = Questions("allow")
+    made, _ = gate(asked)
+    what = call(tool(), {"url": "x"}, REQUEST, approve=True)
+    for attempt in (1, 2):
+        assert await made.admit(replace(what, attempt=attempt)) is None
+    assert len(asked.asked) == 1
+
+
+async def test_headless_a_plan_that_wants_to_ask_hears_no_and_the_option_that_says_yes() -> None:
+    made, _ = gate()
+    denied = await made.admit(call(tool(), {"url": "x"}, REQUEST, approve=True))
+    assert denied is not None
+    assert denied.hint == "--yes approves without asking."
+
+
+async def test_what_the_items_of_a_list_receive_at_once_is_kept_apart() -> None:
+    made, _ = gate()
+    reader = tool("reader", uses=("http", "sql"))
+    one, two = (call(reader, {"n": n}, REQUEST, item=n) for n in (0, 1))
+    assert await made.admit(one) is None
+    assert await made.admit(two) is None
+    await made.guard("sql.open", ok, one)({"connection": "db"})
+    result = ToolResult(status="ok")
+    assert any(source.label == "db" for source in made.leave(one, result).reached)
+    assert not any(source.label == "db" for source in made.leave(two, result).reached)
 
 
 async def test_what_a_rule_denies_nobody_is_asked_about() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,8 +13,9 @@ from hypothesis import strategies as st
 
 from workbench.core.budget import Budget, read
 from workbench.core.errors import BudgetExceeded, Refused
+from workbench.core.events import Event, Kind
 from workbench.core.retries import RETRIES, Retries
-from workbench.core.usage import Estimate, Price, unpriced
+from workbench.core.usage import Estimate, Price, Use, unpriced
 from workbench.policy.run_budget import RunBudget, budget_of
 
 PENCE = Decimal("0.01")
@@ -104,6 +107,14 @@ async def test_a_model_without_a_price_is_not_held_by_money_and_the_run_says_so(
         await ask(budget)
 
 
+async def test_a_model_that_knows_no_price_for_itself_is_not_asked_on_a_budget_in_money() -> None:
+    budget = RunBudget(Budget(usd=0.05))
+    with pytest.raises(BudgetExceeded, match="price of this model is not known"):
+        await ask(budget, what=estimate(price=lambda tokens_in, tokens_out: None))
+    assert budget.used.calls == 0
+    await ask(RunBudget(Budget(tokens=100)), what=estimate(price=lambda tokens_in, tokens_out: None))
+
+
 async def test_a_call_that_is_broken_off_counts_as_what_was_set_aside() -> None:
     budget = RunBudget(Budget(tokens=100))
     with pytest.raises(asyncio.CancelledError):
@@ -114,6 +125,7 @@ async def test_a_call_that_is_broken_off_counts_as_what_was_set_aside() -> None:
 
 async def test_a_call_waits_for_those_under_way_and_goes_when_they_took_less() -> None:
     budget = RunBudget(Budget(tokens=100))
+    await ask(budget, tokens=1)
     done: list[str] = []
     first_is_in, end = asyncio.Event(), asyncio.Event()
 
@@ -137,21 +149,21 @@ async def test_a_call_waits_for_those_under_way_and_goes_when_they_took_less() -
     end.set()
     await both
     assert done == ["first", "second"]
-    assert budget.used.tokens == 40
+    assert budget.used.tokens == 41
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=60), st.integers(1, 20), st.integers(0, 100), st.booleans())
 async def test_agents_on_one_money_budget_overshoot_by_at_most_one_call(
     prices: list[int], agents: int, limit: int, priced: bool
 ) -> None:
-    """Where a call costs no more than what was set aside for it: by the price list, or as the dearest one before."""
+    """However far off the price list is, as long as the first calls are the dearest."""
     shared = RunBudget(Budget(usd=limit / 100))
     left, took = sorted(prices), list[Decimal]()
 
     async def agent() -> None:
         mine = RunBudget(within=shared)
         while left:
-            what = estimate(1, 30, (lambda tokens_in, tokens_out: tokens_out * PENCE) if priced else unpriced)
+            what = estimate(0, 2, (lambda tokens_in, tokens_out: tokens_out * PENCE) if priced else unpriced)
             try:
                 async with mine.for_model(what) as spent:
                     cost = (left.pop() if left else 1) * PENCE
@@ -219,3 +231,19 @@ def test_a_server_that_is_gone_uses_the_retries_up_and_one_that_answers_gives_th
     for _ in range(100):
         many.begin()
     assert sum(many.take() for _ in range(100)) == RETRIES + 10
+
+
+def test_a_run_that_is_taken_up_again_has_used_what_its_record_says() -> None:
+    told: list[tuple[Kind, Mapping[str, Any]]] = [
+        (Kind.MODEL_CALLED, {"tokens_in": 10, "tokens_out": 5, "usd": "0.02"}),
+        (Kind.STEP_INTENT, {}),
+        (Kind.TOOL_CALLED, {}),
+        (Kind.TOOL_CALLED, {}),
+        (Kind.MODEL_CALLED, {"tokens_in": 1, "tokens_out": None, "usd": None}),
+    ]
+    events = [Event(run="r", seq=n, at="", kind=kind, body=body) for n, (kind, body) in enumerate(told)]
+    budget = RunBudget(Budget(calls=4))
+    budget.resume(events)
+    assert (budget.steps, budget.used) == (1, Use(calls=4, tokens=16, usd=Decimal("0.02")))
+    with pytest.raises(BudgetExceeded):
+        budget.begin_call()

@@ -240,3 +240,20 @@ def test_any_text_that_looks_like_a_tool_is_one_or_refused(before: list[str], in
     except Refused:
         return
     assert spec is None or isinstance(ast.parse(source), ast.Module)
+
+
+@pytest.mark.parametrize(
+    ("check", "found"),
+    [
+        ("def check(key): ...", True),
+        ("def check(key: str, path='x') -> dict | None: ...", True),
+        ("", False),
+        ("def check(value): ...", False),
+        ("def check(key, other): ...", False),
+        ("def check(key, *, other): ...", False),
+        ("async def check(key): ...", False),
+        ("check = None", False),
+    ],
+)
+def test_a_check_is_known_by_its_name_and_its_key(check: str, found: bool):
+    assert described(f"{HEAD}def run(): ...\n{check}\n").checks is found

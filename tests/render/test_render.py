@@ -6,6 +6,7 @@ import base64
 import html
 import json
 from dataclasses import replace
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +18,17 @@ from workbench.core.artifacts import ARROW, PNG, Artifact, Column
 from workbench.core.outcome import Outcome, Problem, StepOutcome
 from workbench.core.plan import load
 from workbench.core.progress import State
-from workbench.render import bundle, cell, clean_text, plan_text, safe_html, safe_markdown, table_html, table_text
+from workbench.render import (
+    bundle,
+    cell,
+    clean_text,
+    plan_html,
+    plan_text,
+    safe_html,
+    safe_markdown,
+    table_html,
+    table_text,
+)
 from workbench.render.run import CODE, STATE
 from workbench.render.tables import TEXT
 
@@ -66,7 +77,20 @@ def everywhere(text: str) -> Outcome:
         preview=((text, 1), (None, 2)),
     )
     image = Artifact(path="r/p.png", mime=PNG, bytes=1, sha256="0", title=text, alt=text)
-    plan = load([{"id": "s1", "task": "query_data", "params": {"sql": text}, "title": text[:200]}, {"task": "plot"}])
+    plan = load(
+        [
+            {"id": "s1", "task": "query_data", "params": {"sql": text}, "title": text[:200]},
+            {"task": "plot"},
+            {
+                "id": "s3",
+                "task": "plot",
+                "if": {"$ref": f"s0#/{text}"},
+                "foreach": {"$ref": f"s0#/{text}"},
+                "on_error": "default",
+                "default": {text: text},
+            },
+        ]
+    )
     steps = (
         StepOutcome(
             id="s1",
@@ -86,6 +110,7 @@ def everywhere(text: str) -> Outcome:
             state=State.FAILED,
             problem=Problem(kind="ToolFailed", message=text, hint=text),
         ),
+        StepOutcome(id="s3", task=text, title=text, params={}, state=State.SKIPPED, reason=text, items=(1, 2)),
     )
     return Outcome(
         run="r1",
@@ -119,6 +144,46 @@ def harmless(source: str) -> None:
                 assert str(value).startswith(("https://", "http://"))
             if name == "class":
                 assert value in {"workbench tex2jax_ignore mathjax_ignore", "number", "small"}
+
+
+def test_a_plan_says_what_a_step_does_beside_its_call_and_what_became_of_it() -> None:
+    steps: list[dict[str, object]] = [
+        {"id": "a", "task": "read", "foreach": {"$ref": "z#/urls"}, "on_error": "skip"},
+        {"id": "b", "task": "read", "if": {"$ref": "z"}, "approve": True},
+        {"id": "c", "task": "read", "on_error": "default", "default": [0]},
+        {"id": "d", "task": "read", "foreach": [1, 2], "on_error": "replan"},
+        {"id": "e", "task": "read"},
+    ]
+    plan = load(steps)
+    made = partial(StepOutcome, task="read", title="read", params={})
+    no = Problem(kind="ToolFailed", message="no")
+    outcomes = (
+        made(id="a", state=State.RUNNING, items=(3, 7)),
+        made(id="b", state=State.SKIPPED, reason="z is false"),
+        made(id="c", state=State.DONE, problem=no),
+        made(id="d", state=State.DONE, items=(2, 2)),
+        made(id="e", state=State.CANCELLED, reason="The budget of this run is used up: 3 of 3 calls."),
+    )
+    said = """\
+Plan
+  ▸ running   a  read
+      for each of z#/urls, if it fails: go on without it
+      3 of 7 items
+  ○ skipped   b  read
+      only if z, asks first
+      skipped: z is false
+  ✓ done      c  read
+      if it fails: take [0]
+      failed, so its default is taken: no
+  ✓ done      d  read
+      for each of 2 items, if it fails: plan again
+      2 items
+  ■ cancelled e  read
+      not run: The budget of this run is used up: 3 of 3 calls."""
+    assert plan_text(plan, outcomes) == said
+    shown = parsed(plan_html(outcomes, plan)).text
+    for line in said.splitlines():
+        assert line.strip() in shown or not line.startswith("      ")
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack["id"])

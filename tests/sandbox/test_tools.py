@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -147,3 +148,19 @@ async def test_a_project_around_the_installation_hides_nothing_that_is_installed
     desk.sandbox = SpawnedSandbox(desk.home, Path("/"))
     result = await desk.run("import pandas, json\ndef run(): return pandas.__name__")
     assert result.value == "pandas", result.error
+
+
+KEYED = """
+import pathlib
+from workbench import toolkit
+def run(): return toolkit.key()
+def check(key): return [key, toolkit.key() == key, str(pathlib.Path.cwd()) != "/"]
+"""
+
+
+async def test_a_tool_knows_the_key_of_its_effect_and_a_check_runs_where_the_tool_would(any_desk: Desk):
+    call = replace(any_desk.call(KEYED), key="k1")
+    assert (await any_desk.sandbox.run(call, {}, any_desk.artifacts)).value == "k1"
+    checking = replace(call, entry="check")
+    assert (await any_desk.sandbox.run(checking, {}, any_desk.artifacts)).value == ["k1", True, True]
+    assert checking.request_sha256() != call.request_sha256()

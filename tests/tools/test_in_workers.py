@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from tests.tools.conftest import ROOT
 from tests.web import Reply, serving
+from workbench.cache import Cache, cache_services
 from workbench.core import schema
 from workbench.core.artifacts import Artifact, find
 from workbench.core.tools import ToolCall, ToolResult, ToolSpec
@@ -109,8 +110,11 @@ async def test_a_function_that_no_setting_stops_ends_with_the_worker(desk: Desk)
 
 async def test_documents_of_the_project_are_found(desk: Desk, samples: Path):
     shutil.copytree(samples / "documents", desk.project / "data/samples/documents")
-    result = await desk.run("search_documents", query="refund within 30 days")
+    cache = cache_services(Cache(desk.artifacts.parent, tool("search_documents")))
+    result = await desk.run("search_documents", cache, query="refund within 30 days")
     assert result.status == "ok", result.error
+    again = await desk.run("search_documents", cache, query="refund within 30 days")
+    assert again.value == result.value
     assert result.value["results"][0]["path"] == "data/samples/documents/refund-policy.md"
     assert result.sources[0]["url"] == "data/samples/documents/refund-policy.md"
 

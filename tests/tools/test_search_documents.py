@@ -1,4 +1,8 @@
+import io
+import json
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -8,8 +12,22 @@ from workbench import toolkit
 search_documents = load("search_documents")
 
 
+class Kept:
+    """The host's cache, as the tool sees it."""
+
+    def __init__(self, host: Host) -> None:
+        self.values: dict[str, Any] = {}
+        host.services["cache.get"] = lambda asked: {n: self.values[n] for n in asked["names"] if n in self.values}
+        host.services["cache.put"] = lambda given: self.values.update(json.loads(json.dumps(given["values"])))
+
+
 @pytest.fixture
-def project(host: Host, tmp_path: Path) -> Path:
+def kept(host: Host) -> Kept:
+    return Kept(host)
+
+
+@pytest.fixture
+def project(host: Host, kept: Kept, tmp_path: Path) -> Path:
     notes = {
         "notes/refunds.md": "# Refund policy\n\nWe take goods back.\nA refund is paid within 30 days.\n",
         "notes/prices.txt": "Prices\nEvery price rose by 6 %.\n",
@@ -109,3 +127,109 @@ def test_a_query_without_words_is_refused(project: Path, query):
 def test_no_more_results_than_asked_for(project: Path):
     assert len(paths("refund price park", limit=2)) == 2
     assert len(paths("refund price park", limit=0)) == 1
+
+
+# Other kinds of documents, and what is kept of them
+
+
+def pdf(*pages: str) -> bytes:
+    """A small PDF with a line of text on each page."""
+    objects = ["<< /Type /Catalog /Pages 2 0 R >>", ""]
+    kids = []
+    font = "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
+    for text in pages:
+        said = text.replace("(", r"\(").replace(")", r"\)")
+        stream = f"BT /F1 12 Tf 72 720 Td ({said}) Tj ET" if text else ""
+        number = len(objects) + 1
+        kids.append(f"{number} 0 R")
+        resources = f"<< /Font << /F1 {font} >> >>"
+        objects.append(
+            f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Resources {resources} /Contents {number + 1} 0 R >>"
+        )
+        objects.append(f"<< /Length {len(stream)} >>\nstream\n{stream}\nendstream")
+    objects[1] = f"<< /Type /Pages /Kids [{' '.join(kids)}] /Count {len(kids)} >>"
+    out, places = b"%PDF-1.4\n", []
+    for number, body in enumerate(objects, 1):
+        places.append(len(out))
+        out += f"{number} 0 obj\n{body}\nendobj\n".encode("latin-1")
+    table = "".join(f"{at:010} 00000 n \n" for at in places)
+    end = f"xref\n0 {len(objects) + 1}\n0000000000 65535 f \n{table}trailer\n<< /Size {len(objects) + 1} /Root 1 0 R >>"
+    return out + f"{end}\nstartxref\n{len(out)}\n%%EOF\n".encode()
+
+
+def docx(*paragraphs: str) -> bytes:
+    name = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    body = "".join(f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>" for text in paragraphs)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("word/document.xml", f'<w:document xmlns:w="{name}"><w:body>{body}</w:body></w:document>')
+    return buffer.getvalue()
+
+
+def test_a_passage_of_a_pdf_has_its_page_and_is_cited_with_it(project: Path, host: Host):
+    (project / "notes/report.pdf").write_bytes(pdf("Annual report", "The lighthouse cost 40 euros (in 1901)", "End"))
+    [found] = search_documents.run("lighthouse cost", "notes")["results"]
+    assert (found["path"], found["page"]) == ("notes/report.pdf", 2)
+    assert found["excerpt"] == "The lighthouse cost 40 euros (in 1901)"
+    assert found["title"] == "Annual report"
+    assert host.sources[-1] == {"title": "Annual report, page 2", "url": "notes/report.pdf"}
+
+
+def test_word_documents_notebooks_and_headings_of_tables_are_found_at_their_place(project: Path):
+    (project / "notes/letter.docx").write_bytes(docx("Dear captain", "the anchor is lost"))
+    cells = [{"cell_type": "markdown", "source": ["# Start"]}, {"cell_type": "code", "source": "anchor = weigh()"}]
+    (project / "notes/work.ipynb").write_text(json.dumps({"cells": cells}))
+    (project / "notes/ships.csv").write_text("ship;anchor_kg;draught\n" + "x;1;2\n" * 9)
+    found = {item["path"]: item for item in search_documents.run("anchor anchor_kg", "notes")["results"]}
+    assert found["notes/letter.docx"]["paragraph"] == 2
+    assert found["notes/work.ipynb"]["cell"] == 2
+    assert found["notes/ships.csv"]["excerpt"] == "columns: ship, anchor_kg, draught"
+    assert found["notes/ships.csv"]["title"] == "ships.csv"
+
+
+def test_documents_that_cannot_be_searched_are_named_by_their_reason(project: Path):
+    for name, data in {
+        "scan.pdf": pdf("", ""),
+        "cut.pdf": pdf("refund")[:150],
+        "no.pdf": b"refund\0",
+        "cut.docx": docx("refund")[:60],
+        "no.docx": b"refund",
+        "no.ipynb": b'{"cells": 3}',
+        "old.docx": b"\xd0\xcf\x11\xe0refund",
+    }.items():
+        (project / "notes" / name).write_bytes(data)
+    found = search_documents.run("refund", "notes")
+    assert found["skipped"]["PDF without text: a scan, which would need text recognition"] == 1
+    assert found["skipped"]["damaged PDF"] == 2
+    assert found["skipped"]["damaged or locked Word document"] == 3
+    assert found["skipped"]["damaged notebook"] == 1
+    assert "Left out: 1 PDF without text" in found["formatted"]
+
+
+def test_only_new_and_changed_documents_are_read_again(project: Path, host: Host, kept: Kept):
+    (project / "notes/report.pdf").write_bytes(pdf("refund"))
+    search_documents.run("refund", "notes")
+    first = dict(kept.values)
+    host.calls.clear()
+    search_documents.run("prices", "notes")
+    assert [name for name, _ in host.calls] == ["cache.get"]
+    (project / "notes/prices.txt").write_text("Prices fell.")
+    (project / "notes/same.txt").write_text("Prices fell.")
+    host.calls.clear()
+    assert search_documents.run("fell", "notes")["searched"] == 6
+    [put] = [params for name, params in host.calls if name == "cache.put"]
+    assert len(put["values"]) == 1
+    assert len(kept.values) == len(first) + 1
+
+
+def test_no_text_of_a_document_is_kept(project: Path, kept: Kept):
+    (project / "notes/secret.txt").write_text("the launch code is quicksand and then thirteen")
+    search_documents.run("launch", "notes")
+    assert "quicksand and" not in json.dumps(kept.values)
+
+
+def test_what_is_kept_and_what_is_read_afresh_rank_alike(project: Path, kept: Kept):
+    before = search_documents.run("refund price park pay", "notes")
+    assert search_documents.run("refund price park pay", "notes") == before
+    kept.values.clear()
+    assert search_documents.run("refund price park pay", "notes") == before

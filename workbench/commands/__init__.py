@@ -5,11 +5,27 @@ A verb's function takes the options as argparse has read them; the number that s
 
 from __future__ import annotations
 
-from workbench.commands import asking, checks, keys, many, mcp, memory, models, personas, plugins, record, shown, tools
+from workbench.commands import (
+    again,
+    asking,
+    checks,
+    edits,
+    keys,
+    many,
+    mcp,
+    memory,
+    models,
+    personas,
+    plugins,
+    record,
+    shown,
+    tools,
+)
 from workbench.commands.base import Verb
 
 VERBS: tuple[Verb, ...] = (
     *asking.VERBS,
+    *again.VERBS,
     *many.VERBS,
     *tools.VERBS,
     *personas.VERBS,
@@ -17,6 +33,7 @@ VERBS: tuple[Verb, ...] = (
     *plugins.VERBS,
     *models.VERBS,
     *record.VERBS,
+    *edits.VERBS,
     *memory.VERBS,
     *checks.VERBS,
     *keys.VERBS,

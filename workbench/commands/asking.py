@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -17,54 +17,35 @@ from workbench.core.errors import Refused, WorkbenchError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.bridge import Errands
     from workbench.run import Run
 
 
 def ask(options: argparse.Namespace) -> int:
-    from workbench.bridge import Errands, wait
+    from workbench.bridge import Errands
     from workbench.policy.approval import chosen
     from workbench.render import plan_text
     from workbench.workbench import current
 
     frames = tables(options.data)
-    text = " ".join(options.request)
     errands = Errands()
     line = errands.input if sys.stdin.isatty() else None
     work = current().ask(
-        text,
+        " ".join(options.request),
         variables=frames,
         named=tuple(frames),
         plan_only=options.plan,
         model=options.model,
         budget=options.budget,
         memory=options.memory,
+        reuse=options.reuse,
         persona=options.persona or "",
         approver=chosen(
             yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=partial(plan_text, full=True)
         ),
         rounds=options.ask,
     )
-    return finished(lambda: wait(work, errands=errands), json_wanted=options.json)
-
-
-def finished(work: Callable[[], Run], *, json_wanted: bool) -> int:
-    """Wait for a run and print it, also one that failed; then raise what it failed of."""
-    failure: WorkbenchError | None = None
-    try:
-        run = work()
-    except WorkbenchError as error:
-        if error.run is None:
-            raise
-        run, failure = error.run, error
-    if json_wanted:
-        print(json.dumps(as_json(run), indent=2, ensure_ascii=False, default=str))
-    elif run.outcome.plan is not None:
-        print(run._repr_mimebundle_()[0]["text/plain"])
-        for image in run.images:
-            print(f"Picture: {image.path}")
-    if failure is not None:
-        raise failure
-    return 0
+    return printed(work, errands, in_json=options.json)
 
 
 def tables(pairs: Sequence[str]) -> dict[str, pd.DataFrame]:
@@ -78,6 +59,28 @@ def tables(pairs: Sequence[str]) -> dict[str, pd.DataFrame]:
             raise Refused(f"--data {pair} is not NAME=FILE.", hint="For example --data sales=data/samples/sales.csv")
         frames[name] = load_table(Path(path))
     return frames
+
+
+def printed(work: Coroutine[Any, Any, Run], errands: Errands, *, in_json: bool) -> int:
+    """Wait for a run and print it, also one that failed. Raises its error."""
+    from workbench.bridge import wait
+
+    failure: WorkbenchError | None = None
+    try:
+        run = wait(work, errands=errands)
+    except WorkbenchError as error:
+        if error.run is None:
+            raise
+        run, failure = error.run, error
+    if in_json:
+        print(json.dumps(as_json(run), indent=2, ensure_ascii=False, default=str))
+    elif run.outcome.plan is not None:
+        print(run._repr_mimebundle_()[0]["text/plain"])
+        for image in run.images:
+            print(f"Picture: {image.path}")
+    if failure is not None:
+        raise failure
+    return 0
 
 
 def as_json(run: Run) -> dict[str, Any]:
@@ -105,6 +108,9 @@ def _takes(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--plan", action="store_true", help="show the plan, run nothing")
     ask.add_argument("--ask", action="store_true", help="show the steps and ask before they run")
     takes_answers(ask)
+    ask.add_argument(
+        "--reuse", action="store_true", help="take over results of an earlier run where a step is the same"
+    )
     ask.add_argument("--model", help="model to plan and answer with")
     ask.add_argument(
         "--persona", metavar="NAME", help="in whose manner to work: analyst, engineer, designer, or one of your own"

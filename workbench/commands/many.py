@@ -43,6 +43,7 @@ def ask_many(options: argparse.Namespace) -> int:
         variables=frames,
         named=tuple(frames),
         model=options.model,
+        budget=options.budget,
         memory=options.memory,
         approver=chosen(yes=options.yes, deny=options.deny, line=None, show=plan_text),
         rounds=False,
@@ -112,6 +113,7 @@ def _takes(verb: argparse.ArgumentParser) -> None:
     said = verb.add_mutually_exclusive_group()
     said.add_argument("--yes", action="store_true", help="answer every question of the policy with yes")
     said.add_argument("--deny", action="store_true", help="answer every question with no")
+    verb.add_argument("--budget", metavar="usd=5,calls=200", help="what all of them may use together, as for `ask`")
     verb.add_argument("--model", help="model to plan and answer with")
     verb.add_argument("--memory", action="store_true", help="show the model what you asked to be remembered")
 

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from workbench.commands.asking import finished, tables, takes_answers
+from workbench.commands.asking import printed, tables, takes_answers
 from workbench.commands.base import Verb
 from workbench.core import schema
 from workbench.core.errors import Refused
@@ -45,7 +45,7 @@ def run(text: str, times: int = 1) -> dict[str, object]:
 
 def tool(options: argparse.Namespace) -> int:
     """Run one tool once, under everything that a request is under, and show what came."""
-    from workbench.bridge import Errands, wait
+    from workbench.bridge import Errands
     from workbench.policy.approval import chosen
     from workbench.render import plan_text
     from workbench.workbench import current
@@ -69,7 +69,7 @@ def tool(options: argparse.Namespace) -> int:
         rounds=False,
         on_thread=errands.run,
     )
-    return finished(lambda: wait(work, errands=errands), json_wanted=options.json)
+    return printed(work, errands, in_json=options.json)
 
 
 def given(said: list[str], properties: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,24 +3,30 @@
 An event is a fixed envelope and a JSON body. `seq` counts from 0 within a run and orders it; (run, attempt, seq) names
 the event for good. Bodies only ever gain fields. What each kind carries:
 
-    run.started     request, user, session, workspace, isolation, notebook; fresh: it follows nothing said before;
-                    budget: what the run may use, by what
-    plan.made       plan (as data), planner, notes ("read as"), model; round: 1, or later ones that add their steps;
-                    sources: what the plan is made of, [{kind, label, step}] as in core.provenance;
-                    mends: ids of failed steps, and of those that needed them, in whose place this round's steps are;
-                    isolation: the level that is in force (in run.started: the lowest that it can be)
+    run.started     request, user, session, workspace, isolation, notebook, budget: what the run may use, by what;
+                    fresh: it follows nothing said before; inserted: the texts of the request that came from values;
+                    asks: whether rounds are to be approved; asked_model: the one that was asked for, ""; memory;
+                    of a rerun: parent (a run's id), changed (in words)
+    run.resumed     begins a further attempt: by, kept, again, uncertain: ids of steps, an item of one as "s2[0]"
+    plan.made       plan (as data), tools: the version of each tool that it names, planner, notes ("read as"), model;
+                    round: 1, or later ones that add their steps; sources: what the plan is made of, [{kind, label,
+                    step}] as in core.provenance; mends: ids of failed steps, and of those that needed them, in whose
+                    place this round's steps are; isolation: the level that is in force (in run.started: the lowest that
+                    it can be)
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
                     finish, seconds, error
     tool.defined    a tool that no file holds, before the run may call it: tool, version, origin (cell, server), runs
                     (worker, kernel, server), source: its text, of which version is the sha256
     step.intent     tool, version, effect, params_sha256, sources (what the call is made of): written before the tool is
-                    called; items: of a foreach, how many there are
+                    called; identity: what the step computes, see core.recovery; items: of a foreach, how many there are
     step.started    try (1 for the first); item: of a foreach, as in all that is told of a call of one
     step.progress   text
     step.retried    try, error, wait: seconds until the next try
     step.done       value (see core.artifacts), text (what the tool printed), seconds, sources: [{title, url}],
                     provenance: all that the result is made of, [{kind, label, step}];
-                    error: where the step failed and its default is the value
+                    error: where the step failed and its default is the value; by: who said so where no call did
+                    (check, user, option); reused: "RUN/STEP" of another run that the result is taken from, and then
+                    also tool, identity
     step.failed     error {kind, message, hint}, text, seconds, provenance
     step.skipped    reason; value: where a default stands for the result; error: where it failed and on_error is skip
     step.blocked    by: the ids of the steps that failed
@@ -30,21 +36,26 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     item.done       item, and what step.done holds; error: where it failed and the default is the value
     item.failed     item, and what step.failed holds; skipped: whether the list goes without it
     item.uncertain  item, reason
-    tool.called     audit of one try: tool, version, try, status, request_sha256, response_sha256, seconds, isolation
+    tool.called     audit of one try: tool, version, try, status, request_sha256, response_sha256, seconds, isolation;
+                    entry: "check" where the tool was only asked whether it has acted
     service.called  one exchange that a tool sent out: service (http, model.complete, sql.open), host, method, status
                     (of HTTP | None), bytes_out, bytes_in, seconds, request_sha256 (without keys, ports, tokens),
                     occurrence (how often the run had made the same request before), replayed, response_sha256 with
                     response (JSON) or kept (a file below artifacts/), error {kind, message, hint, retry_after} | None
-    artifact.made   the artifact's fields; without a step a table that was offered: also variable, its name
+    artifact.made   the artifact's fields; without a step a table that was offered: also variable, its name, and
+                    sources: what it is made of beyond the user's rows
     memory.written  id, scope {user, workspace, session, persona}, memory_kind, text, source, by (user, tool), pinned,
                     closes: the ids of the memories whose place it takes
-    memory.folded   id of the memory that says the same already; text, source, by; why (folded, recalled)
+    memory.folded   id of the memory that says the same already; text, source, by, user; why (folded, recalled)
     memory.forgotten id
     memory.pinned   id, pinned (false: no longer), user
     conversation.summarised  text, in place of older turns of this notebook; upto: the newest run that it tells of;
                     sources: what the text is made of
     approval        decision (allow, deny), by, reason; of a round of steps: round, difference (lines); of one call:
                     tool, version, params_sha256, question (in words), where, arguments [{path, value (cut), sources}]
+    edit.applied    of: the run whose code was written into the project, steps, by, files [{path, before_sha256,
+                    after_sha256}] (None where there is no file), request_sha256: of the diffs
+    edit.undone     the same, when it was taken back
     cancelled       reason
     budget          reservation, use {calls, tokens, images, seconds, usd}, settled: before a call what is set aside
                     for it, after it what it took; refused: also what, period, limit, used, resets
@@ -54,7 +65,7 @@ the event for good. Bodies only ever gain fields. What each kind carries:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -66,6 +77,7 @@ class Kind(StrEnum):
     """The kinds of event; the module's docstring says what each body holds."""
 
     RUN_STARTED = "run.started"
+    RUN_RESUMED = "run.resumed"
     PLAN_MADE = "plan.made"
     MODEL_CALLED = "model.called"
     TOOL_DEFINED = "tool.defined"
@@ -92,6 +104,8 @@ class Kind(StrEnum):
     MEMORY_PINNED = "memory.pinned"
     CONVERSATION_SUMMARISED = "conversation.summarised"
     APPROVAL = "approval"
+    EDIT_APPLIED = "edit.applied"
+    EDIT_UNDONE = "edit.undone"
     CANCELLED = "cancelled"
     BUDGET = "budget"
     RUN_DONE = "run.done"
@@ -209,7 +223,7 @@ class Stream:
 
     `now` gives the time as UTC ISO text. `redact` takes secrets out of a body, before anyone has it. When the journal
     raises, the event did not happen and the error goes to the caller. What a listener raises goes to `on_error` and no
-    further.
+    further. `earlier`: the events of earlier attempts, which nobody hears again; numbers go on behind them.
     """
 
     def __init__(
@@ -223,10 +237,12 @@ class Stream:
         redact: Callable[[Any], Any] = lambda body: body,
         attempt: int = 1,
         watchers: tuple[Watcher, ...] = (),
+        earlier: Sequence[Event] = (),
     ) -> None:
         self.run = run
         self.attempt = attempt
-        self.events: list[Event] = []
+        self.events: list[Event] = list(earlier)
+        self._next = max((event.seq for event in earlier), default=-1) + 1
         self._journal = journal
         self._listeners = listeners
         self._now = now
@@ -251,7 +267,7 @@ class Stream:
         """The event, after the journal has taken it and everyone has heard it."""
         event = Event(
             run=self.run,
-            seq=len(self.events),
+            seq=self._next,
             at=self._now(),
             kind=kind,
             step=step,
@@ -259,6 +275,7 @@ class Stream:
             body=self._redact(body or {}),
         )
         self._journal(event)
+        self._next += 1
         self.events.append(event)
         for listener in self._listeners:
             try:

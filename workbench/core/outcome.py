@@ -35,7 +35,9 @@ class StepOutcome:
     `sources` are the works that its result cites; `provenance` is all that it is made of. `reason` says why it is
     skipped, cancelled or uncertain. `items` of a foreach: how many have their result, and how many there are; None for
     every other step. `retries`: tries after a failure, of all its calls. `problem` of a step that is done: why its
-    default is the value. `mended`: it failed, and later steps were planned in its place."""
+    default is the value. `mended`: it failed, and later steps were planned in its place. `reused`: "RUN/STEP" where
+    the result was taken over from another run, else ""; `said_by`: who said that it had happened, "" when its call
+    did."""
 
     id: str
     task: str
@@ -55,6 +57,8 @@ class StepOutcome:
     items: tuple[int, int] | None = None
     retries: int = 0
     mended: bool = False
+    reused: str = ""
+    said_by: str = ""
 
     @property
     def artifacts(self) -> tuple[Artifact, ...]:
@@ -82,7 +86,8 @@ class Cost:
 class Outcome:
     """A run as a reader sees it. `planner` and `model` name who planned; `notes` say how the request was read;
     `answered_by` who wrote the answer; `isolation` the level that the workers ran under; `plan_sources` what the plan
-    is made of, all rounds together; `inputs` are the offered tables as the steps took them, by name."""
+    is made of, all rounds together; `inputs` are the offered tables as the steps took them, by name. `attempt` counts
+    how often the run was begun; `parent` is the run that this one repeats with changes, "" when there is none."""
 
     run: str
     request: str = ""
@@ -103,6 +108,8 @@ class Outcome:
     extra: Mapping[str, Any] = field(default_factory=dict)
     plan_sources: Sources = NONE
     inputs: Mapping[str, Artifact] = field(default_factory=dict)
+    attempt: int = 1
+    parent: str = ""
 
     @property
     def images(self) -> tuple[Artifact, ...]:
@@ -145,7 +152,10 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
                 isolation=body.get("isolation", ""),
                 user=body.get("user", ""),
                 started_at=event.at,
+                parent=body.get("parent", ""),
             )
+        case Kind.RUN_RESUMED:
+            return _resumed(outcome, event)
         case Kind.PLAN_MADE if "plan" in body:
             return _planned(outcome, body)
         case Kind.APPROVAL if body.get("decision") == "deny" and not event.step:  # a step says so itself
@@ -171,6 +181,25 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
             return replace(outcome, steps=tuple(_step(s, event) if s.id == event.step else s for s in outcome.steps))
         case _:
             return outcome
+
+
+def _resumed(outcome: Outcome, event: Event) -> Outcome:
+    """The outcome when a further attempt begins: what has a result keeps it, everything else is open again."""
+    kept = (State.DONE, State.SKIPPED)
+    return replace(
+        outcome,
+        status="running",
+        attempt=event.attempt,
+        problem=None,
+        answer="",
+        answered_by="",
+        steps=tuple(
+            step
+            if step.state in kept or step.mended
+            else replace(step, state=State.WAITING, problem=None, blocked_by=(), progress="")
+            for step in outcome.steps
+        ),
+    )
 
 
 def _planned(outcome: Outcome, body: Mapping[str, Any]) -> Outcome:
@@ -221,6 +250,8 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
                 sources=tuple(body.get("sources", ())),
                 provenance=_provenance(step, body),
                 problem=_problem(body.get("error")),
+                reused=body.get("reused", ""),
+                said_by=body.get("by", ""),
             )
         case Kind.STEP_FAILED:
             return replace(
@@ -243,7 +274,12 @@ def _step(step: StepOutcome, event: Event) -> StepOutcome:
         case Kind.STEP_BLOCKED:
             return replace(step, state=State.BLOCKED, blocked_by=tuple(body.get("by", ())))
         case Kind.STEP_UNCERTAIN:
-            return replace(step, state=State.UNCERTAIN, reason=str(body.get("reason", "")))
+            problem = Problem(
+                kind="Uncertain",
+                message=f"nobody knows whether it has happened: {body.get('reason', '')}".removesuffix(": "),
+                hint=f"See whether it has. Then resume with --done {step.id} if so, else with --again {step.id}.",
+            )
+            return replace(step, state=State.UNCERTAIN, problem=problem, reason=str(body.get("reason", "")))
         case Kind.STEP_CANCELLED:
             return replace(step, state=State.CANCELLED, reason=str(body.get("reason", "")))
         case _:

@@ -88,6 +88,8 @@ class Step(BaseModel):
 
     def references(self) -> Iterator[refs.Ref]:
         """Every reference of the step, wherever it stands. Raises ValueError on a malformed one."""
+        if self.when is None and self.foreach is None:  # as in most steps
+            return refs.find(self.params)
         return refs.find([self.when, self.foreach, self.params])
 
 
@@ -279,6 +281,8 @@ def _check_links(step: Step, ids: Sequence[str], variables: Sequence[str], lost:
     except ValueError as error:
         yield f"{step.id}: {error}"
         return
+    if step.foreach is None and any(ref.is_item for ref in found):
+        yield f"{step.id}: refers to an item, and has no foreach"
     for ref in found:
         if ref.step in lost:
             yield f"{step.id}: refers to {ref}, and {ref.step} has no result"
@@ -289,31 +293,34 @@ def _check_links(step: Step, ids: Sequence[str], variables: Sequence[str], lost:
             yield f"{step.id}: refers to @{ref.variable}, and no such variable is offered{near}"
 
 
+_FLOW = frozenset({"when", "foreach", "on_error", "default"})
+
+
 def _check_flow(step: Step) -> Iterator[str]:
     """What is wrong with the fields that say whether, how often and with what end a step runs."""
     if step.id == refs.ITEM:
         yield f"{step.id}: no step can have this id: it names the item of a foreach"
+    if step.model_fields_set.isdisjoint(_FLOW):
+        return
     if step.when is not None and not refs.is_ref(step.when):
         yield f'{step.id}: `if` takes a reference and nothing else: {{"$ref": "s1#/found"}}'
     if step.foreach is not None:
         yield from _check_list(step)
     for name, part in (("if", step.when), ("foreach", step.foreach), ("default", step.default)):
-        if any(ref.is_item for ref in _found(part)):
+        if any(ref.is_item for ref in _found(refs.find(part))):
             yield f"{step.id}: `{name}` refers to an item, which only params can"
-    if step.foreach is None and any(ref.is_item for ref in _found(step.params)):
-        yield f"{step.id}: refers to an item, and has no foreach"
     if step.on_error == "default" and not step.has_default:
         yield f"{step.id}: on_error is default, and no default is given"
     used = step.on_error == "default" or (step.foreach is None and (step.when is not None or step.on_error == "skip"))
     if step.has_default and not used:
         yield f"{step.id}: its default is never used: it belongs to `if`, or to on_error default or skip"
-    if any(not ref.is_item for ref in _found(step.default)):
+    if any(not ref.is_item for ref in _found(refs.find(step.default))):
         yield f"{step.id}: default holds a reference; it has to be a plain value"
 
 
 def _check_list(step: Step) -> Iterator[str]:
     if refs.is_ref(step.foreach):
-        if any(ref.variable for ref in _found(step.foreach)):
+        if any(ref.variable for ref in _found(refs.find(step.foreach))):
             yield f"{step.id}: foreach goes over a list, and {step.foreach['$ref']} is a table"
     elif not isinstance(step.foreach, list | tuple):
         yield f'{step.id}: foreach takes a list, or a reference to one: {{"$ref": "s1#/results"}}'
@@ -322,12 +329,12 @@ def _check_list(step: Step) -> Iterator[str]:
 
 
 def _step_refs(step: Step) -> Iterator[refs.Ref]:
-    return (ref for ref in _found([step.when, step.foreach, step.params]) if ref.step and not ref.is_item)
+    return (ref for ref in _found(step.references()) if ref.step and not ref.is_item)
 
 
-def _found(part: Any) -> Iterator[refs.Ref]:
+def _found(found: Iterator[refs.Ref]) -> Iterator[refs.Ref]:
     try:
-        yield from refs.find(part)
+        yield from found
     except ValueError:  # told by `_check_links`
         return
 

@@ -129,7 +129,8 @@ class Lineage:
     """The sources of one run's values: of its plan, and of each step that is done.
 
     `plan`: what the plan of this round is made of. `steps`: id → sources, for the steps of earlier rounds.
-    `variables`: name → what an offered table is made of beyond the user's rows, where that is known.
+    `variables`: name → what an offered table is made of beyond the user's rows, where that is known. `item`: of the
+    item that a foreach is at: those of the whole list.
     """
 
     def __init__(

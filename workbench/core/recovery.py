@@ -12,7 +12,7 @@ intent is durable, so a write without an intent has not acted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any
@@ -93,7 +93,7 @@ def recover(events: Iterable[AnyEvent]) -> Recovered:
         if not isinstance(event, Event):
             continue
         body, step = event.body, event.step
-        if event.kind is Kind.PLAN_MADE:
+        if event.kind is Kind.PLAN_MADE and "plan" in body:
             if int(body.get("round", 1)) == 1:
                 planned.clear()
             planned |= {raw["id"]: raw for raw in body["plan"]["steps"]}
@@ -107,6 +107,10 @@ def recover(events: Iterable[AnyEvent]) -> Recovered:
                 pinned[step] = pinned[step] or str(body.get("version", ""))
             case ["tool", "called"] if place in begun:
                 begun[place].called |= body.get("status") not in _NOT_CALLED
+            case ["step" | "item", "done"] if "value" not in body and "payloads" in body:
+                # Its result lay in a file of its own, which is gone.
+                begun.setdefault(place, _Begun({"tool": planned[step]["task"]})).called = True
+                begun[place].ended = "it has happened, and its result is gone"
             case ["step", "done"]:
                 done[step] = (planned[step]["task"], artifacts.from_json(body.get("value")))
             case ["item", "done"]:
@@ -180,7 +184,7 @@ def identity(step: Step, tool: ToolSpec, steps: Mapping[str, str], variables: Ma
             "version": tool.version,
             "params": _named(defaults | step.params, named),
             "rest": _named(rest, named),
-            "needs": sorted(steps.get(name, name) for name in step.needs),
+            "needs": sorted({steps.get(name, name) for name in step.needs}),
         }
     )
 
@@ -191,30 +195,61 @@ def identities(
     variables: Mapping[str, Artifact],
     earlier: Mapping[str, str] | None = None,
 ) -> dict[str, str]:
-    """The identity of each step of a plan. `earlier`: those of the steps of earlier rounds.
+    """The identity of each step of a plan; "" where its tool is gone. `earlier`: those of steps that have a result
+    already, of this plan or of earlier rounds: they stay what they were.
 
     In a plan that runs in list order a step also depends on what it does not name: on the effects before it, and on
     all that is before it when its tool asks for context.
     """
-    known = dict(earlier or {})
+    found = dict(earlier or {})
+    before = made_of(plan, tools)
     for name in TopologicalSorter(plan.needs()).static_order():
-        step, tool = plan.step(name), tools[plan.step(name).task]
-        if plan.sequential:
-            step = step.model_copy(update={"needs": tuple(_seen(plan, step, tools, earlier or {}))})
-        known[name] = identity(step, tool, known, variables)
-    return {step.id: known[step.id] for step in plan.steps}
+        step = plan.step(name)
+        if name in found:
+            continue
+        if (tool := tools.get(step.task)) is None:
+            found[name] = ""
+            continue
+        outside = [one for one in earlier or {} if one not in before] if plan.sequential and tool.reads_context else []
+        step = step.model_copy(update={"needs": (*before[name], *outside)})
+        found[name] = identity(step, tool, found, variables)
+    return {step.id: found[step.id] for step in plan.steps}
 
 
-def _seen(plan: Plan, step: Step, tools: Mapping[str, ToolSpec], earlier: Mapping[str, str]) -> Iterator[str]:
-    everything = tools[step.task].reads_context
-    yield from step.needs
-    if everything:
-        yield from earlier
-    for other in plan.steps:
-        if other.id == step.id:
-            return
-        if everything or tools[other.task].effect != "read":
-            yield other.id
+def known(events: Iterable[AnyEvent]) -> dict[str, str]:
+    """The identities of the steps of a run that have a result, as its events tell them."""
+    begun: dict[str, str] = {}
+    done: dict[str, str] = {}
+    for event in events:
+        if not isinstance(event, Event) or event.step is None:
+            continue
+        if event.kind is Kind.STEP_INTENT:
+            begun[event.step] = event.body.get("identity", "")
+        elif event.kind is Kind.STEP_DONE:
+            done[event.step] = event.body.get("identity") or begun.get(event.step, "")
+    return {step: found for step, found in done.items() if found}
+
+
+def made_of(plan: Plan, tools: Mapping[str, ToolSpec]) -> dict[str, tuple[str, ...]]:
+    """Step id → ids of this plan that its result depends on: those that it names, in list order also the effects before
+    it, and all that is before it when its tool asks for context."""
+    needs = plan.needs()
+    if not plan.sequential:
+        return needs
+    found: dict[str, tuple[str, ...]] = {}
+    for number, step in enumerate(plan.steps):
+        tool = tools.get(step.task)
+        named = {*step.needs, *(ref.step for ref in step.references())}
+        found[step.id] = tuple(
+            other.id
+            for other in plan.steps[:number]
+            if other.id in named
+            or tool is None
+            or tool.reads_context
+            or (there := tools.get(other.task)) is None
+            or there.effect != "read"
+        )
+    return found
 
 
 def _named(value: Any, named: Any) -> Any:

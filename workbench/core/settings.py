@@ -50,6 +50,9 @@ class Settings(BaseModel):
     home: Path = Field(description="Folder for run-time data: memory, journals, artifacts, logs.")
     project: Path = Field(description="Root of the project; files of the user are read below it.")
     config: Path = Field(description="The user's own folder: trust and grants. Never inside a project.")
+    memory: SecretStr | None = Field(
+        None, description="postgresql://… of a memory for several machines. Unset: a file in WORKBENCH_HOME."
+    )
     user: str = Field("local", description="Who is asking; scopes memory and limits.")
     model: str = Field("", description="Model name, or NAME:REST of a plug-in. Empty: gpt-4o with a key, else none.")
     base_url: str = Field("", description="OpenAI-compatible endpoint (OPENAI_BASE_URL).")
@@ -61,6 +64,10 @@ class Settings(BaseModel):
     )
     tavily_api_key: SecretStr | None = Field(None, description="Key of the web search (TAVILY_API_KEY).")
     tavily_base_url: str = Field("https://api.tavily.com", description="Where Tavily's API is served.")
+    tavily_keyless: bool = Field(
+        False, description="Search with Tavily also without a key, as far as it allows. Queries leave unasked for."
+    )
+    searxng_url: str = Field("", description="A SearXNG of your own, which then searches instead of Tavily.")
     model_timeout: Annotated[float, Field(gt=0, le=3600)] = Field(120.0, description="Seconds for one model call.")
     model_retries: Annotated[int, Field(ge=0, le=10)] = Field(2, description="Tries after the first, when transient.")
     extract: bool = Field(False, description="Let the model note what in your requests is worth remembering.")
@@ -90,6 +97,9 @@ class Settings(BaseModel):
         "",
         description="Least isolation of tools. kernel: refuse to run below it. process: also accept it for tools that "
         "need kernel. Empty: the best there is, and each tool's own need counts.",
+    )
+    network_home: bool = Field(
+        False, description="Accept a home on a network file system: only when one machine alone uses it."
     )
     headless: bool | None = Field(None, description="Force headless (true) or live (false) display; unset: detect.")
 

@@ -19,9 +19,14 @@ Status = Literal["ok", "failed", "transient", "timeout", "killed", "output_limit
 exceeded: a budget or a rate is used up."""
 
 
+ANY_HOST = "*"
+"""Stands among the hosts of a tool that reaches whatever public host it is asked for."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permissions:
-    """What a tool may touch beyond its own scratch folder. `network`: host names. `secrets`: names of secrets that the
+    """What a tool may touch beyond its own scratch folder. `network`: host names, `ANY_HOST` for all of the open
+    internet. `secrets`: names of secrets that the
     host adds to the tool's requests. `read`: folders relative to the project; `write`: those in which it may also make,
     change and remove files."""
 

@@ -64,6 +64,11 @@ class Estimate:
     price: Price = unpriced
 
     @property
+    def is_unpriced(self) -> bool:
+        """Whether the model has been asked for its price and does not know it."""
+        return self.price is not unpriced and self.price(self.prompt, self.reply) is None
+
+    @property
     def tokens(self) -> int:
         return self.prompt + self.reply
 

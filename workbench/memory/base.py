@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +37,14 @@ class Hit:
     closed_by: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Events in the order in which they came to the store, and the position behind the last of them."""
+
+    events: Sequence[AnyEvent]
+    position: int
+
+
 class Memory(Protocol):
     """Takes events and answers questions about them. Shared by every process on the same WORKBENCH_HOME."""
 
@@ -52,11 +60,17 @@ class Memory(Protocol):
         """
         ...
 
-    async def events(self, run: str) -> Sequence[AnyEvent]:
+    async def events(self, run: str, *, user: str | None = None) -> Sequence[AnyEvent]:
         """The events of a run, in order; also those of other processes, once durable. Empty when there is no such run.
 
-        `run` may be the beginning of an id when only one run matches. Raises Refused when several do.
+        `run` may be the beginning of an id when only one run matches. Raises Refused when several do. With `user` only
+        that user's runs are there: those they started, and what they remembered outside of any.
         """
+        ...
+
+    async def page(self, after: int = 0, limit: int = 2_000, *, user: str | None = None) -> Page:
+        """The events of all runs, those of `user` when one is given, that came behind position `after` (0: from the
+        beginning), `limit` of them at most; empty at the end."""
         ...
 
     async def runs(self, limit: int = 20, *, user: str | None = None) -> Sequence[Mapping[str, Any]]:
@@ -76,10 +90,60 @@ class Memory(Protocol):
         of a reservation: as far as it came before that one, and that one itself."""
         ...
 
-    async def snapshot(self, path: Path) -> None:
-        """A consistent private copy of the whole store as a DuckDB file at `path`, all own events included."""
+    async def snapshot(self, path: Path, *, user: str | None = None) -> None:
+        """A consistent private copy of the store as a DuckDB file at `path`, all own events included; with `user` only
+        what is theirs."""
+        ...
+
+    async def erase(self, runs: Collection[str]) -> Sequence[str]:
+        """Remove every event of these runs for good, and every vector that no text needs any more, from all that the
+        memory keeps. The lines say what could not go yet and when it will; empty when nothing is left. A run that still
+        goes on stays. Idempotent. Raises Unavailable."""
+        ...
+
+    async def erased(self) -> frozenset[str]:
+        """The ids of the runs that were erased: their events are not taken again."""
         ...
 
     async def close(self) -> None:
         """Make everything durable, merge what can be merged, let go of files. Idempotent."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who has or had a run: its process, the session and the notebook that asked for it, and since when (UTC, ISO)."""
+
+    run: str
+    pid: int = 0
+    session: str = ""
+    notebook: str = ""
+    user: str = ""
+    since: str = ""
+
+    def __str__(self) -> str:
+        where = f", {Path(self.notebook).name}" if self.notebook else ""
+        return (
+            f"process {self.pid}{where}, since {self.since[:19].replace('T', ' ')} UTC" if self.pid else "another one"
+        )
+
+
+class Lease(Protocol):
+    """The right to run a run. `attempt`: a number greater than that of everyone who had it before, 0 when the events of
+    the run are to say."""
+
+    @property
+    def attempt(self) -> int: ...
+
+    async def release(self) -> None:
+        """Let go of the run, which has ended. Idempotent."""
+        ...
+
+
+class Leases(Protocol):
+    """Who runs which run. A memory that other machines share has its own, as an attribute `leases`."""
+
+    async def claim(self, holder: Holder) -> Lease:
+        """The lease of a run, for this process; gone when it dies. Raises Refused naming the living process that has
+        it, Unavailable when nobody can tell."""
         ...

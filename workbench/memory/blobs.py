@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
+from workbench.memory import locks
 from workbench.memory.store import Store
 
 if TYPE_CHECKING:
@@ -27,12 +28,19 @@ where not exists (select 1 from embeddings as old where old.content_hash = new.c
 
 
 class Blobs:
-    """The vectors of one store. Blocks; raises Unavailable. `lock`: the file that lets one process at a time make new
-    ones, so that no text is paid for twice."""
+    """The vectors of one store. Blocks; raises Unavailable."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self.lock: Path = store.home / "embed.lock"
+
+    def making(self) -> AbstractContextManager[bool]:
+        """Whether this process may make new vectors now: one at a time does, so that no text is paid for twice."""
+        return locks.held(self._store.home / "embed.lock", 0.0)
+
+    def models(self) -> list[str]:
+        """The models of which there are vectors."""
+        query = "select distinct model from embeddings order by 1"
+        return [model for (model,) in self._store.read(lambda connection: connection.execute(query).fetchall())]
 
     def read(self, model: str, hashes: Collection[str]) -> dict[str, Halves]:
         """Those of the asked that are there, as half floats; each may have a length of its own."""
@@ -47,8 +55,8 @@ class Blobs:
         whole = [(name, blob) for name, blob in rows if name in wanted and len(blob) % 2 == 0]
         return {name: np.frombuffer(blob, "<f2") for name, blob in whole}
 
-    def write(self, model: str, vectors: Mapping[str, Floats]) -> None:
-        """Keep vectors; those that are there already stay as they are."""
+    def write(self, model: str, vectors: Mapping[str, Floats | Halves]) -> None:
+        """Keep vectors of one length; those that are there already stay as they are."""
         if not vectors:
             return
         dim = len(next(iter(vectors.values())))

@@ -228,6 +228,72 @@ async def a_snapshot_can_be_queried(open_: Open) -> None:
             _expect(os.listdir(folder) == [path.name], "a snapshot is more than one file")  # noqa: PTH208 - see ASYNC240
 
 
+async def pages_give_every_event_once_in_the_order_in_which_they_came(open_: Open) -> None:
+    async with _opened(open_) as memory, _opened(open_) as other:
+        events = [event for run in ("r2", "r1") for event in _run(run, 12)]
+        for event in events:
+            memory.append(event)
+        await memory.barrier()
+        found: list[AnyEvent] = []
+        position = 0
+        while (page := await other.page(position, 5)).events:
+            _expect(len(page.events) <= 5 and page.position > position, "a page is too long, or does not go on")
+            found, position = [*found, *page.events], page.position
+        _same(found, events)
+        other.append(_event("r3", 0, Kind.RUN_STARTED, request="x", user="bob"))
+        await other.barrier()
+        _same([*(await memory.page(position)).events], [_event("r3", 0, Kind.RUN_STARTED, request="x", user="bob")])
+
+
+async def a_user_reads_their_own_record_and_no_other(open_: Open) -> None:
+    import duckdb
+
+    async with _opened(open_) as memory:
+        for user in ("ann", "bob"):
+            memory.append(_event(f"r-{user}", 0, Kind.RUN_STARTED, request=f"request of {user}", user=user))
+            memory.append(_event(f"r-{user}", 1, Kind.STEP_PROGRESS, step="s1", text=f"a text of {user}"))
+            memory.append(_memory(f"m-{user}", 0, f"m-{user}", f"a memory of {user}", user=user))
+        await memory.barrier()
+    with tempfile.TemporaryDirectory() as folder:
+        async with _opened(open_) as memory:
+            page = await memory.page(user="ann")
+            _expect([event.run for event in page.events] == ["r-ann", "r-ann", "m-ann"], f"not ann's record: {page}")
+            _expect(len(await memory.events("r-", user="ann")) == 2, "of two runs only one is ann's, and is not found")
+            _expect(list(await memory.events("r-bob", user="ann")) == [], "ann reads a run of bob's")
+            _expect(len(await memory.events("m-bob", user="bob")) == 1, "bob does not find what he remembered")
+            path = Path(folder) / "copy.duckdb"
+            await memory.snapshot(path, user="ann")
+            with duckdb.connect(str(path), config={"threads": 1}) as copy:
+                rows = copy.execute("select run, body::varchar from events order by run").fetchall()
+            _expect([row[0] for row in rows] == ["m-ann", "r-ann", "r-ann"], f"not ann's record: {rows}")
+            _expect("bob" not in str(rows), "a copy for ann holds something of bob's")
+
+
+async def what_is_erased_is_gone_for_all_and_does_not_come_back(open_: Open) -> None:
+    async with _opened(open_) as memory, _opened(open_) as other:
+        for run in ("r1", "r2"):
+            memory.append(_event(run, 0, Kind.RUN_STARTED, request=f"request {run}", user="ann"))
+            memory.append(_memory(run, 1, f"m-{run}", f"revenue as {run} has it"))
+            memory.append(_event(run, 2, Kind.RUN_DONE, status="done"))
+        await memory.barrier()
+        _expect(sorted(await _found(other, "revenue")) == ["m-r1", "m-r2"], "what another wrote is not found")
+        _expect(list(await memory.erase(["r1", "nothing"])) == [], "something is left")
+        _expect(list(await memory.erase(["r1"])) == [], "to erase again is an error")
+        for one in (memory, other):
+            _expect(list(await one.events("r1")) == [], "an erased run is still there")
+            _expect(await _found(one, "revenue") == ["m-r2"], "an erased memory is still found")
+            _expect([row["run"] for row in await one.runs()] == ["r2"], "an erased run is listed")
+            _expect("r1" in await one.erased(), "nobody knows that the run was erased")
+            _expect({event.run for event in (await one.page()).events} == {"r2"}, "a page holds an erased run")
+        _same(await other.events("r2"), [*await memory.events("r2")])
+        other.append(_memory("r1", 1, "m-r1", "revenue as r1 has it"))
+        await other.barrier()
+    async with _opened(open_) as memory:
+        _expect(list(await memory.events("r1")) == [], "an erased run came back")
+        _expect(await _found(memory, "revenue") == ["m-r2"], "an erased memory came back")
+        _expect(len(await memory.events("r2")) == 3, "erasing takes more than it should")
+
+
 async def after_close_nothing_is_taken(open_: Open) -> None:
     memory = open_()
     memory.append(_event("r1", 0, Kind.RUN_STARTED))
@@ -259,6 +325,9 @@ PROBES: Mapping[str, Probe] = {
         a_memory_is_pinned_and_unpinned_by_its_user_alone,
         a_correction_takes_the_place_of_what_it_corrects,
         a_snapshot_can_be_queried,
+        pages_give_every_event_once_in_the_order_in_which_they_came,
+        a_user_reads_their_own_record_and_no_other,
+        what_is_erased_is_gone_for_all_and_does_not_come_back,
         after_close_nothing_is_taken,
     )
 }

@@ -11,8 +11,9 @@ import atexit
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,14 +25,15 @@ from workbench.core.request import Scope
 from workbench.core.usage import Use
 from workbench.memory import folder as folders
 from workbench.memory import tables, usage
-from workbench.memory.base import Hit
+from workbench.memory.base import Hit, Page
 from workbench.memory.blobs import Blobs
 from workbench.memory.embed import Embedder
 from workbench.memory.journal import Disk, Journal
 from workbench.memory.payloads import Payloads
 from workbench.memory.recall import Recall
 from workbench.memory.recent import Recent, is_whole_and_live, ordered
-from workbench.memory.store import Busy, Store
+from workbench.memory.shared import Busy
+from workbench.memory.store import Compacted, Store
 from workbench.memory.vectors import Vectors
 
 T = TypeVar("T")
@@ -46,8 +48,8 @@ class DuckDBMemory:
     """`Memory` on `home`. Making one touches nothing: files come with the first event or the first question.
 
     `merge_seconds`: how long after an event the tables may lag behind. `wait_seconds`: how long a read waits for other
-    processes. `embedder`: compares meanings at recall; None: words alone are compared. `notices`: what the user should
-    hear about, one line each.
+    processes. `embedder`: compares meanings at recall; None: words alone are compared. `network`: whether a home on a
+    network file system is accepted. `notices`: what the user should hear about, one line each.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class DuckDBMemory:
         merge_seconds: float = 1.0,
         wait_seconds: float = _PATIENCE,
         disk: Disk | None = None,
+        network: bool = False,
     ) -> None:
         self.home = home.absolute()
         self._embedder = embedder
         self.notices: list[str] = []
         self._merge_seconds = merge_seconds
         self._wait_seconds = wait_seconds
+        self._network = network
         self.payloads = Payloads(self.home / "artifacts")
         self._journal = Journal(self.home / "journal", disk=disk, payloads=self.payloads)
         self._closed = False
@@ -72,11 +76,11 @@ class DuckDBMemory:
 
     def _afresh(self) -> None:
         self._pid = os.getpid()
-        self._store = Store(self.home, wait=self._wait_seconds, notices=self.notices)
+        self._store = Store(self.home, wait=self._wait_seconds, notices=self.notices, network=self._network)
         self._recent = Recent()
         self._recall = Recall(self._vectors())
         self._recalled: tuple[str, int] = ("", 0)  # the store and the position up to which `_recall` has heard it
-        self._recalled_sizes: Mapping[str, int] = {}
+        self._recalled_sizes: Mapping[str, int] | None = None  # not even a look yet
         self._recalling = threading.Lock()
         self._unmerged = threading.Event()
         self._stop = threading.Event()
@@ -85,12 +89,19 @@ class DuckDBMemory:
     def _vectors(self) -> Vectors | None:
         if self._embedder is None:
             return None
-        return Vectors(self._embedder, blobs=Blobs(self._store), folder=self.home / "index")
+        return Vectors(self._embedder, blobs=self.blobs, folder=self.home / "index")
+
+    @property
+    def blobs(self) -> Blobs:
+        """The vectors that are kept."""
+        return Blobs(self._store)
 
     def append(self, event: AnyEvent) -> None:
         self._own()
         if self._closed:
             raise Unavailable("The memory is closed.", hint="Open a new workbench.")
+        if self._merger is None:
+            folders.check_local(self.home, self._network)
         size = self._journal.append(event)
         self._recent.hear(event, size)
         self._recall.hear(event)
@@ -101,8 +112,16 @@ class DuckDBMemory:
     async def barrier(self) -> None:
         await self._journal.barrier()
 
-    async def events(self, run: str) -> Sequence[AnyEvent]:
-        return await asyncio.to_thread(self._events, run)
+    async def events(self, run: str, *, user: str | None = None) -> Sequence[AnyEvent]:
+        return await asyncio.to_thread(self._events, run, user)
+
+    async def page(self, after: int = 0, limit: int = 2_000, *, user: str | None = None) -> Page:
+        def read(connection: Any) -> Page:
+            events, position = tables.page(connection, after, limit, user)
+            return Page(events=events, position=position)
+
+        page = await asyncio.to_thread(self._read, read)
+        return replace(page, events=await asyncio.to_thread(self.payloads.joined, page.events))
 
     async def runs(self, limit: int = 20, *, user: str | None = None) -> Sequence[Mapping[str, Any]]:
         return await asyncio.to_thread(self._read, lambda connection: tables.runs(connection, limit, user))
@@ -126,9 +145,22 @@ class DuckDBMemory:
     async def spent(self, user: str, since: datetime, reservation: str | None = None) -> Use:
         return await asyncio.to_thread(self._read, lambda store: usage.spent(store, user, since, reservation))
 
-    async def snapshot(self, path: Path) -> None:
+    async def snapshot(self, path: Path, *, user: str | None = None) -> None:
         await self.barrier()
-        await asyncio.to_thread(self._reading, lambda: self._store.snapshot(path))
+        await asyncio.to_thread(self._reading, lambda: self._store.snapshot(path, user))
+
+    async def erase(self, runs: Collection[str]) -> Sequence[str]:
+        await self.barrier()
+        left = await asyncio.to_thread(self._reading, lambda: self._store.erase(runs, self._journal.look))
+        await asyncio.to_thread(self._hear_others)
+        return left
+
+    async def erased(self) -> frozenset[str]:
+        return await asyncio.to_thread(self._read, tables.erased)
+
+    async def compact(self) -> Compacted:
+        """Make a verified snapshot, and delete the journals of dead processes that it covers."""
+        return await asyncio.to_thread(self._reading, self._store.compact)
 
     async def close(self) -> None:
         await asyncio.to_thread(self.close_now)
@@ -167,25 +199,28 @@ class DuckDBMemory:
 
         return self._reading(read)
 
-    def _events(self, run: str) -> Sequence[AnyEvent]:
-        def stored(connection: Any) -> tuple[list[str], list[AnyEvent]]:
-            names = tables.runs_like(connection, run)
+    def _events(self, run: str, user: str | None) -> Sequence[AnyEvent]:
+        def stored(connection: Any) -> tuple[list[str], list[AnyEvent], frozenset[str]]:
+            names = tables.runs_like(connection, run, user)
             chosen = run if run in names or len(names) != 1 else names[0]
-            return names, tables.events_of(connection, chosen)
+            return names, tables.events_of(connection, chosen, user), tables.erased(connection)
 
         try:
-            names, events = self._read(stored)
+            names, events, erased = self._read(stored)
         except Unavailable:
             # Of a run that goes on here nobody else knows more.
-            if not self._closed and is_whole_and_live(own := self._recent.events(run)):
+            if not self._closed and user is None and is_whole_and_live(own := self._recent.events(run)):
                 return own
             raise
-        names = sorted({*names, *self._recent.runs_like(run)})
+        if user is not None:  # what is theirs the tables say, and all that is appended here is in them by now
+            if run not in names and len(names) > 1:
+                raise Refused(_several(run, names), hint="Give more of the id.")
+            return ordered(self.payloads.joined(events))
+        names = sorted({*names, *(name for name in self._recent.runs_like(run) if name not in erased)})
         if run not in names and len(names) > 1:
-            some = ", ".join(names[:3])
-            raise Refused(f"{len(names)} runs begin with {run!r}: {some}", hint="Give more of the id.")
-        kept = self._recent.events(run if run in names or not names else names[0])
-        return ordered([*kept, *self.payloads.joined(events)])
+            raise Refused(_several(run, names), hint="Give more of the id.")
+        chosen = run if run in names or not names else names[0]
+        return ordered([*([] if chosen in erased else self._recent.events(chosen)), *self.payloads.joined(events)])
 
     def _hear_others(self) -> None:
         """Bring `_recall` up to what other processes have made durable; a look at file sizes when there is nothing."""
@@ -193,16 +228,22 @@ class DuckDBMemory:
         def hear() -> None:
             with self._recalling:
                 found = self._store.sizes()
-                sizes = {name: size for name, size in found.items() if name not in self._journal.names}
+                own = self._journal.names
+                sizes = {name: size for name, size in found.items() if name not in own}
+                # An own journal that went: what was in it may have been erased by another.
+                sizes |= dict.fromkeys(own - set(found), -1)
                 if sizes == self._recalled_sizes:
                     return
                 store, position = self._recalled
                 newest = self._store.read(lambda connection: tables.memory_events(connection, position))
-                if position and newest[0] != store:  # made again from the journals meanwhile: positions differ
+                if position and newest.store != store:  # made again from the journals meanwhile: positions differ
                     newest = self._store.read(lambda connection: tables.memory_events(connection, 0))
-                for event in self.payloads.joined(newest[2]):
+                self._recall.erase(newest.erased)
+                for run in newest.erased:
+                    self._recent.drop(run)
+                for event in self.payloads.joined(newest.events):
                     self._recall.hear(event)
-                self._recalled, self._recalled_sizes = (newest[0], newest[1]), sizes
+                self._recalled, self._recalled_sizes = (newest.store, newest.position), sizes
 
         try:
             self._reading(hear)
@@ -211,11 +252,6 @@ class DuckDBMemory:
                 raise  # nothing was ever heard: an empty answer would be a wrong one
 
     def _start(self) -> None:
-        if (kind := folders.network_type(self.home)) is not None:
-            self.notices.append(
-                f"{self.home} lies on a network file system ({kind}), where locks between machines cannot be relied on;"
-                " set WORKBENCH_HOME to a local folder"
-            )
         self._merger = threading.Thread(target=self._merging, name="workbench-merge", daemon=True)
         self._merger.start()
 
@@ -231,6 +267,9 @@ class DuckDBMemory:
                 while not self._store.merge():
                     if self._stop.wait(0.01):
                         return
+                self._store.finish_erasures()
+                if self._store.is_loose():
+                    self._store.compact()
                 pause = self._merge_seconds
             except Busy:
                 self._unmerged.set()
@@ -252,6 +291,10 @@ class DuckDBMemory:
         self._unmerged.set()  # wakes the thread
         if self._merger is not None:
             self._merger.join(_PATIENCE)
+
+
+def _several(run: str, names: Sequence[str]) -> str:
+    return f"{len(names)} runs begin with {run!r}: {', '.join(names[:3])}"
 
 
 @atexit.register

@@ -54,7 +54,8 @@ class VectorIndex:
                 self._rows[names[n]] = len(self._names)
                 self._names.append(names[n])
             if new:
-                _append(self._base if self._late is None else self._late, vectors[new])
+                some = vectors if len(new) == len(names) else vectors[new]
+                _append(self._base if self._late is None else self._late, some)
 
     def remove(self, name: str) -> None:
         with self._guard:

@@ -4,7 +4,8 @@
 
 Nothing is shared with other processes, so nobody waits for a lock: a thousand events cost one sync. The file is made at
 the first event, and its lock is held as long as its owner lives. What a power cut or a full disk leaves half written is
-a last line without an end, which readers ignore (see `tail`).
+a last line without an end, which readers ignore (see `tail`). A file that has grown large, or that an erasure
+wants to go (see `tombstones`), is given up for a new one.
 
 When the disk fails, what was not made durable is kept, and the next `append` or `barrier` tries it again first; only
 then does `append` take more. After a failed sync the file is given up for a new one: the kernel may have dropped the
@@ -31,9 +32,16 @@ from workbench.core.events import AnyEvent
 from workbench.memory import folder as folders
 from workbench.memory import locks, tail
 from workbench.memory.payloads import Payloads
+from workbench.memory.tombstones import Tombstones
 
 _MAX_EVENTS = 1_000
 _MAX_BYTES = 1 << 20
+MAX_FILE = 32 << 20
+"""Bytes after which a journal goes on in a new file."""
+
+_LOOK = 1.0
+"""Seconds after which a journal with nothing to write looks whether it should let go of its file."""
+
 _PATIENCE = 5.0
 """Seconds that a call which cannot await (append after a failure, the end of the process) waits for the writer."""
 
@@ -56,10 +64,19 @@ class Disk:
 
 class Journal:
     """The journal of this process in `folder`. Thread-safe. `names` are the files it has made so far. `payloads`: where
-    what is too large for a line goes; None: beside the folder, into `artifacts`."""
+    what is too large for a line goes; None: beside the folder, into `artifacts`. `max_file`: bytes beyond which it goes
+    on in a new file."""
 
-    def __init__(self, folder: Path, *, disk: Disk | None = None, payloads: Payloads | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        disk: Disk | None = None,
+        payloads: Payloads | None = None,
+        max_file: int = MAX_FILE,
+    ) -> None:
         self.folder = folder
+        self._max_file = max_file
         self._disk = disk or Disk()
         self._payloads = payloads or Payloads(folder.parent / "artifacts")
         self._afresh()
@@ -80,6 +97,8 @@ class Journal:
         self._thread: threading.Thread | None = None
         self._descriptor: int | None = None
         self._size = 0
+        self._tombstones = Tombstones(self.folder)
+        self._obeyed: frozenset[str] = frozenset()
         self._payloads.afresh()
 
     def append(self, event: AnyEvent) -> int:
@@ -112,6 +131,11 @@ class Journal:
             self._promise().result(seconds)
         except TimeoutError as error:
             raise Unavailable(f"{self.folder} took nothing for {seconds} s.", hint="Is its disk stuck?") from error
+
+    def look(self) -> None:
+        """Look at once whether an erasure wants the file, and not only in a second."""
+        with self._changed:
+            self._changed.notify_all()
 
     def close(self) -> None:
         """Make everything durable and let go of the file. Idempotent. Raises Unavailable when events are lost."""
@@ -176,12 +200,13 @@ class Journal:
         """Wait for work and fill the batch. False when the journal is closed and nothing more can be done."""
         with self._changed:
             while True:
+                self._obey()
                 if self._retry or (self._failure is None and self._queue):
                     self._retry = False
                     break
                 if self._closed:
                     return False
-                self._changed.wait()
+                self._changed.wait(_LOOK)
             size = sum(map(len, self._batch))
             while self._queue and len(self._batch) < _MAX_EVENTS:
                 size += len(self._queue[0])
@@ -214,6 +239,13 @@ class Journal:
             self._give_up()
             raise
         self._size += len(blob)
+        if self._size >= self._max_file:
+            self._give_up()  # what is in it can then go, once a snapshot holds it
+
+    def _obey(self) -> None:
+        """Let go of a file that an erasure wants to go: what comes next goes into a new one."""
+        if self._descriptor is not None and not self._tombstones.names() <= self._obeyed:
+            self._give_up()
 
     def _tell(self, failure: OSError | None) -> None:
         with self._changed:
@@ -234,11 +266,15 @@ class Journal:
     def _create(self) -> None:
         folders.make(self.folder.parent)
         folders.make(self.folder)
-        name = f"{_time_id()}-{_host()}-{os.getpid()}{tail.SUFFIX}"
+        name = new_name() + tail.SUFFIX
+        part = self.folder / f"{name}.new"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
-        descriptor = locks.open_file(self.folder / name, flags)
+        descriptor = locks.open_file(part, flags)
+        # Named only once it is locked: whoever finds a journal that is not takes its owner for dead.
         locks.lock(descriptor)
+        part.rename(self.folder / name)
         self._descriptor, self._size = descriptor, 0
+        self._obeyed = self._tombstones.names()
         self.names.add(name)
         for made in (self.folder, self.folder.parent):
             folders.sync(made)
@@ -247,6 +283,11 @@ class Journal:
         if self._descriptor is not None:
             locks.close(self._descriptor)
         self._descriptor = None
+
+
+def new_name() -> str:
+    """A name for a file that nobody else gives one: by time, machine and process."""
+    return f"{_time_id()}-{_host()}-{os.getpid()}"
 
 
 def _time_id() -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -39,6 +39,7 @@ class _Entry:
     terms: Counter[str]
     day: float
     same: tuple[Owner, str]
+    run: str
 
 
 class Recall:
@@ -57,6 +58,7 @@ class Recall:
         ] = {}  # by owner and content; the first is the one that is found
         self._closed: dict[str, str] = {}  # the id of a memory → of the one that took its place
         self._forgotten: set[str] = set()
+        self._erased: set[str] = set()
         self._pins: dict[tuple[str, str], tuple[str, bool]] = {}  # user and id → when it was said, and whether pinned
         self._newest = 0.0
 
@@ -70,14 +72,18 @@ class Recall:
         with self._guard:
             if event.kind is Kind.MEMORY_FORGOTTEN:
                 self._forgotten.add(name)  # also before the text itself is heard of, from a slower journal
-                self._hide(name)
-                self._entries.pop(name, None)
-                for old in [old for old, closer in self._closed.items() if closer == name]:
-                    self._open(old)
+                self._lose(name)
             elif event.kind is Kind.MEMORY_PINNED:
                 self._pin(name, event)
-            elif name not in self._forgotten and name not in self._entries:
+            elif name not in self._forgotten and name not in self._entries and event.run not in self._erased:
                 self._put_in(name, event)
+
+    def erase(self, runs: Collection[str]) -> None:
+        """Lose what was remembered in these runs; what comes of them later is not taken in."""
+        with self._guard:
+            self._erased |= set(runs)
+            for name in [name for name, entry in self._entries.items() if entry.run in runs]:
+                self._lose(name)
 
     def search(self, question: str, scope: Scope, limit: int) -> list[Hit]:
         """The best texts of this user, of this workspace or of none, best first."""
@@ -124,7 +130,9 @@ class Recall:
             pinned=self._pins.get((owner[0], name), ("", body.get("pinned") is True))[1],
         )
         found = Counter(term for term, _ in terms(text))
-        entry = _Entry(hit=hit, owner=owner, terms=found, day=_day(event.at), same=(owner, content_hash(text)))
+        entry = _Entry(
+            hit=hit, owner=owner, terms=found, day=_day(event.at), same=(owner, content_hash(text)), run=event.run
+        )
         self._entries[name] = entry
         self._newest = max(self._newest, entry.day)
         self._open(name)
@@ -132,6 +140,12 @@ class Recall:
             self._closed[old] = name
             if self._is_closed(old):
                 self._hide(old)
+
+    def _lose(self, name: str) -> None:
+        self._hide(name)
+        self._entries.pop(name, None)
+        for old in [old for old, closer in self._closed.items() if closer == name]:
+            self._open(old)
 
     def _pin(self, name: str, event: Event) -> None:
         """Keep what was said last, also before the text itself is heard of, from a slower journal."""

@@ -42,6 +42,12 @@ class Recent:
             kept = self._runs.get(run)
             return ordered(kept.events) if kept is not None else []
 
+    def drop(self, run: str) -> None:
+        """Let a run go."""
+        with self._guard:
+            if (kept := self._runs.pop(run, None)) is not None:
+                self._bytes -= kept.bytes
+
     def runs_like(self, beginning: str) -> list[str]:
         with self._guard:
             return [run for run in self._runs if run.startswith(beginning)]

@@ -106,7 +106,8 @@ class Remembering:
         return Kept(id=name, text=text, became="new", closed=tuple(closed))
 
     async def _folded(self, note: Note, text: str, hit: Hit, became: Literal["folded", "recalled"], tell: Tell) -> Kept:
-        tell(Kind.MEMORY_FOLDED, {"id": hit.id, "text": text, "source": note.source, "by": note.by, "why": became})
+        said = {"text": text, "source": note.source, "by": note.by, "user": note.scope.user}
+        tell(Kind.MEMORY_FOLDED, {"id": hit.id, "why": became, **said})
         await self.memory.barrier()
         return Kept(id=hit.id, text=hit.text, became=became)
 

@@ -6,9 +6,9 @@ a private copy, and a memory without files.
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -16,20 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Unavailable
-from workbench.core.events import AnyEvent, Kind, loads
+from workbench.core.events import AnyEvent, Kind
+from workbench.memory import rows as rows_of
+from workbench.memory.rows import clean
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
-VERSION = 3
+VERSION = 4
 """Version of the schema; `schema/<number>.sql` brings a file from the version before to this one."""
 
 MEMORY_KINDS = (Kind.MEMORY_WRITTEN, Kind.MEMORY_FORGOTTEN, Kind.MEMORY_PINNED)
 """The kinds of event that recall hears."""
 
-_ROW = Sequence[Any]
-_READABLE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str)
-_ASCII = json.JSONEncoder(separators=(",", ":"), default=str)
 _INSERT = """
 insert into events
 select
@@ -46,7 +45,25 @@ from (
 ) as new
 where not exists (select 1 from events as old where old.id = new.id and old.run between $11 and $12)
 """
-_READ = "select run, attempt, seq, v, happened_at, kind, step, coalesce(exact, body::varchar) from events "
+OWNER = """case
+    when kind = 'run.started' then body->>'$.user'
+    when kind like 'memory.%' then coalesce(body->>'$.scope.user', body->>'$.user')
+end"""
+"""Whose an event says it is; null when it says nothing of that."""
+
+RUNS_OF_USER = f"""(
+    select run from events where kind = 'run.started' and body->>'$.user' = $user
+    union
+    select run from events
+    where kind like 'memory.%' and {OWNER} = $user and run not in (select run from events where kind = 'run.started')
+)"""  # noqa: S608 - ours
+"""The runs of `$user`: those they started, and what they remembered and forgot outside of any run."""
+
+MINE = f"(case when ({OWNER}) is null then run in {RUNS_OF_USER} else ({OWNER}) = $user end)"
+"""Whether an event is `$user`'s to read."""
+
+_COLUMNS = "run, attempt, seq, v, happened_at, kind, step, coalesce(exact, body::varchar)"
+_READ = f"select {_COLUMNS} from events "  # noqa: S608 - ours
 
 
 def prepare(connection: Connection) -> None:
@@ -83,7 +100,7 @@ def version(connection: Connection) -> int:
 
 def insert(connection: Connection, events: Iterable[AnyEvent]) -> None:
     """Put events in, each once for good: those that are there already, by id, are left out."""
-    rows = {row[0]: row for row in map(_row, events)}
+    rows = {row[0]: row for row in map(rows_of.row, events)}
     if not rows:
         return
     columns = [list(column) for column in zip(*rows.values(), strict=True)]
@@ -91,23 +108,79 @@ def insert(connection: Connection, events: Iterable[AnyEvent]) -> None:
     connection.execute(_INSERT, [*columns, min(columns[1]), max(columns[1])])
 
 
-def events_of(connection: Connection, run: str) -> list[AnyEvent]:
-    """The events of a run, in order."""
-    return _events(connection.execute(_READ + "where run = ? order by attempt, seq", [clean(run)]).fetchall())
+def move(connection: Connection, taken: Mapping[str, int], now: datetime) -> None:
+    """Write down how far journals were taken over, in bytes."""
+    connection.execute("delete from journal_offsets where list_contains($1::varchar[], journal)", [[*taken]])
+    connection.execute(
+        "insert into journal_offsets select unnest($1::varchar[]), unnest($2::bigint[]), $3::timestamp",
+        [[*taken], [*taken.values()], now.astimezone(UTC).replace(tzinfo=None)],
+    )
 
 
-def runs_like(connection: Connection, beginning: str) -> list[str]:
-    """The runs whose id begins so."""
-    query = "select distinct run from events where starts_with(run, ?) order by run"
-    return [row[0] for row in connection.execute(query, [clean(beginning)]).fetchall()]
+def events_of(connection: Connection, run: str, user: str | None = None) -> list[AnyEvent]:
+    """The events of a run, in order; with `user` only what is theirs."""
+    where, values = _of(user)
+    query = f"{_READ} where run = $run and {where} order by attempt, seq"
+    return rows_of.events(connection.execute(query, {"run": clean(run), **values}).fetchall())
 
 
-def memory_events(connection: Connection, after: int) -> tuple[str, int, list[AnyEvent]]:
-    """What changes what is remembered, behind position `after`; the name of the store, and the newest position."""
+def runs_like(connection: Connection, beginning: str, user: str | None = None) -> list[str]:
+    """The runs whose id begins so; with `user` only theirs."""
+    where, values = _of(user)
+    query = f"select distinct run from events where starts_with(run, $run) and {where} order by run"  # noqa: S608 - ours
+    return [row[0] for row in connection.execute(query, {"run": clean(beginning), **values}).fetchall()]
+
+
+def page(connection: Connection, after: int, limit: int, user: str | None) -> tuple[list[AnyEvent], int]:
+    """The events behind position `after` in the order in which they came, and the position of the last of them."""
+    where, values = _of(user)
+    query = f"select {_COLUMNS}, merged from events where merged > $after and {where} order by merged limit $limit"  # noqa: S608 - ours
+    rows = connection.execute(query, {"after": after, "limit": max(1, limit), **values}).fetchall()
+    return rows_of.events(row[:-1] for row in rows), rows[-1][-1] if rows else after
+
+
+def erased(connection: Connection) -> frozenset[str]:
+    """The runs that were erased."""
+    return frozenset(row[0] for row in connection.execute("select run from erased").fetchall())
+
+
+def erase(connection: Connection, runs: Iterable[str], wanted: Callable[[Iterable[str]], Collection[str]]) -> None:
+    """Delete the events of these runs, in a transaction, and remember which they were. `wanted` gives the hashes under
+    which the texts that stay have their vectors; all other vectors go too."""
+    names = sorted({clean(run) for run in runs})
+    texts = "select body->>'$.text' from events where kind = 'memory.written' and body->>'$.text' is not null"
+    connection.execute("begin")
+    connection.execute("delete from events where run in (select unnest($1::varchar[]))", [names])
+    connection.execute(
+        "insert into erased select name, $2::timestamp from (select unnest($1::varchar[]) as name)"
+        " where name not in (select run from erased)",
+        [names, datetime.now(UTC).replace(tzinfo=None)],
+    )
+    hashes = wanted(row[0] for row in connection.execute(texts).fetchall())
+    connection.execute(
+        "delete from embeddings where content_hash not in (select unnest($1::varchar[]))", [sorted(hashes)]
+    )
+    connection.execute("commit")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """What a store has to say of memories: its name, the newest position in it, what changes what is
+    remembered, and the runs that were erased."""
+
+    store: str
+    position: int
+    events: list[AnyEvent]
+    erased: frozenset[str]
+
+
+def memory_events(connection: Connection, after: int) -> Heard:
+    """What changes what is remembered, behind position `after`."""
     store = connection.execute("select value from meta where key = 'store'").fetchall()[0][0]
     newest = connection.execute("select coalesce(max(merged), 0) from events").fetchall()[0][0]
     where = "where merged > $1 and list_contains($2::varchar[], kind) order by merged"
-    return store, newest, _events(connection.execute(_READ + where, [after, [*MEMORY_KINDS]]).fetchall())
+    events = rows_of.events(connection.execute(_READ + where, [after, [*MEMORY_KINDS]]).fetchall())
+    return Heard(store=store, position=newest, events=events, erased=erased(connection))
 
 
 def runs(connection: Connection, limit: int, user: str | None) -> Sequence[Mapping[str, Any]]:
@@ -122,49 +195,9 @@ def runs(connection: Connection, limit: int, user: str | None) -> Sequence[Mappi
     return rows
 
 
-def clean(text: str) -> str:
-    """The text with each half of a surrogate pair replaced: no database takes it."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return text
-
-
-def _row(event: AnyEvent) -> _ROW:
-    exact = None
-    body = _READABLE.encode(event.body)
-    if (cleaned := clean(body)) != body:
-        exact, body = _ASCII.encode(event.body), cleaned
-    return (
-        clean(event.id),
-        clean(event.run),
-        event.attempt,
-        event.seq,
-        event.v,
-        _utc(event.at),
-        clean(str(event.kind)),
-        None if event.step is None else clean(event.step),
-        body,
-        exact,
-    )
-
-
-def _utc(at: str) -> str | None:
-    try:
-        moment = datetime.fromisoformat(at)
-        return moment.astimezone(UTC).replace(tzinfo=None).isoformat() if moment.tzinfo else moment.isoformat()
-    except (ValueError, OverflowError):
-        return None
-
-
-def _events(rows: Iterable[_ROW]) -> list[AnyEvent]:
-    found = []
-    for run, attempt, seq, v, at, kind, step, body in rows:
-        moment = "" if at is None else at.replace(tzinfo=UTC).isoformat(timespec="microseconds")
-        envelope = {"run": run, "attempt": attempt, "seq": seq, "v": v, "at": moment, "kind": kind, "step": step}
-        found.append(loads(json.dumps(envelope)[:-1] + ', "body": ' + body + "}"))
-    return found
+def _of(user: str | None) -> tuple[str, dict[str, str]]:
+    """A condition for events, and its values: all of them, or those of one user."""
+    return ("true", {}) if user is None else (MINE, {"user": clean(user)})
 
 
 @cache

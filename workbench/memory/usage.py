@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from workbench.core.usage import Use
-from workbench.memory.tables import clean
+from workbench.memory.rows import clean
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection

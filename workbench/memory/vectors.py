@@ -12,14 +12,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from workbench.core.errors import Unavailable, WorkbenchError
-from workbench.memory import indexfile, locks
+from workbench.memory import indexfile
 from workbench.memory.embed import Embedder, content_hash
 from workbench.memory.index import MAX_FLAT, VectorIndex
 
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from workbench.memory.blobs import Blobs
-
     Floats = NDArray[np.float32]
+    Halves = NDArray[np.float16]
 
 Owner = tuple[str, ...]
 _BATCH = 16
@@ -45,6 +44,27 @@ _LONGEST_REST = 600.0
 class _Missing:
     text: str
     places: set[tuple[Owner, str]] = field(default_factory=set)
+
+
+class Blobs(Protocol):
+    """Where vectors are kept, by model and by the hash of what a text says. Blocks; each raises Unavailable."""
+
+    def making(self) -> AbstractContextManager[bool]:
+        """Whether this process may make new vectors until it leaves: one at a time does, so that no text is paid for
+        twice."""
+        ...
+
+    def models(self) -> Sequence[str]:
+        """The models of which there are vectors."""
+        ...
+
+    def read(self, model: str, hashes: Collection[str]) -> Mapping[str, Halves]:
+        """Those of the asked that are there, as half floats; each may have a length of its own."""
+        ...
+
+    def write(self, model: str, vectors: Mapping[str, Floats | Halves]) -> None:
+        """Keep vectors of one length; those that are there already stay as they are."""
+        ...
 
 
 class Vectors:
@@ -195,7 +215,7 @@ class Vectors:
             if self._blobs is None:
                 self._make(wanted)
             else:
-                with locks.held(self._blobs.lock, 0.0) as got:
+                with self._blobs.making() as got:
                     if not got:
                         return False
                     self._take(self._blobs.read(self.embedder.id, wanted))
@@ -238,7 +258,9 @@ class Vectors:
                 if len(fits) < len(stack):
                     self.trouble = _two_lengths(self.embedder.name, dim, index.dim)
                 if fits:
-                    index.add([names[n] for n in fits], np.stack([stack[n] for n in fits]))
+                    # `stack` would look at each of them twice.
+                    whole = np.concatenate([stack[n] for n in fits]).reshape(len(fits), index.dim)
+                    index.add([names[n] for n in fits], whole)
             self._changed.notify_all()
 
     def _embed(self, texts: Sequence[str]) -> Floats:

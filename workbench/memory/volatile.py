@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,9 @@ from workbench.core.errors import Refused, Unavailable
 from workbench.core.events import AnyEvent, dumps, loads
 from workbench.core.request import Scope
 from workbench.core.usage import Use
-from workbench.memory import tables, usage
-from workbench.memory.base import Hit
+from workbench.memory import copies, tables, usage
+from workbench.memory.base import Hit, Page
 from workbench.memory.embed import Embedder
-from workbench.memory.locks import PRIVATE_FILE
 from workbench.memory.recall import Recall
 from workbench.memory.recent import ordered
 from workbench.memory.vectors import Vectors
@@ -32,6 +31,7 @@ class Kept:
     def __init__(self, embedder: Embedder | None = None) -> None:
         self.guard = threading.Lock()
         self.events: dict[str, AnyEvent] = {}
+        self.erased: set[str] = set()
         self.recall = Recall(None if embedder is None else Vectors(embedder))
 
 
@@ -46,21 +46,40 @@ class InMemoryMemory:
         self._check()
         event = loads(dumps(event))  # as it would come back from a file: JSON only, and nobody else's to change
         with self.kept.guard:
+            if event.run in self.kept.erased:
+                return
             self.kept.events.setdefault(event.id, event)
         self.kept.recall.hear(event)
 
     async def barrier(self) -> None:
         return None
 
-    async def events(self, run: str) -> Sequence[AnyEvent]:
+    async def events(self, run: str, *, user: str | None = None) -> Sequence[AnyEvent]:
         self._check()
-        with self.kept.guard:
-            events = list(self.kept.events.values())
+        events = await self._all(user)
         names = sorted({event.run for event in events if event.run.startswith(run)})
         if run not in names and len(names) > 1:
             raise Refused(f"{len(names)} runs begin with {run!r}: {', '.join(names[:3])}", hint="Give more of the id.")
         chosen = run if run in names or not names else names[0]
         return ordered([event for event in events if event.run == chosen])
+
+    async def page(self, after: int = 0, limit: int = 2_000, *, user: str | None = None) -> Page:
+        self._check()
+        events = (await self._all(user))[after : after + max(1, limit)]
+        return Page(events=events, position=after + len(events))
+
+    async def erase(self, runs: Collection[str]) -> Sequence[str]:
+        self._check()
+        with self.kept.guard:
+            self.kept.erased |= set(runs)
+            for name in [name for name, event in self.kept.events.items() if event.run in runs]:
+                del self.kept.events[name]
+        self.kept.recall.erase(runs)
+        return []
+
+    async def erased(self) -> frozenset[str]:
+        with self.kept.guard:
+            return frozenset(self.kept.erased)
 
     async def runs(self, limit: int = 20, *, user: str | None = None) -> Sequence[Mapping[str, Any]]:
         self._check()
@@ -88,14 +107,12 @@ class InMemoryMemory:
 
         return await asyncio.to_thread(read)
 
-    async def snapshot(self, path: Path) -> None:
+    async def snapshot(self, path: Path, *, user: str | None = None) -> None:
         self._check()
 
         def copy() -> None:
-            path.unlink(missing_ok=True)
-            with self._tables(str(path)):
-                pass
-            path.chmod(PRIVATE_FILE)
+            with self._tables() as connection:
+                copies.copy(connection, path, user=user)
 
         await asyncio.to_thread(copy)
 
@@ -111,11 +128,26 @@ class InMemoryMemory:
         if self._closed:
             raise Unavailable("The memory is closed.", hint="Open a new workbench.")
 
-    def _tables(self, path: str = ":memory:") -> Connection:
+    async def _all(self, user: str | None) -> list[AnyEvent]:
+        """The events in the order in which they came."""
+        with self.kept.guard:
+            events = list(self.kept.events.values())
+        if user is None:
+            return events
+
+        def read() -> set[str]:
+            with self._tables() as connection:
+                found, _ = tables.page(connection, 0, len(events), user)
+                return {event.id for event in found}
+
+        theirs = await asyncio.to_thread(read)
+        return [event for event in events if event.id in theirs]
+
+    def _tables(self) -> Connection:
         # The same tables and views as the shared file has, so that a test which reads them reads the real thing.
         import duckdb
 
-        connection = duckdb.connect(path, config={"threads": 1, "memory_limit": "256MB"})
+        connection = duckdb.connect(":memory:", config={"threads": 1, "memory_limit": "256MB"})
         tables.prepare(connection)
         with self.kept.guard:
             events = list(self.kept.events.values())

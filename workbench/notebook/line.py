@@ -22,6 +22,7 @@ OPTIONS: Mapping[str, str] = {
     "timeout": "how many seconds a question waits for its answer; after that it is no",
     "model": "the model that plans and answers this request",
     "persona": "in whose manner to work: analyst, engineer, designer, or one of your own",
+    "reuse": "take over results of an earlier run for steps that are the same",
     "budget": "what the run may use, of usd, tokens, steps, calls and seconds",
     "memory": "show the model what you asked to be remembered, also where nobody watches",
     "fresh": "follow nothing that was asked in this notebook before",
@@ -32,6 +33,10 @@ VERBS: Mapping[str, str] = {
     "personas": "in whose manner requests can be served",
     "runs": "the newest runs",
     "show RUN": "one run again",
+    "apply RUN[.STEP]": "write the code of a run into the project",
+    "undo RUN[.STEP]": "take it back: every file as it was",
+    "resume RUN": "go on with a run that stopped; --done STEP, --again STEP for writes in doubt, --changed-tools",
+    "rerun RUN": "its plan again; --from STEP, --set s2.params.limit=5, --drop STEP: only what changes is run",
     "why RUN[.STEP]": "from a result back to the calls, plan, sources, hashes and cost",
     "notebook RUN [FILE]": "the run as a notebook of plain cells that work without the workbench",
     "sql QUERY": "the record: runs, steps, events, costs, failures, lineage, model_calls, tool_calls, service_calls, …",
@@ -41,7 +46,9 @@ VERBS: Mapping[str, str] = {
     "pin ID": "put a memory a little ahead of others",
     "unpin ID": "the memory stands among the others again",
     "forget ID": "hide a memory, at once",
-    "memory [audit]": "all that is remembered, or what is wrong with it",
+    "memory [audit | compact | export DIR | import DIR]": "all that is remembered, or what is wrong with it; tidy up; "
+    "write your whole record into a folder, or take one in",
+    "erase --memory ID": "remove it for good, with every run that knows it; also --run ID, --text TEXT, --user NAME",
     "doctor": "check this installation",
     "audit": "check that the audit trail is whole",
 }
@@ -82,6 +89,7 @@ class Line:
     yes: bool = False
     deny: bool = False
     memory: bool = False
+    reuse: bool = False
     fresh: bool = False
     timeout: float | None = None
     model: str | None = None

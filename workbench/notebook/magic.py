@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import keyword
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from IPython.core import magic_arguments
@@ -14,6 +13,10 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 from workbench.notebook import line as lines
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from workbench.notebook.display import Display
+    from workbench.notebook.options import Line
     from workbench.run import Run
     from workbench.workbench import Workbench
 
@@ -73,11 +76,11 @@ class AgentMagics(Magics):
                 return values[-1]
 
             text = lines.expand(asked.text, evaluate)
-            tables = _tables(scope)
-            names = lines.named(text, tables, scope)
+            offered = tables(scope)
+            names = lines.named(text, offered, scope)
         except lines.BadLine as wrong:
             raise UsageError(str(wrong)) from None
-        frames = {name: tables[name] for name in names} if names else tables
+        frames = {name: offered[name] for name in names} if names else offered
         run = self._ask(text, frames, names, asked, values)
         if asked.capture:
             self._namespace()[asked.capture] = run
@@ -85,54 +88,39 @@ class AgentMagics(Magics):
         return run
 
     def _ask(self, text: str, frames: dict[str, Any], names: list[str], asked: lines.Line, values: list[str]) -> Run:
-        from workbench.bridge import Errands, wait
-        from workbench.core.errors import Cancelled, WorkbenchError
+        from workbench.core.errors import Cancelled
         from workbench.notebook import kernel
-        from workbench.notebook.display import Display
-        from workbench.policy.approval import chosen
-        from workbench.render import plan_text
+        from workbench.notebook.options import approver
+        from workbench.notebook.watched import watched
 
-        errands = Errands()
         try:
             workbench = self._workbench()
-            display = Display(self.shell, headless=workbench.settings.headless)
         except KeyboardInterrupt:
             raise Cancelled("Stopped. Nothing was run.") from None
-        line = errands.input if display.asks else None
-        work = workbench.ask(
-            text,
-            variables=frames,
-            named=names,
-            plan_only=asked.plan,
-            model=asked.model,
-            budget=asked.budget,
-            approver=chosen(
-                yes=asked.yes, deny=asked.deny, timeout=asked.timeout, line=line, show=partial(plan_text, full=True)
-            ),
-            rounds=asked.ask,
-            inserted=values,
-            listeners=(display.listen,),
-            watchers=(display.watch,) if display.is_live else (),
-            memory=asked.memory or display.is_live,
-            on_thread=errands.run,
-            persona=asked.persona,
-            follows=True,
-            fresh=asked.fresh,
-            notebook=kernel.notebook(self.shell),
-        )
-        try:
-            run = wait(display.cancellable(work), errands=errands)
-        except WorkbenchError as error:
-            display.finish(error.run)
-            raise
-        except KeyboardInterrupt:
-            display.finish(None)
-            raise Cancelled("Stopped, but the run did not end in time: a step of it may go on for a while.") from None
-        except BaseException:
-            display.finish(None)
-            raise
-        display.finish(run)
-        return run
+
+        def work(display: Display, line: Line | None) -> Coroutine[Any, Any, Run]:
+            return workbench.ask(
+                text,
+                variables=frames,
+                named=names,
+                plan_only=asked.plan,
+                model=asked.model,
+                budget=asked.budget,
+                approver=approver(asked, line),
+                rounds=asked.ask,
+                inserted=values,
+                listeners=(display.listen,),
+                watchers=(display.watch,) if display.is_live else (),
+                memory=asked.memory or display.is_live,
+                follows=True,
+                fresh=asked.fresh,
+                reuse=asked.reuse,
+                on_thread=display.on_thread,
+                persona=asked.persona,
+                notebook=kernel.notebook(self.shell),
+            )
+
+        return watched(self.shell, workbench.settings.headless, work)
 
     @no_var_expand
     @line_magic
@@ -157,9 +145,13 @@ class AgentMagics(Magics):
         return names
 
     def _workbench(self) -> Workbench:
+        from workbench.notebook import again
         from workbench.workbench import current
 
-        return current()
+        workbench = current()
+        if line := again.offer(workbench, self.shell):
+            print(line)  # noqa: T201 - for who looks at this cell, and no part of a result
+        return workbench
 
     def _help(self) -> str:
         from workbench.notebook import verbs
@@ -170,7 +162,7 @@ class AgentMagics(Magics):
         return f"{usage}\n\n{verbs.status(self._workbench())}"
 
 
-def _tables(scope: dict[str, Any]) -> dict[str, Any]:
+def tables(scope: dict[str, Any]) -> dict[str, Any]:
     """The DataFrames of the user's namespace by name, in the order they were made."""
     import sys
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
 from workbench.core.errors import Refused
+from workbench.notebook import kept
 from workbench.notebook.table import Table
 
 if TYPE_CHECKING:
@@ -34,14 +35,14 @@ def recall(workbench: Workbench, rest: str) -> Table:
 def remember(workbench: Workbench, rest: str) -> Table:
     """What became of a text that the user wants remembered."""
     text, options = _options(rest)
-    kept = wait(
+    became = wait(
         workbench.memories.remember(
             text, kind=options.get("kind", "fact"), pinned="pin" in options, replaces=options.get("replaces", "")
         )
     )
-    what = "remembered" if kept.became == "new" else "known already"
-    closed = [(f"no longer holds since {kept.id[:_ID]}", hit.text, hit.id[:_ID]) for hit in kept.closed]
-    return Table(("what", "memory", "id"), [(what, kept.text, kept.id[:_ID]), *closed])
+    what = "remembered" if became.became == "new" else "known already"
+    closed = [(f"no longer holds since {became.id[:_ID]}", hit.text, hit.id[:_ID]) for hit in became.closed]
+    return Table(("what", "memory", "id"), [(what, became.text, became.id[:_ID]), *closed])
 
 
 def forget(workbench: Workbench, rest: str) -> Table:
@@ -79,11 +80,19 @@ def conversation(workbench: Workbench, rest: str = "") -> Table:
 
 
 def memory(workbench: Workbench, rest: str = "") -> Table:
-    """All that is remembered, newest first; with `audit`, what is wrong with it."""
+    """All that is remembered, newest first; with `audit` what is wrong with it; and what `notebook.kept` does."""
+    what, _, where = rest.partition(" ")
+    if what in ("export", "import"):
+        return (kept.export if what == "export" else kept.take_in)(workbench, where.strip())
+    if rest == "compact":
+        return kept.compact(workbench)
     if rest == "audit":
         return audit(workbench)
     if rest:
-        raise Refused(f"%workbench memory {rest} is nothing.", hint="%workbench memory, or %workbench memory audit")
+        raise Refused(
+            f"memory {rest} is nothing.",
+            hint="There are: %workbench memory audit, compact, export DIR, import DIR; or nothing.",
+        )
     hits = wait(workbench.memories.all())
     rows = [(hit.kind, hit.text, _origin(hit), hit.at[:10], _state(hit, hits), hit.id[:_ID]) for hit in hits]
     return Table(("kind", "memory", "from", "since", "state", "id"), rows, [_how(workbench)])

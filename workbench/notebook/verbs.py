@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
+from workbench.notebook.again import rerun, resume
+from workbench.notebook.edited import apply, undo
+from workbench.notebook.erased import erase
 from workbench.notebook.history import notebook, why
 from workbench.notebook.personas import personas
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
@@ -19,9 +22,11 @@ if TYPE_CHECKING:
     from workbench.workbench import Workbench
 
 __all__ = [
+    "apply",
     "audit",
     "conversation",
     "doctor",
+    "erase",
     "forget",
     "memory",
     "notebook",
@@ -29,11 +34,14 @@ __all__ = [
     "pin",
     "recall",
     "remember",
+    "rerun",
+    "resume",
     "runs",
     "show",
     "sql",
     "status",
     "tools",
+    "undo",
     "unpin",
     "why",
 ]

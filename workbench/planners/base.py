@@ -34,15 +34,13 @@ class Watched(Protocol):
 class Planned:
     """A checked plan and where it comes from. `notes` are lines for the user: how the request was read, what was
     assumed, corrected or left out. `model` is "" when no language model was asked. `sources`: what the planner saw
-    beyond the request, its tables, the tools and the outcome, such as recalled memories. `by_user`: the user wrote
-    the plan themselves, so that it is made of nothing else."""
+    beyond the request, its tables, the tools and the outcome, such as recalled memories."""
 
     plan: Plan
     planner: str
     model: str = ""
     notes: Sequence[str] = ()
     sources: Sources = NONE
-    by_user: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

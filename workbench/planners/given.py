@@ -1,48 +1,60 @@
-"""A plan that the user has written themselves: checked like any other, and answered from the numbers."""
+"""A plan that the user wrote themselves: a request that is the JSON of a plan is run as it stands.
+
+    %agent [{"task": "search_news", "params": {"query": "tides"}}]
+
+It is made of the request alone. What follows its steps, a further round or the answer, is another planner's.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from workbench.core import plan as plans
 from workbench.core.outcome import Outcome
+from workbench.core.plan import read
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
-from workbench.planners.answer import summarise
-from workbench.planners.base import Answer, Planned, Tell
+from workbench.planners.base import Answer, Planned, Planner, Tell
+
+NAME = "you"
 
 
 class GivenPlanner:
-    """Gives the plan it was made with: JSON text, a list of steps, or an object with `steps`."""
+    """Takes the plan of the request as it is; `after` words the answer and looks at results."""
 
-    name = "you"
+    name = NAME
 
-    def __init__(self, plan: str | Sequence[Any] | Mapping[str, Any]) -> None:
-        self._plan = plan
+    def __init__(self, after: Planner) -> None:
+        self._after = after
 
     async def plan(self, request: Request, tools: Mapping[str, ToolSpec], tell: Tell) -> Planned:
-        """See `Planner.plan`. Raises PlanInvalid with every error of the plan."""
+        """The plan that the request spells. Raises PlanInvalid with everything that is wrong with it."""
         names = [variable.name for variable in request.variables]
-        return Planned(plan=plans.read(self._plan, tools, names), planner=self.name, by_user=True)
+        return Planned(plan=read(request.text, tools, names), planner=NAME)
 
     async def look(
         self, request: Request, outcome: Outcome, tools: Mapping[str, ToolSpec], tell: Tell
     ) -> Planned | None:
-        """None: there is no more than what was given."""
-        return None
+        """What the other planner adds."""
+        return await self._after.look(request, outcome, tools, tell)
 
     async def answer(self, outcome: Outcome, tell: Tell) -> Answer:
-        return summarise(outcome)
+        """The other planner's answer."""
+        return await self._after.answer(outcome, tell)
 
 
-def in_words(tool: str, params: Mapping[str, Any]) -> str:
-    """One call as the request that it is: `tool name=value …`, tables as `@name`."""
-    return " ".join([tool, *(f"{name}={_said(value)}" for name, value in params.items())])
+def given(text: str, planner: Planner) -> Planner:
+    """Who plans a request: its writer, where it is a plan in JSON, else the planner."""
+    return GivenPlanner(planner) if _is_plan(text) else planner
 
 
-def _said(value: Any) -> str:
-    if isinstance(value, Mapping) and set(value) == {"$ref"}:
-        return str(value["$ref"])
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+def _is_plan(text: str) -> bool:
+    if not text.lstrip().startswith(("[", "{")):
+        return False
+    try:
+        value: Any = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    steps = value.get("steps") if isinstance(value, Mapping) else value
+    return bool(steps) and isinstance(steps, list) and all(isinstance(s, Mapping) and "task" in s for s in steps)

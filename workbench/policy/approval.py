@@ -82,8 +82,19 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AskedStep:
+    """A question about one step that is not about its arguments. `lines` say what is known."""
+
+    step: str
+    tool: str
+    lines: Sequence[str]
+    question: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What is to be approved: the steps of round `round` (1 for the first) of a run, or one `call` of them.
+    """What is to be approved: the steps of round `round` (1 for the first) of a run, one `call` of them, or what else
+    is asked about one `step`.
 
     `difference`: for a later round, what is new and what it derives from, a line each. `fields`: what a server wants
     filled in while it serves the call.
@@ -96,6 +107,7 @@ class Asked:
     difference: Sequence[str] = ()
     call: AskedCall | None = None
     fields: Sequence[Field] = ()
+    step: AskedStep | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +218,8 @@ def question(asked: Asked, show: Callable[[Plan], str]) -> str:
     if asked.call is not None:
         ends = "Answer it?" if asked.fields else "Allow this call?"
         return "\n".join([*asked.call.lines(), *new, ends])
+    if asked.step is not None:
+        return "\n".join([*map(visible, asked.step.lines), asked.step.question])
     what = "Run these steps?" if asked.round == 1 else f"Round {asked.round}: run these further steps?"
     return "\n".join([show(asked.plan), *new, what])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -18,25 +19,30 @@ _RETURNED = ("content-type", "date", "etag", "last-modified", "link", "location"
 def http_service(send: Service) -> Service:
     """The host function on a way out (`WayOut.send`, with the policy around it).
 
-    Takes `{method, url, headers, json | body, auth}` and answers `{status, headers, retry_after, json, text}`: `json`
-    when the answer says it is JSON, else `text`. Raises as `send` does.
+    Takes `{method, url, headers, json | body, auth, cut, raw}` and answers `{status, headers, retry_after, cut}` with
+    `json` when the answer says it is JSON, else `text`; with `raw` only `body`, its bytes in base64. Raises as `send`
+    does.
     """
 
     async def http(params: Mapping[str, Any]) -> dict[str, Any]:
         headers = {str(name).lower(): value for name, value in (params.get("headers") or {}).items()}
         headers = {"accept": "application/json, text/*", **headers}
-        return _answer(await send({**params, "headers": headers}))
+        return _answer(await send({**params, "headers": headers}), raw=params.get("raw") is True)
 
     return http
 
 
-def _answer(answered: Answered) -> dict[str, Any]:
+def _answer(answered: Answered, *, raw: bool = False) -> dict[str, Any]:
     headers = {name: value for name in _RETURNED if (value := answered.header(name))}
     answer: dict[str, Any] = {
         "status": answered.status,
         "headers": headers,
         "retry_after": retry_after(headers.get("retry-after", ""), datetime.now(UTC)),
     }
+    if answered.cut:
+        answer["cut"] = True
+    if raw:
+        return answer | {"body": base64.b64encode(answered.content).decode("ascii")}
     text = answered.content.decode("utf-8", "replace")
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):

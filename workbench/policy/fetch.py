@@ -23,8 +23,11 @@ async def fetched(
     target: Target,
     max_bytes: int,
     transport: httpx2.AsyncBaseTransport | None,
-) -> tuple[httpx2.Response, bytes]:
-    """The answer's head and body. Raises TransientError when the network fails."""
+    *,
+    cut: bool = False,
+) -> tuple[httpx2.Response, bytes, bool]:
+    """The answer's head and body, and whether the body was broken off at `max_bytes`, which happens with `cut`; without
+    it an answer that is larger fails. Raises TransientError when the network fails."""
     import httpx2
 
     # The environment is not asked: a proxy named there would look the host up again and go where it likes.
@@ -40,7 +43,7 @@ async def fetched(
         try:
             response = await client.send(built, stream=True)
             try:
-                return response, await _read(response, max_bytes, target.host)
+                return response, *await _read(response, max_bytes, target.host, cut)
             finally:
                 await response.aclose()
         except httpx2.TransportError as error:
@@ -55,15 +58,17 @@ def _tls() -> ssl.SSLContext:
     return httpx2.create_ssl_context(trust_env=False)
 
 
-async def _read(response: httpx2.Response, max_bytes: int, host: str) -> bytes:
+async def _read(response: httpx2.Response, max_bytes: int, host: str, cut: bool) -> tuple[bytes, bool]:
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         raise ToolFailed(f"{host} sent a compressed answer, which was not asked for.")
     data = bytearray()
     async for chunk in response.aiter_bytes():
         data += chunk
+        if len(data) > max_bytes and cut:
+            return bytes(data[:max_bytes]), True
         if len(data) > max_bytes:
             raise ToolFailed(f"The answer of {host} is larger than {max_bytes:,} bytes.", hint="Ask for less.")
-    return bytes(data)
+    return bytes(data), False
 
 
 def _failure(error: httpx2.TransportError, target: Target) -> ToolFailed | TransientError:

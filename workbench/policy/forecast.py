@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from workbench.core import refs
 from workbench.core.budget import Budget, said
 from workbench.core.plan import MAX_ITEMS, Plan, Step
+from workbench.core.retries import CALLS_FOR_A_RETRY, RETRIES
 from workbench.core.tools import ToolSpec
 from workbench.core.usage import Price
 
@@ -15,32 +16,30 @@ PROMPT, REPLY = 2000, 1000
 
 
 def lines(plan: Plan, tools: Mapping[str, ToolSpec], limits: Budget, price: Price | None) -> list[str]:
-    """A line for the person: the most calls that the steps can take, each try counted, what the tools among them that
-    ask a model are likely to cost, and the budget. Empty when there is neither a budget nor a foreach."""
+    """A line for the person: the most calls of tools that the steps can take, what it is likely to cost where a tool
+    asks a model, and the budget. Empty when there is neither a budget nor a foreach."""
     if not limits.limits() and all(step.foreach is None for step in plan.steps):
         return []
-    calls = sum(most_calls(step, tools[step.task]) for step in plan.steps)
-    parts = [f"at most {calls} tool call{'s' if calls > 1 else ''}"]
-    asking = sum(
-        most_calls(step, tools[step.task])
-        for step in plan.steps
-        if any(use.startswith("model") for use in tools[step.task].uses)
-    )
+    calls = sum(map(items, plan.steps))
+    tries = sum(items(step) * step.retry.max for step in plan.steps if tools[step.task].effect != "write")
+    most = calls + min(tries, RETRIES + calls // CALLS_FOR_A_RETRY)
+    told = [f"At most {most:,} tool call{'s' if most > 1 else ''}, tries after failures among them."]
+    asking = sum(items(step) for step in plan.steps if _asks_a_model(tools[step.task]))
     if asking:
         each = price(PROMPT, REPLY) if price is not None else None
-        cost = "price unknown" if each is None else f"about {said('usd', float(each))} for each time"
-        parts.append(f"{asking} of them to tools that ask the model ({cost})")
-    budget = f" Budget of the run: {limits}." if limits.limits() else ""
-    return [f"These steps take {', '.join(parts)}.{budget}"]
+        cost = "whose price is not known" if each is None else f"about {said('usd', float(each))} each time"
+        told.append(f"{asking:,} of them may ask the model, {cost}.")
+    if limits.limits():
+        told.append(f"Budget of the run: {limits}.")
+    return [" ".join(told)]
 
 
-def most_calls(step: Step, tool: ToolSpec) -> int:
-    """Calls that a step can take, each try counted."""
-    tries = 1 if tool.effect == "write" else 1 + step.retry.max
-    return tries * _items(step)
-
-
-def _items(step: Step) -> int:
+def items(step: Step) -> int:
+    """How often a step may call its tool, tries after failures not counted."""
     if step.foreach is None:
         return 1
     return MAX_ITEMS if refs.is_ref(step.foreach) else len(step.foreach)
+
+
+def _asks_a_model(tool: ToolSpec) -> bool:
+    return any(use.partition(".")[0] in ("model", "image", "audio") for use in tool.uses)

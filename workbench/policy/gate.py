@@ -33,6 +33,11 @@ MAX_RECORDED = 300
 """Characters of a value that the record of a question keeps."""
 
 
+_STAYS_HERE = frozenset({"auth", "cut", "raw"})
+"""Parameters of `http` that are not sent: the name of a secret, which the host adds, and what is done with the
+answer."""
+
+
 class Gate:
     """The gate of one run.
 
@@ -142,7 +147,7 @@ class Gate:
         sources = inside.foreign(name, hosts)
         if not sources:
             return None
-        said = {key: value for key, value in params.items() if key != "auth"}  # names a secret; the host adds it
+        said = {key: value for key, value in params.items() if key not in _STAYS_HERE}
         doubtful = [
             Argument(path=f"/{key}", value=value, sources=sources)
             for key, value in said.items()
@@ -297,6 +302,8 @@ def received_from(service: str, params: Mapping[str, Any]) -> Sources:
             kind, label = SourceKind.MEMORY, ""
         case "model" | "image" | "audio":
             kind, label = SourceKind.MODEL, str(params.get("model") or "")
+        case "cache":  # what the same tool has kept of what it reached before
+            kind, label = SourceKind.FILE, "cache"
         case "sql":
             kind, label = SourceKind.DATABASE, str(params.get("connection") or params.get("database") or "")
         case _:

@@ -87,11 +87,13 @@ class Outgoing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """An answer without any secret; header names in small letters, those of the connection left out."""
+    """An answer without any secret; header names in small letters, those of the connection left out. `cut`: whether
+    more would have come."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     content: bytes
+    cut: bool = False
 
     def header(self, name: str) -> str:
         """The first header of that name, "" when there is none."""
@@ -103,13 +105,14 @@ class Answered:
             body = {"text": self.content.decode("utf-8")}
         except UnicodeDecodeError:
             body = {"base64": base64.b64encode(self.content).decode("ascii")}
-        return {"status": self.status, "headers": [list(pair) for pair in self.headers], **body}
+        more = {"cut": True} if self.cut else {}
+        return {"status": self.status, "headers": [list(pair) for pair in self.headers], **body, **more}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Answered:
         content = base64.b64decode(value["base64"]) if "base64" in value else str(value["text"]).encode("utf-8")
         headers = tuple((str(name), str(text)) for name, text in value["headers"])
-        return cls(status=int(value["status"]), headers=headers, content=content)
+        return cls(status=int(value["status"]), headers=headers, content=content, cut=value.get("cut") is True)
 
 
 def canonical(text: str) -> str:

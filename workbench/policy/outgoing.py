@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import BudgetExceeded, Denied, ToolFailed, TransientError
-from workbench.core.tools import Permissions
+from workbench.core.tools import ANY_HOST, Permissions
 from workbench.policy.fetch import fetched
 from workbench.policy.messages import (
     HEADER_NAME,
@@ -29,7 +29,7 @@ from workbench.policy.messages import (
 )
 from workbench.policy.recording import Received, Recorder
 from workbench.policy.secrets import Secrets
-from workbench.policy.target import Resolve, declared_host, declared_url, located
+from workbench.policy.target import Resolve, declared_host, declared_url, located, served
 
 if TYPE_CHECKING:
     import httpx2
@@ -77,12 +77,13 @@ class WayOut:
 
     def check(self, host: str, auth: Mapping[str, Any] | None) -> None:
         """Raises as `send` does for every request to that host with that key: Denied, or ToolFailed without the key."""
-        declared_host(host, self._permissions)
+        served(declared_host(host, self._permissions), self._bases)
         if self._recorder is None or self._recorder.recorded is None:
             self._authorization(auth)
 
     async def send(self, params: Mapping[str, Any]) -> Answered:
-        """The answer to `{method, url, headers, json | body, auth}`. An error status is an answer, not a failure.
+        """The answer to `{method, url, headers, json | body, auth, cut}`. An error status is an answer, not a failure.
+        `cut`: bytes after which an answer is broken off; without it one that is too large fails.
 
         Raises Denied for what the tool did not declare, TransientError when the network fails, BudgetExceeded when the
         call has used up its exchanges, ToolFailed otherwise.
@@ -90,11 +91,11 @@ class WayOut:
         request = self._request(params)
         self._admit()
         if self._recorder is None:
-            return (await self._exchange(request, self._checked(request), params.get("auth")))[0]
+            return (await self._exchange(request, self._checked(request), params))[0]
         host = named_host(request.url)
         async with self._recorder.exchange(
             service="http",
-            host=host if host in map(str.lower, self._permissions.network) else "",  # any other text is the tool's
+            host=host if self._is_declared(host) else "",  # any other text is the tool's
             method=request.method,
             request_sha256=request.sha256(),
             bytes_out=len(request.content),
@@ -102,10 +103,13 @@ class WayOut:
             url = self._checked(request)
             received = await exchange.recalled()
             if received is None:
-                answered, size = await self._exchange(request, url, params.get("auth"))
+                answered, size = await self._exchange(request, url, params)
                 received = Received(value=answered.as_json(), bytes_in=size, status=answered.status)
             await exchange.keep(received)
         return Answered.from_json(received.value)
+
+    def _is_declared(self, host: str) -> bool:
+        return host in map(str.lower, self._permissions.network) or ANY_HOST in self._permissions.network
 
     def _request(self, params: Mapping[str, Any]) -> Outgoing:
         method = str(params.get("method", "GET")).upper()
@@ -154,26 +158,31 @@ class WayOut:
             raise ToolFailed(f"{name} holds characters that no key has.", hint=f"Copy the key into {name} again.")
         return {"authorization": f"Bearer {value}"}
 
-    async def _exchange(
-        self, request: Outgoing, url: httpx2.URL, auth: Mapping[str, Any] | None
-    ) -> tuple[Answered, int]:
-        """The answer, and how many bytes its body had."""
+    async def _exchange(self, request: Outgoing, url: httpx2.URL, params: Mapping[str, Any]) -> tuple[Answered, int]:
+        """The answer, and how many bytes of its body came."""
+        auth, cut = params.get("auth"), params.get("cut")
+        if cut is not None and not (type(cut) is int and cut > 0):
+            raise ToolFailed("cut has to be a number of bytes.")
+        most = self.max_bytes if cut is None else min(cut, self.max_bytes)
         # Compressed answers are not asked for: a small one could grow without end.
         headers = {**request.headers, **self._authorization(auth), "accept-encoding": "identity"}
         try:
             async with self._slots, asyncio.timeout(self._timeout):
                 target = await located(url, self._bases, self._resolve)
-                response, data = await fetched(request, headers, target, self.max_bytes, self._transport)
+                response, data, is_cut = await fetched(
+                    request, headers, target, most, self._transport, cut=cut is not None
+                )
         except TimeoutError:
             raise TransientError(f"{url} did not answer within {self._timeout:g} seconds.") from None
         self._received += len(data)
-        return self._cleaned(response, data), len(data)
+        return self._cleaned(response, data, is_cut), len(data)
 
-    def _cleaned(self, response: httpx2.Response, data: bytes) -> Answered:
+    def _cleaned(self, response: httpx2.Response, data: bytes, is_cut: bool) -> Answered:
         text = self._secrets.redact(data.decode("utf-8", "surrogateescape"))
         headers = tuple(
             (name.lower(), self._secrets.redact(value))
             for name, value in response.headers.multi_items()
             if name.lower() not in NOT_PASSED_ON and value.isascii() and value.isprintable()
         )
-        return Answered(status=response.status_code, headers=headers, content=text.encode("utf-8", "surrogateescape"))
+        content = text.encode("utf-8", "surrogateescape")
+        return Answered(status=response.status_code, headers=headers, content=content, cut=is_cut)

@@ -20,6 +20,7 @@ from pathlib import PurePosixPath
 from workbench.core.provenance import Argument
 from workbench.core.settings import Policy
 from workbench.core.tools import ToolCall
+from workbench.policy.hosts import hosts_of
 
 _PATHS = ("path", "file", "filename", "folder", "directory")
 """A parameter whose name is or ends in one of these names a path."""
@@ -45,7 +46,7 @@ class Rules:
 
         A rule about a host does not cover an effect: that takes one that names the tool or the effect.
         """
-        hosts = hosts or call.tool.permissions.network
+        hosts = hosts or hosts_of(call)
 
         def covered(argument: Argument, host: str) -> bool:
             return any(self._covers(rule, call, argument, host) for rule in self._policy.allow)
@@ -62,7 +63,7 @@ class Rules:
         return all(self._holds(subject, pattern, call, (host,), argument) for subject, pattern in parts)
 
     def _first(self, rules: Sequence[str], call: ToolCall, hosts: Sequence[str]) -> str:
-        there = (*call.tool.permissions.network, *hosts)
+        there = (*hosts_of(call), *hosts)
         for rule in rules:
             if all(self._holds(subject, pattern, call, there, None) for subject, pattern in _parts(rule)):
                 return rule

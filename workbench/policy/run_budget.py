@@ -1,10 +1,10 @@
 """How much one run may use, or several runs together: reserved before a call is made, settled after it.
 
-Steps and calls are counted where they begin. What a call of a model will cost nobody knows before: so much is set aside
+Steps and calls are counted where they begin. What a call of a model will take nobody knows before: so much is set aside
 as its prompt and a reply are likely to take, or as the dearest call so far took. A call for which there is no room
-beside those under way waits for them; when none is under way it goes alone, as long as its prompt is affordable. So
-runs at the same time overshoot by one call at most, unless one costs more than was set aside for it. Where nothing is
-known of prices, calls go one at a time until the first has told its own.
+beside those under way waits for them; when none is under way it goes alone, as long as its prompt is affordable. Until
+the first call has told what it really took, calls go one at a time. So runs at the same time overshoot by one call at
+most, unless one takes more than any before it. A model that knows no price for itself is not asked on money.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from workbench.core.retries import Retries
 from workbench.core.usage import Estimate, Use, dollars
 from workbench.policy.approval import Approver, Asked, Decision
 
-HINT = "What is done is kept. Ask with a larger --budget, or for less."
+HINT = "What is done is kept; `resume` with a larger --budget goes on from there."
 _LOCK = threading.Lock()
 """Held for a few lines at a time: runs that share a budget may be on several event loops."""
 
@@ -41,7 +41,7 @@ class RunBudget:
         self.exceeded: BudgetExceeded | None = None
         self._within = within
         self._under_way: list[Use] = []
-        self._dearest = Decimal(0)
+        self._most = Use()
         self._unpriced = False
         self._clock: asyncio.Timeout | None = None
         self._began = 0.0
@@ -160,10 +160,10 @@ class RunBudget:
                 for budget in self._chain():
                     budget._admit_call(self)
                     budget._admit_model(self, estimate)
-                dearest = max(budget._dearest for budget in self._chain())
-                held = Use(calls=1, tokens=estimate.tokens)
+                tokens = max(estimate.tokens, *(budget._most.tokens for budget in self._chain()))
+                held = Use(calls=1, tokens=tokens)
                 if limited:
-                    held += Use(usd=max(dearest, estimate.likely))
+                    held += Use(usd=max(estimate.likely, *(budget._most.usd for budget in self._chain())))
                 if all(not budget._under_way or budget._has_room(held) for budget in self._chain()):
                     for budget in self._chain():
                         budget._under_way.append(held)
@@ -187,7 +187,7 @@ class RunBudget:
             used, limit = self._amount(name), self._limit(name)
             if limit is not None and (used >= limit or used + least() > limit):
                 raise run._stop(self, name, least() if used < limit else None)
-        if self.limits.usd is not None and self._unpriced:
+        if self.limits.usd is not None and (self._unpriced or estimate.is_unpriced):
             run.exceeded = BudgetExceeded(
                 "The price of this model is not known, so a budget in money cannot hold it.",
                 hint="Set the budget in tokens or calls.",
@@ -201,14 +201,14 @@ class RunBudget:
         used = self.used
         for other in [*self._under_way, held]:
             used += other
-        if self.limits.usd is not None and not held.usd:
-            return False  # nothing is known of what it will cost: one at a time, until one has told
+        if not self._most.calls and (self.limits.usd is not None or self.limits.tokens is not None):
+            return False  # no call has told yet what it took, and an estimate may be far off: one at a time until then
         return not (self._over("usd", used.usd) or self._over("tokens", used.tokens))
 
     def _settle(self, held: Use, took: Use, known: bool) -> None:
         self._under_way.remove(held)
         self.used += took
-        self._dearest = max(self._dearest, took.usd)
+        self._most = Use(calls=1, tokens=max(self._most.tokens, took.tokens), usd=max(self._most.usd, took.usd))
         self._unpriced = self._unpriced or not known
         waiting, self._waiting = self._waiting, []
         for loop, freed in waiting:

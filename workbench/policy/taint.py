@@ -15,7 +15,8 @@ from typing import Any, Literal
 
 from workbench.core.artifacts import Artifact
 from workbench.core.provenance import Argument, Source, SourceKind, Sources, untrusted
-from workbench.core.tools import ToolCall, ToolSpec
+from workbench.core.tools import ANY_HOST, ToolCall, ToolSpec
+from workbench.policy.hosts import hosts_of
 from workbench.policy.rules import Rules
 from workbench.policy.words import Wording
 from workbench.sandbox.base import Level
@@ -51,7 +52,7 @@ def judge(call: ToolCall, wording: Wording, rules: Rules, level: Level, servers:
     if rule := rules.denies(call):
         return Judgement(answer="deny", why=f'your settings deny "{rule}"')
     server = _server(call, servers)
-    where = (*destinations(call.tool), *([f"the database {server}"] if server else []))
+    where = (*_where(call), *([f"the database {server}"] if server else []))
     if rule := rules.asks(call):
         return Judgement(answer="ask", why=f'your settings ask about "{rule}"', doubtful=call.arguments, where=where)
     if not where:
@@ -67,16 +68,18 @@ def judge(call: ToolCall, wording: Wording, rules: Rules, level: Level, servers:
 
 def stays(service: str) -> bool:
     """Whether a host function sends nothing to a place of the tool's choice: text goes to the user's own model
-    endpoint, SQL to the databases that they named, and opening a door sends nothing yet. What these give is a
-    stranger's all the same. Every other function, and every new one, is judged."""
-    return service.partition(".")[0] == "sql" or service in _LOCAL
+    endpoint, SQL to the databases that they named, a cache stays on this machine, and opening a door sends nothing yet.
+    What these give is a stranger's all the same. Every other function, and every new one, is judged."""
+    return service.partition(".")[0] in ("sql", "cache") or service in _LOCAL
 
 
 def destinations(tool: ToolSpec) -> tuple[str, ...]:
     """Where arguments of a tool go and what it changes, in words; empty when it tells nobody and changes nothing."""
     if tool.runs == "server":
         return (f"the server {tool.path}, which nothing confines",)
-    found = [*tool.permissions.network] or [f"the host function {service}" for service in _away(tool)]
+    found = ["any public host" if host == ANY_HOST else host for host in tool.permissions.network] or [
+        f"the host function {service}" for service in _away(tool)
+    ]
     if tool.permissions.secrets and not found:
         found.append(f"what {', '.join(tool.permissions.secrets)} opens")
     if "memory.write" in tool.uses or ("memory" in tool.uses and tool.effect != "read"):
@@ -85,6 +88,12 @@ def destinations(tool: ToolSpec) -> tuple[str, ...]:
     if tool.effect != "read" and not found:
         found.append("this kernel, where nothing confines it" if tool.runs == "kernel" else "this machine")
     return tuple(found)
+
+
+def _where(call: ToolCall) -> tuple[str, ...]:
+    """The same for one call: of a tool that may reach any host, those that this call names."""
+    named = replace(call.tool.permissions, network=hosts_of(call))
+    return destinations(replace(call.tool, permissions=named))
 
 
 def leaves_machine(tool: ToolSpec) -> bool:
@@ -104,7 +113,7 @@ def acts(tool: ToolSpec) -> bool:
 def reaches(call: ToolCall) -> Sources:
     """Where a tool gets something from by what it declares, beyond its parameters and host functions."""
     tool = call.tool
-    found = {Source(kind=SourceKind.WEB, label=host) for host in tool.permissions.network}
+    found = {Source(kind=SourceKind.WEB, label=host) for host in hosts_of(call)}
     files = (*tool.permissions.read, *tool.permissions.write, *call.reads)
     found |= {Source(kind=SourceKind.FILE, label=path) for path in files}
     if any(service.partition(".")[0] == "sql" for service in tool.uses):

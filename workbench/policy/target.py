@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Denied, ToolFailed, TransientError
-from workbench.core.tools import Permissions
+from workbench.core.tools import ANY_HOST, Permissions
 from workbench.policy.addresses import is_public
 
 if TYPE_CHECKING:
@@ -37,10 +37,18 @@ class Target:
 def declared_host(host: str, permissions: Permissions) -> str:
     """The host name in small letters. Raises Denied when the tool does not declare it."""
     allowed = [name.lower() for name in permissions.network]
-    if host.lower() not in allowed:
+    anywhere = ANY_HOST in allowed and not host.lower().endswith(".invalid")
+    if host.lower() not in allowed and not anywhere:
         hint = f"It declares: {', '.join(allowed) or 'none'}."
         raise Denied(f"The tool does not declare the host {host[:200]}.", hint=hint)
     return host.lower()
+
+
+def served(host: str, bases: Mapping[str, str]) -> None:
+    """Raises ToolFailed for a host that stands for a service of the user's own, where they have set none. Such hosts
+    end in `.invalid`, which no host on the internet ever does."""
+    if host.endswith(".invalid") and not bases.get(host):
+        raise ToolFailed(f"Nothing is set for {host}.", hint="tools/README.md says which setting names it.")
 
 
 def declared_url(text: str, permissions: Permissions) -> httpx2.URL:
@@ -64,6 +72,7 @@ async def located(url: httpx2.URL, bases: Mapping[str, str], resolve: Resolve | 
     Raises Denied for an address that is not public, TransientError for a name that has none.
     """
     host = url.raw_host.decode("ascii")
+    served(host, bases)
     base = bases.get(host, "").rstrip("/")
     if base and base != f"https://{host}":
         moved = _url(base + url.raw_path.decode("ascii"))

@@ -7,8 +7,8 @@
 
 `read` and `write` name folders of the project. The module's docstring gives summary and description, `run`'s
 docstring what each parameter means. `check` tells what an earlier call with this `toolkit.key()` gave, None or False
-when there was none; a function of that name with other parameters is the author's own affair. A file without both PERMISSIONS and `run` is not a tool. The bytes that are read
-here are the bytes that a worker compiles later.
+when there was none; a function of that name with other parameters is the author's own affair. A file without both
+PERMISSIONS and `run` is not a tool. The bytes that are read here are the bytes that a worker compiles later.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from workbench.core.errors import Refused
-from workbench.core.tools import Permissions, ToolSpec
+from workbench.core.tools import ANY_HOST, Permissions, ToolSpec
 from workbench.registry.signature import BadSignature, constants, parameters
 
 MAX_BYTES = 1_000_000
 MAX_TIMEOUT = 3600.0
-SERVICES = ("audio", "http", "image", "memory", "model", "sql")
+SERVICES = ("audio", "cache", "http", "image", "memory", "model", "sql")
 """The host functions there are; a name in USES may go on after a dot (`memory.recall`)."""
 
 Origin = Literal["project", "user", "plug-in", "shipped", "cell"]
@@ -114,7 +114,7 @@ def _permissions(value: Any) -> Permissions:
     if not isinstance(value, dict):
         raise ValueError('must be a dict, for example {"network": []}')
     rules: Mapping[str, Callable[[str], bool]] = {
-        "network": lambda text: bool(_HOST.fullmatch(text)),
+        "network": lambda text: text == ANY_HOST or bool(_HOST.fullmatch(text)),
         "secrets": lambda text: bool(_SECRET.fullmatch(text)),
         "read": _inside,
         "write": _inside,
@@ -132,7 +132,7 @@ def _permissions(value: Any) -> Permissions:
 
 _FOLDER = "folder inside the project"
 _NOUNS = {
-    "network": "host name (no scheme, no port: only https on 443 is spoken)",
+    "network": "host name (no scheme, no port: only https on 443 is spoken), nor *",
     "secrets": "name of a secret",
     "read": _FOLDER,
     "write": _FOLDER,

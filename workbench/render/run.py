@@ -16,6 +16,7 @@ from workbench.core.artifacts import Artifact
 from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.plan import Plan, Step
 from workbench.core.progress import State
+from workbench.render.changes import changes_html, changes_text
 from workbench.render.clean import clean_text, escape, host_of, safe_markdown
 from workbench.render.tables import TEXT, table_html, table_text
 
@@ -83,6 +84,7 @@ def as_text(outcome: Outcome) -> str:
     if outcome.answer:
         parts.append(clean_text(outcome.answer, keep_lines=True))
     parts += [_frame_text(frame, titles) for frame in shown_frames(outcome)]
+    parts += changes_text(outcome)
     parts += [f"[picture] {clean_text(image.alt or image.title)}" for image in outcome.images]
     if outcome.sources:
         lines = [f"[{n}] {clean_text(s.get('title', ''))} {clean_text(s.get('url', ''))}" for n, s in _sources(outcome)]
@@ -106,6 +108,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
     if outcome.answer:
         parts.append(safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}))
     parts += [_frame_html(frame, titles) for frame in shown_frames(outcome)]
+    parts += changes_html(outcome)
     parts += [_image_html(image, load) for image in outcome.images]
     if outcome.sources:
         items = "".join(f"<li>{_link(s.get('title', ''), s.get('url', ''))}</li>" for _, s in _sources(outcome))
@@ -248,12 +251,14 @@ def _conditions(step: Step) -> list[str]:
     return [clean_text(", ".join(parts))] if parts else []
 
 
+_STOPPED = ("the run was stopped", "not approved")
+"""Why a step is cancelled where the run itself says so."""
 _ON_ERROR = {"skip": "go on without it", "default": "take", "replan": "plan again"}
 
 
 def _count(step: StepOutcome) -> list[str]:
     """How far a foreach has come."""
-    if step.items is None:
+    if step.items is None or (step.problem is not None and step.problem.kind != "BudgetExceeded"):
         return []
     done, count = step.items
     return [f"{done} of {count} items" if done < count else f"{count} item{'s' if count != 1 else ''}"]
@@ -265,6 +270,8 @@ def _trouble(step: StepOutcome) -> list[str]:
         return [clean_text(f"failed, so its default is taken: {step.problem.message}")]
     if step.state in (State.SKIPPED, State.UNCERTAIN) and step.reason:
         return [clean_text(f"{step.state}: {step.reason}")]
+    if step.state is State.CANCELLED and step.reason not in _STOPPED:
+        return [clean_text(f"not run: {step.reason}")] if step.reason else []
     if step.problem is not None:
         hint = [clean_text(f"→ {step.problem.hint}")] if step.problem.hint else []
         return [clean_text(step.problem.message), *hint]

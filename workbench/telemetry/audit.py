@@ -56,8 +56,11 @@ _DONE: Mapping[str, str] = {
     Kind.APPROVAL: "approval",
     Kind.BUDGET: "budget",
     Kind.SERVICE_CALLED: "egress",
+    Kind.EDIT_APPLIED: "edit",
+    Kind.EDIT_UNDONE: "undo",
 }
-"""What is recorded, and as what. intent: a step is about to be tried. tool: one try of it has ended."""
+"""What is recorded, and as what. intent: a step is about to be tried. tool: one try of it has ended.
+edit: code that a run has written is about to go into the project; undo: it is about to be taken back."""
 _SAID = (
     "tool",
     "version",
@@ -71,6 +74,7 @@ _SAID = (
     "purpose",
     "finish",
     "by",
+    "of",
 )
 
 

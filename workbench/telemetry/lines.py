@@ -8,7 +8,8 @@ way meanwhile lands in the renamed file: nothing is lost.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 try:
@@ -37,6 +38,16 @@ class LineFile:
             fd = self._open()
         self._torn = os.write(fd, data) < len(data)  # a full disk takes half a line; the next starts on a new one
 
+    def drop(self, gone: Callable[[bytes], bool]) -> int:
+        """Take lines out of this file and of those that it became, for good; how many they were. A line that somebody
+        writes meanwhile stays. Raises OSError."""
+        dropped = 0
+        with self._locked():
+            for path in (self._path, *(self._numbered(number) for number in range(1, self._keep + 1))):
+                with suppress(FileNotFoundError):
+                    dropped += _without(path, gone)
+        return dropped
+
     def close(self) -> None:
         """Let go of the file. Idempotent; the next line opens it again."""
         if self._fd >= 0:
@@ -61,17 +72,40 @@ class LineFile:
 
     def _rotate(self, fd: int) -> None:
         """Give the full file away, unless another process has done so or is doing it."""
-        lock = os.open(self._numbered("lock"), os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
-        try:
-            if fcntl is not None:
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        with self._locked():
             if self._is_current(fd):
                 for number in range(self._keep - 1, 0, -1):
                     with suppress(FileNotFoundError):
                         self._numbered(number).replace(self._numbered(number + 1))
                 self._path.replace(self._numbered(1))
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(self._numbered("lock"), os.O_WRONLY | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+        try:
+            if fcntl is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
         finally:
             os.close(lock)
 
     def _numbered(self, suffix: int | str) -> Path:
         return self._path.with_name(f"{self._path.name}.{suffix}")
+
+
+def _without(path: Path, gone: Callable[[bytes], bool]) -> int:
+    """Write a file anew without some lines; how many they were. Others may append to it meanwhile."""
+    part = path.with_name(f"{path.name}.part")
+    dropped = 0
+    with path.open("rb") as old, os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as new:
+        for last in (False, True):
+            for line in old:
+                if line.strip() and not gone(line):
+                    new.write(line)
+                else:
+                    dropped += bool(line.strip())
+            new.flush()
+            if not last:  # once more, for lines that came until the name led elsewhere
+                part.replace(path)
+    return dropped

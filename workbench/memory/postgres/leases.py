@@ -1,0 +1,111 @@
+"""Who runs a run, between processes and machines: a lock of the server's session, and a number that only goes up.
+
+The lock is gone with its process, or with its connection. Whoever takes the run then gets a higher attempt, and from
+then on the server refuses what the one before still sends: it may not have noticed that it has lost the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from workbench.core.errors import Refused
+from workbench.memory.base import Holder, Lease
+from workbench.memory.postgres.server import Line, Server
+from workbench.memory.postgres.tables import text
+
+if TYPE_CHECKING:
+    import psycopg
+
+    Connection = psycopg.AsyncConnection[Any]
+
+T = TypeVar("T")
+
+LOCK = "select pg_try_advisory_lock(hashtextextended(%s, 2003792482))"  # a number that no other program takes
+_UNLOCK = LOCK.replace("pg_try_advisory_lock", "pg_advisory_unlock")
+_CLAIM = """
+insert into workbench.leases (run, attempt, holder)
+select %(run)s, coalesce(max(attempt), 0) + 1, %(holder)s from workbench.events where run = %(run)s
+on conflict (run) do update set
+    attempt = greatest(leases.attempt + 1, excluded.attempt), holder = excluded.holder,
+    claimed_at = now() at time zone 'UTC'
+returning attempt
+"""
+
+
+class ServerLeases:
+    """`Leases` of the runs in one memory on PostgreSQL."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._line = Line(server)
+        self._held: dict[str, Holder] = {}
+
+    async def claim(self, holder: Holder) -> Lease:
+        """See `Leases`."""
+        return await _soon(self._server.submit(self._claim(holder)))
+
+    async def release(self, run: str) -> None:
+        """Let go of a run."""
+        await _soon(self._server.submit(self._release(run)))
+
+    async def _claim(self, holder: Holder) -> ServerLease:
+        run = text(holder.run)
+        if (own := self._held.get(run)) is not None:
+            raise _taken(holder, own)
+
+        async def claim(connection: Connection) -> int:
+            if not (await (await connection.execute(LOCK, [run])).fetchall())[0][0]:
+                query = "select holder from workbench.leases where run = %s"
+                rows = await (await connection.execute(query, [run])).fetchall()
+                raise _taken(holder, _read(rows[0][0] if rows else "", holder.run))
+            values = {"run": run, "holder": text(json.dumps(asdict(holder)))}
+            return int((await (await connection.execute(_CLAIM, values)).fetchall())[0][0])
+
+        attempt = await self._line.use(claim)
+        self._held[run] = holder
+        return ServerLease(self, run, attempt)
+
+    async def _release(self, run: str) -> None:
+        async def release(connection: Connection) -> None:
+            await connection.execute(_UNLOCK, [run])
+
+        if self._held.pop(run, None) is not None:
+            await self._line.use(release)
+
+
+class ServerLease:
+    """A run that this process holds until `release`, until it ends, or until its connection does."""
+
+    def __init__(self, leases: ServerLeases, run: str, attempt: int) -> None:
+        self._leases = leases
+        self._run = run
+        self.attempt = attempt
+
+    async def release(self) -> None:
+        """Let go of the run, which has ended. Idempotent."""
+        await self._leases.release(self._run)
+
+
+async def _soon(future: Future[T]) -> T:
+    # Shielded: whoever waits may be cancelled, a claim half made may not.
+    return await asyncio.shield(asyncio.wrap_future(future))
+
+
+def _taken(holder: Holder, by: Holder) -> Refused:
+    return Refused(
+        f"{holder.run} is being run by {by}.", hint="Wait until it has ended, or stop it there.", run=holder.run
+    )
+
+
+def _read(kept: str, run: str) -> Holder:
+    try:
+        raw = json.loads(kept)
+    except ValueError:
+        raw = {}
+    known = raw if isinstance(raw, Mapping) else {}
+    return Holder(**{"run": run} | {name: known[name] for name in Holder.__slots__ if name in known})

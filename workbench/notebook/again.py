@@ -1,0 +1,112 @@
+"""`%workbench resume` and `%workbench rerun`, and the line that offers the first after a kernel has died."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from workbench.bridge import wait
+from workbench.core.errors import Refused, WorkbenchError
+from workbench.notebook import kernel
+from workbench.notebook.display import Display
+from workbench.notebook.options import Line, approver, takes_rerun, takes_resume, values
+from workbench.notebook.watched import watched
+
+if TYPE_CHECKING:
+    from workbench.run import Run
+    from workbench.workbench import Workbench
+
+
+def resume(workbench: Workbench, rest: str) -> Run:
+    """A run that was left unfinished, taken up again in this cell."""
+    options = _read("resume", takes_resume, rest)
+
+    def work(shell: Any, display: Display, line: Line | None) -> Coroutine[Any, Any, Run]:
+        from workbench.notebook.magic import tables
+
+        return workbench.resume(
+            options.run,
+            done=options.done,
+            again=options.again,
+            changed_tools=options.changed_tools,
+            variables=tables(getattr(shell, "user_ns", {})),
+            model=options.model,
+            budget=options.budget,
+            approver=approver(options, line),
+            listeners=(display.listen,),
+            watchers=(display.watch,) if display.is_live else (),
+            notebook=kernel.notebook(shell),
+        )
+
+    return _shown(workbench, work)
+
+
+def rerun(workbench: Workbench, rest: str) -> Run:
+    """An earlier run once more, with changes."""
+    options = _read("rerun", takes_rerun, rest)
+
+    def work(shell: Any, display: Display, line: Line | None) -> Coroutine[Any, Any, Run]:
+        return workbench.rerun(
+            options.run,
+            first=options.first,
+            values=values(options.set),
+            drop=options.drop,
+            model=options.model,
+            budget=options.budget,
+            approver=approver(options, line),
+            rounds=options.ask,
+            listeners=(display.listen,),
+            watchers=(display.watch,) if display.is_live else (),
+            notebook=kernel.notebook(shell),
+        )
+
+    return _shown(workbench, work)
+
+
+_offered = False
+
+
+def offer(workbench: Workbench, shell: Any) -> str:
+    """The line that offers a run which a dead process of this user has left unfinished in this notebook; "" when there
+    is none, where nobody looks, and after the first time."""
+    global _offered
+    if _offered or kernel.front(shell, workbench.settings.headless) == "headless":
+        return ""
+    _offered = True
+    here, left = kernel.notebook(shell), []
+    with suppress(WorkbenchError):  # no reason to stand in the way of what was asked
+        left = [found for found in wait(workbench.left()) if found.notebook == here]
+    if not left:
+        return ""
+    newest = left[-1]
+    more = f" ({len(left) - 1} more: %workbench runs)" if len(left) > 1 else ""
+    since = f"begun {newest.since[:16].replace('T', ' ')} UTC"
+    return f"A run was left unfinished here, {since}. To go on with it: %workbench resume {newest.run}{more}"
+
+
+def _shown(workbench: Workbench, work: Callable[[Any, Display, Line | None], Coroutine[Any, Any, Run]]) -> Run:
+    from IPython.core.getipython import get_ipython
+
+    shell = get_ipython()
+    return watched(shell, workbench.settings.headless, partial(work, shell))
+
+
+class _Parser(argparse.ArgumentParser):
+    """Reads a line of a cell: what is wrong is told as any other error there, and nothing ends the kernel."""
+
+    def error(self, message: str) -> NoReturn:
+        raise Refused(f"%workbench {self.prog}: {message.split(' (choose from')[0]}.", hint=self.format_usage().strip())
+
+
+def _read(verb: str, takes: Callable[[argparse.ArgumentParser], None], rest: str) -> argparse.Namespace:
+    parser = _Parser(prog=verb, add_help=False)
+    takes(parser)
+    try:
+        words = shlex.split(rest)
+    except ValueError as error:
+        raise Refused(f"%workbench {verb}: {error}.") from None
+    return parser.parse_args(words)
