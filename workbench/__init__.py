@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         WorkbenchError,
     )
     from workbench.notebook import load_ipython_extension, unload_ipython_extension
+    from workbench.registry.cells import tool
     from workbench.run import Run
     from workbench.workbench import Workbench, ask, ask_many, current, use
 
@@ -34,6 +35,7 @@ _HOMES = {
     "ask_many": "workbench.workbench",
     "current": "workbench.workbench",
     "use": "workbench.workbench",
+    "tool": "workbench.registry.cells",
     "Run": "workbench.run",
     "BudgetExceeded": "workbench.core.errors",
     "Cancelled": "workbench.core.errors",
@@ -67,6 +69,7 @@ __all__ = [
     "ask_many",
     "current",
     "load_ipython_extension",
+    "tool",
     "unload_ipython_extension",
     "use",
 ]

@@ -17,6 +17,7 @@ from workbench.models.base import Model
 from workbench.parts import Asked, Parts
 from workbench.planners.base import Planner
 from workbench.planners.extract import extract
+from workbench.planners.fixed import FixedPlanner
 from workbench.planners.given import GivenPlanner
 from workbench.planners.grammar import GrammarPlanner
 from workbench.replay import inputs
@@ -36,17 +37,18 @@ class Briefing:
     async def request(self, planner: Planner) -> Request:
         """The request as the planner gets it. The grammar is told of nothing but the tables."""
         asked, parts = self._asked, self._parts
-        remembers = not isinstance(planner, GrammarPlanner | GivenPlanner)
+        scope = parts.scope_of(asked)
+        remembers = not isinstance(planner, GrammarPlanner | GivenPlanner | FixedPlanner)
         recorded = await asyncio.to_thread(inputs.talk, asked.tape, parts.settings.artifacts, asked.stream.run)
         talk = await self._talk(recorded) if remembers and (asked.follows or recorded is not None) else Talk()
         request = Request(
             text=asked.text,
-            scope=parts.scope,
+            scope=scope,
             today=datetime.now().astimezone().date().isoformat(),
             talk=talk,
             variables=await asyncio.to_thread(asked.offer.variables),
             connections=tuple((name, there.kind) for name, there in sorted(parts.settings.connections.items())),
-            memories=await parts.memories.for_planning(asked.text) if remembers and asked.memory else (),
+            memories=await parts.memories.for_planning(asked.text, scope) if remembers and self._may_recall else (),
         )
         return inputs.taken(asked.tape, request)
 
@@ -56,10 +58,10 @@ class Briefing:
         model = self._model()
         if asked.tape.own is not None:
             inputs.again(asked.tape, "extract", asked.stream)  # what was remembered then is not remembered once more
-        elif parts.settings.extract and asked.memory and model is not None:
-            tell = asked.stream.tell
+        elif parts.settings.extract and self._may_recall and model is not None:
+            tell, scope = asked.stream.tell, parts.scope_of(asked)
             with suppress(Refused, Unavailable, TransientError, BudgetExceeded):  # the answer is there all the same
-                await parts.memories.note(await extract(model, asked.text, tell), tell, asked.stream.run)
+                await parts.memories.note(await extract(model, asked.text, tell), tell, asked.stream.run, scope)
 
     async def _talk(self, recorded: Talk | None) -> Talk:
         """What was asked here before; its last table is offered as `previous`."""
@@ -76,6 +78,12 @@ class Briefing:
         if table is not None and await asyncio.to_thread(asked.offer.add, PREVIOUS, table, parts.settings.artifacts):
             self.made = {PREVIOUS: talk.made_of}
         return talk
+
+    @property
+    def _may_recall(self) -> bool:
+        """Whether the memory has a part in this request: the user wants it, and so does the persona."""
+        persona = self._asked.persona
+        return self._asked.memory and (persona is None or persona.memory != "none")
 
     def _model(self) -> Model | None:
         asked = self._asked

@@ -1,6 +1,6 @@
 """The layers around one tool call. Each is a few lines that take a `Call` and give a `Call`.
 
-    recalled(granted(approved(budgeted(audited(limited(cleaned(sandboxed(...))))))))
+    recalled(granted(approved(budgeted(audited(limited(cleaned(routed(sandboxed(...)))))))))
 
 `audited` hears of everything that is tried, so that also a call which a limit refused leaves its audit record. What
 `recalled` finds on record is not done again, so there is nothing to grant, to ask about, to count, or to run.
@@ -45,6 +45,15 @@ def sandboxed(
         return await sandbox.run(what, services(what, doors), artifacts, progress, doors)
 
     return call
+
+
+def routed(call: Call, elsewhere: Mapping[str, Call]) -> Call:
+    """Calls each tool where it runs (`ToolSpec.runs`): in a worker by `call`, else by that name."""
+
+    async def routed_call(what: ToolCall) -> ToolResult:
+        return await elsewhere.get(what.tool.runs, call)(what)
+
+    return routed_call
 
 
 def granted(call: Call, grant: Callable[[ToolCall], ToolCall]) -> Call:

@@ -31,8 +31,9 @@ _OTHER_NAMES = {
 }
 _BUDGETS = frozenset(name for name in Settings.model_fields if name.endswith(("_per_day", "_per_month")))
 _LIMITS = _BUDGETS | {"parallel", "rounds", "requests_per_minute", "calls_per_minute", "model_timeout", "model_retries"}
-_VARIABLES = tuple(name for name in Settings.model_fields if name not in ("connections", "policy"))
+_VARIABLES = tuple(name for name in Settings.model_fields if name not in ("connections", "mcp", "policy"))
 _CONNECTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TERM")
 _MARKS = (".workbench", ".git", "pyproject.toml")
 
 
@@ -51,6 +52,7 @@ def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = No
         "user": env.get("WORKBENCH_USER") or _login(),
     }
     values |= _read(config / "config.toml", allowed=frozenset(Settings.model_fields) - {"config", "project"})
+    _check_names(values.get("mcp", {}))
     values["connections"] = _connections(values.get("connections", {}), env)
     values |= {name: env[key] for name in _VARIABLES if env.get(key := _variable(name))}
     values |= {name: value for name, value in arguments.items() if value is not None}
@@ -92,6 +94,13 @@ def load_secrets(settings: Settings, env: Mapping[str, str] | None = None) -> Se
         secrets.read(["PGPASSWORD"])  # the driver takes it when the address has none
     secrets.read(sorted({there.secret for there in settings.connections.values() if there.secret}))
     return secrets
+
+
+def server_environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """What an MCP server gets of this process's environment without being named: where programs and the user's files
+    are, language and time zone. No key is among them."""
+    env = os.environ if env is None else env
+    return {name: env[name] for name in _PASSED_ON if name in env}
 
 
 def project_root(folder: Path) -> Path:
@@ -156,6 +165,14 @@ def _connections(declared: Any, env: Mapping[str, str]) -> Any:
     return declared
 
 
+def _check_names(servers: Any) -> None:
+    for name in servers if isinstance(servers, dict) else ():
+        if not _CONNECTION.fullmatch(name):
+            raise Unavailable(
+                f"config.toml: {name!r} is no name for an MCP server.", hint="Use letters, digits, - and underscores."
+            )
+
+
 def _settings(values: Mapping[str, Any]) -> Settings:
     try:
         return Settings.model_validate(values)
@@ -164,5 +181,5 @@ def _settings(values: Mapping[str, Any]) -> Settings:
         name = ".".join(map(str, first["loc"]))
         raise Unavailable(
             f"The setting {name} is not valid: {first['msg']}.",
-            hint="See config.toml." if name.startswith("connections") else f"See {_variable(name)}.",
+            hint="See config.toml." if name.startswith(("connections", "mcp")) else f"See {_variable(name)}.",
         ) from error

@@ -44,21 +44,22 @@ class Memories:
             raise Refused("There is nothing to look for.", hint="Say what, in words.")
         return await self._remembering.memory.recall(question, self._scope(), limit)
 
-    async def for_planning(self, request: str) -> tuple[str, ...]:
-        """What may matter for a request, best first: only what the user said. Texts that tools have remembered come
-        from anywhere, and reach a plan by its own step `recall`. Empty when the memory cannot be asked."""
+    async def for_planning(self, request: str, scope: Scope | None = None) -> tuple[str, ...]:
+        """What may matter for a request, best first, in `scope` or in the usual one: only what the user said. Texts
+        that tools have remembered come from anywhere, and reach a plan by its own step `recall`. Empty when the memory
+        cannot be asked."""
         try:
-            hits = await self._remembering.memory.recall(request, self._scope(), _ASKED)
+            hits = await self._remembering.memory.recall(request, scope or self._scope(), _ASKED)
         except WorkbenchError:  # a request goes on without what it never needed
             return ()
         near = (hit for hit in hits if hit.pinned or hit.recall == "lexical" or (hit.cosine or 0) >= _NEAR)
         return tuple(hit.text for hit in near if hit.by in ("user", "model") and not hit.closed_by)[:_SHOWN]
 
-    async def note(self, found: Sequence[tuple[str, str]], tell: Tell, run: str) -> None:
+    async def note(self, found: Sequence[tuple[str, str]], tell: Tell, run: str, scope: Scope | None = None) -> None:
         """Remember what a model has taken out of the user's words, kind and text each; keys are never remembered."""
         for kind, text in found:
             if self._secrets.redact(text) == text:
-                note = Note(text=text, scope=self._scope(), source=run, by="model", kind=kind)
+                note = Note(text=text, scope=scope or self._scope(), source=run, by="model", kind=kind)
                 await self._remembering.remember(note, tell, run=run)
 
     async def remember(self, text: str, *, kind: str = "fact", pinned: bool = False, replaces: str = "") -> Kept:

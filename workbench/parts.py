@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -12,10 +12,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench import stores
-from workbench.calls import Call, approved, audited, budgeted, cleaned, granted, limited, recalled, sandboxed
-from workbench.configuration import load_secrets, load_settings
+from workbench.calls import Call, approved, audited, budgeted, cleaned, granted, limited, recalled, routed, sandboxed
+from workbench.configuration import load_secrets, load_settings, server_environment
 from workbench.conversation import Conversation
+from workbench.core.errors import Unavailable
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
+from workbench.core.persona import Persona
 from workbench.core.request import Scope
 from workbench.core.settings import Settings
 from workbench.core.tape import Tape
@@ -24,6 +26,8 @@ from workbench.core.usage import Price
 from workbench.edits import Edits
 from workbench.erasure import Erasure
 from workbench.executor import Executor
+from workbench.inkernel import OnThread, in_kernel
+from workbench.mcp.servers import Servers
 from workbench.memories import Memories
 from workbench.memory import lease
 from workbench.memory.base import Holder, Lease, Leases, Memory
@@ -46,7 +50,9 @@ from workbench.policy.recording import counted
 from workbench.policy.rules import Rules
 from workbench.policy.run_budget import RunBudget
 from workbench.record import Record
+from workbench.registry import cells, plugged
 from workbench.registry.discover import Found, discover
+from workbench.registry.personas import FoundPersonas, find
 from workbench.registry.trust import Trust
 from workbench.replay.erasing import erase_recordings
 from workbench.replay.parcels import Parcels
@@ -82,6 +88,10 @@ class Asked:
     rounds: bool
     inserted: Sequence[str]
     memory: bool
+    planner: Planner | None = None
+    on_thread: OnThread | None = None
+    stranger: str = ""
+    persona: Persona | None = None
     notebook: str = ""
     follows: bool = False
     past: Past | None = None
@@ -102,7 +112,7 @@ class Parts:
         sandbox: Sandbox | None = None,
     ) -> None:
         self.settings = settings or load_settings()
-        self.memory = memory or stores.choose(self.settings)
+        self.memory = memory or _plugged_memory(self.settings) or stores.choose(self.settings)
         self.sandbox = sandbox or best(self.settings)
         self.remembering = Remembering(self.memory)
         private = (self.settings.home, self.settings.config)
@@ -115,6 +125,7 @@ class Parts:
         self._models: dict[str | None, Model | None] = {}
         self.secrets = load_secrets(self.settings)
         self.parcels = Parcels(self.settings, self.memory, self.secrets)
+        self.servers = Servers(self.settings, self.secrets, server_environment())
         self.trail = trail_of(self.settings.home, self.settings.config)
         self.erasure = Erasure(self.memory, self.settings, self.trail, erase_recordings)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
@@ -130,9 +141,22 @@ class Parts:
         """Whose memory this workbench reads and writes."""
         return Scope(user=self.settings.user, workspace=self.settings.project.name, session=self.session)
 
+    def scope_of(self, asked: Asked) -> Scope:
+        """Whose memory one request reads and writes."""
+        own = asked.persona is not None and asked.persona.memory == "own"
+        return replace(self.scope, persona=asked.persona.name) if asked.persona and own else self.scope
+
+    def personas(self) -> FoundPersonas:
+        """Every persona there is, trusted or not, with what is wrong with other files."""
+        return find(self.settings.project, self.settings.config)
+
     def found(self) -> Found:
         """Every tool that was found, trusted or not, with what is wrong with the others."""
-        return discover(self.settings.project, self.settings.config)
+        found, offered = (
+            discover(self.settings.project, self.settings.config, cells=cells.defined()),
+            self.servers.offered(),
+        )
+        return replace(found, tools={**found.tools, **offered.tools}, problems=(*found.problems, *offered.notes))
 
     def tools(self) -> Mapping[str, ToolSpec]:
         """The tools that may be used now, by name."""
@@ -145,7 +169,7 @@ class Parts:
 
     def status(self) -> Mapping[str, str]:
         """What is in force, in words, by part: model, isolation, memory, tools."""
-        model = self._model or choose(self.settings)
+        model = self._model or _plugged_model(self.settings) or choose(self.settings)
         return in_force(self.settings, model=model, sandbox=self.sandbox, memory=self.memory, found=self.found())
 
     def stream(
@@ -215,13 +239,14 @@ class Parts:
             **({"fresh": True} if fresh else {}),
         }
 
-    def planner(self, model: str | None, stream: Stream, budget: RunBudget, tape: Tape) -> Planner:
+    def planner(self, asked: Asked) -> Planner:
         """Who plans a run: the planner that was handed in, else who did when it was recorded, else a model, else the
         grammar."""
-        if self._planner is not None:
-            return self._planner
-        chosen = self.recalling(model, stream, budget, tape)
-        return ModelPlanner(chosen) if chosen is not None else GrammarPlanner()
+        if (given := asked.planner or self._planner) is not None:
+            return given
+        chosen = self.recalling(asked.model, asked.stream, asked.budget, asked.tape)
+        instructions = asked.persona.instructions if asked.persona is not None else ""
+        return ModelPlanner(chosen, instructions) if chosen is not None else GrammarPlanner()
 
     def recalling(self, name: str | None, stream: Stream, budget: RunBudget, tape: Tape) -> Model | None:
         """The model of a request for what belongs to the run's own story: it answers from the record where it can."""
@@ -234,7 +259,8 @@ class Parts:
         """The model of a request, by its name, for the calls of one run; None when none is connected."""
         if name not in self._models:  # kept: a model has found out what its endpoint can do
             settings = self.settings.model_copy(update={"model": name}) if name else self.settings
-            self._models[name] = choose(settings) if name or self._model is None else self._model
+            own = name is None and self._model is not None
+            self._models[name] = self._model if own else _plugged_model(settings) or choose(settings)
         chosen = self._models[name]
         if chosen is None:
             return None
@@ -263,8 +289,9 @@ class Parts:
             first_use=Trust(self.settings.config, self.settings.project).first_use,
         )
 
-    def call(self, stream: Stream, gate: Gate, model: str | None, budget: RunBudget, tape: Tape) -> Call:
+    def call(self, asked: Asked, gate: Gate) -> Call:
         """One call of a tool with the layers around it, for one run."""
+        stream = asked.stream
 
         def tell(kind: Kind, body: Mapping[str, Any], step: str) -> Event:
             return stream.tell(kind, body, step=step)
@@ -275,20 +302,22 @@ class Parts:
         folder, counts = self.settings.artifacts, counted(stream.events)
         means = Means(
             memory=self.remembering,
-            scope=self.scope,
+            scope=self.scope_of(asked),
             secrets=self.secrets,
             bases=self.bases(),
-            model=self.model(model, stream, budget),
+            model=self.model(asked.model, stream, asked.budget),
             artifacts=folder,
             guard=gate.guard,
             connections=self.settings.connections,
-            recorded=responses(tape),
+            recorded=responses(asked.tape),
         )
-        inner = cleaned(sandboxed(self.sandbox, host_services(means, stream, counts), folder, tell), clean)
+        worker = sandboxed(self.sandbox, host_services(means, stream, counts), folder, tell)
+        elsewhere = {"kernel": in_kernel(asked.on_thread, folder), "server": self.servers.served(gate, folder, tell)}
+        inner = cleaned(routed(worker, elsewhere), clean)
         admitted = limited(inner, lambda: self.limits.admit_call(self.settings.user))
         paid = budgeted(audited(admitted, tell), self.budgets, tell, folder)
         live = granted(approved(paid, gate, tell), partial(granting, self.settings.connections))
-        return recalled(live, Recall(tape, stream, folder, counts, clean))
+        return recalled(live, Recall(asked.tape, stream, folder, counts, clean))
 
     def executor(self, call: Call, budget: RunBudget) -> Executor:
         """What runs the plans of one run."""
@@ -306,7 +335,27 @@ class Parts:
             scheduler.stop()
             await scheduler.over()
         await self.sandbox.close()
+        await self.servers.close()
         for model in self._models.values():
             if isinstance(model, OpenAIModel):
                 await model.close()
         await self.memory.close()
+
+
+def _plugged_memory(settings: Settings) -> Memory | None:
+    """The memory of the plug-in that the settings name, None when they name none. Raises Unavailable."""
+    if not settings.memory_plugin:
+        return None
+    make: Callable[[Settings], Memory] | None = plugged.load("workbench.memory", settings.memory_plugin)
+    if make is None:
+        raise Unavailable(
+            f"There is no plug-in {settings.memory_plugin} that keeps a memory.", hint="See WORKBENCH_MEMORY_PLUGIN."
+        )
+    return make(settings)
+
+
+def _plugged_model(settings: Settings) -> Model | None:
+    """The model of a plug-in, where the model's name begins with that of one. Raises Unavailable."""
+    name, _, rest = settings.model.partition(":")
+    make: Callable[[str, Settings], Model] | None = plugged.load("workbench.models", name) if name else None
+    return make(rest, settings) if make is not None else None

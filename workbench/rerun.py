@@ -83,7 +83,7 @@ class Rerun:
     def opening(self) -> dict[str, Any]:
         """What the first event of the new run says besides."""
         before = next((event.body for event in self._events if event.kind is Kind.RUN_STARTED), {})
-        same = {name: before[name] for name in ("inserted", "asked_model") if name in before}
+        same = {name: before[name] for name in ("inserted", "asked_model", "stranger", "persona") if name in before}
         return {**same, "parent": self.outcome.run, "changed": str(self.changes)}
 
     def asked(

@@ -19,6 +19,7 @@ from workbench.past import Present
 from workbench.policy import planning
 from workbench.policy.gate import Gate
 from workbench.policy.leaks import refuse_keys
+from workbench.told import tell_definitions
 
 
 class Rounds:
@@ -47,7 +48,8 @@ class Rounds:
         await asyncio.to_thread(refuse_keys, taken, parts.secrets, parts.settings.artifacts)
         self._tables |= taken
         self._tell_tables(used, made_of)
-        call = parts.call(stream, gate, asked.model, asked.budget, asked.tape)
+        tell_definitions(plan, tools, stream)
+        call = parts.call(asked, gate)
         same = identities(plan, tools, self._tables, known(stream.events))
         recovered = None
         if asked.past is not None:

@@ -24,6 +24,7 @@ def in_force(
             [getattr(memory, "place", "") or _place(settings), _recall(memory), *getattr(memory, "notices", ())]
         ),
         "tools": _tools(found),
+        **_unconfined(found),
     }
 
 
@@ -49,3 +50,12 @@ def _tools(found: Found) -> str:
     tools = ", ".join(sorted(found.tools)) or "none"
     waiting = ", ".join(sorted(found.untrusted))
     return f"{tools}; not trusted yet: {waiting}" if waiting else tools
+
+
+def _unconfined(found: Found) -> Mapping[str, str]:
+    """A line about tools that no worker holds; none when there are none."""
+    servers = sorted({tool.path for tool in found.tools.values() if tool.runs == "server"})
+    here = sorted(name for name, tool in found.tools.items() if tool.runs == "kernel")
+    said = [f"MCP servers {', '.join(servers)}"] if servers else []
+    said += [f"in this kernel {', '.join(here)}"] if here else []
+    return {"not confined": "; ".join(said)} if said else {}

@@ -23,7 +23,7 @@ from workbench.core.errors import (
 from workbench.core.events import Kind, Stream
 from workbench.core.outcome import Outcome, RunStatus, fold
 from workbench.core.plan import Plan
-from workbench.core.provenance import Sources
+from workbench.core.provenance import NONE, Sources
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
 from workbench.parts import Asked, Parts
@@ -36,7 +36,19 @@ from workbench.policy.leaks import clean_error
 from workbench.replay import inputs
 from workbench.rounds import Rounds
 from workbench.run import Run
-from workbench.told import REPLANS, closing, failure, made, partial, replans, shown, stopped, to_mend
+from workbench.told import (
+    REPLANS,
+    closing,
+    failure,
+    made,
+    partial,
+    replans,
+    shown,
+    spoken_as,
+    stopped,
+    to_mend,
+    unconfined,
+)
 
 Ending = tuple[RunStatus, Answer, WorkbenchError | None]
 
@@ -83,17 +95,19 @@ class Story:
 
     async def _serve(self) -> Ending:
         asked, parts, stream = self._asked, self._parts, self._stream
-        tools = inputs.offered(asked.tape, parts.tools())
+        persona = asked.persona
+        usable = persona.may_use(parts.tools()) if persona is not None else parts.tools()
+        tools = inputs.offered(asked.tape, usable)
         await asyncio.to_thread(parts.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
-        inner = parts.planner(asked.model, stream, asked.budget, asked.tape)
-        planner = given(asked.text, inner)
+        inner = parts.planner(asked)
+        planner = asked.planner or given(asked.text, inner)
         briefing = Briefing(parts, asked)
         request = await briefing.request(planner)
         kept, price = asked.past.kept if asked.past else None, inputs.price(asked.tape, parts.price(asked.model))
         stream.tell(Kind.INPUTS, inputs.told(request, tools, inner.name, asked.model, price))
         planned: Planned | None = kept.planned if kept else await planner.plan(request, tools, stream)
-        words, foreign = planning.inserted(asked.text, asked.inserted)
-        foreign |= inputs.foreign(asked.tape)
+        words, foreign = planning.inserted(asked.text, asked.inserted, asked.stranger)
+        foreign |= inputs.foreign(asked.tape) | (persona.sources if persona is not None else NONE)
         gate, number = parts.gate(asked, words), kept.round if kept else 1
         mends: Sequence[str] = ()
         while planned is not None:
@@ -104,7 +118,8 @@ class Story:
             sources = kept.sources if kept else seen | planned.sources | foreign
             made_of = {**self._rounds.made_of, **briefing.made}
             asked.budget.narrow(planned.plan.budget)
-            notes = [*asked.notes, *shown(request)] if number == 1 else []
+            notes = [*asked.notes, *shown(request), *spoken_as(persona, planned)] if number == 1 else []
+            notes += unconfined(planned.plan, tools)
             notes += forecast.lines(planned.plan, tools, asked.budget.all_limits(), price)
             if not (kept and kept.told):
                 await self._tell_plan(made(planned, number, notes, last, tools, mends), sources)

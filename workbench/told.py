@@ -9,6 +9,8 @@ from typing import Any
 from workbench.core.errors import BudgetExceeded, Cancelled, Denied, ToolFailed, WorkbenchError
 from workbench.core.events import Event, Kind, Stream
 from workbench.core.outcome import Outcome, fold
+from workbench.core.persona import Persona
+from workbench.core.plan import Plan
 from workbench.core.progress import PASSED, State
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
@@ -56,6 +58,36 @@ def shown(request: Request) -> list[str]:
         summed = ", and a summary of what came earlier" if request.talk.summary else ""
         said.append(f"Follows {before}{summed} (%agent --fresh does not).")
     return said
+
+
+def unconfined(plan: Plan, tools: Mapping[str, ToolSpec]) -> list[str]:
+    """What a result says of the tools of a plan that no worker holds."""
+    used = {step.task: tools[step.task].runs for step in plan.steps if step.task in tools}
+    lines = []
+    if here := [name for name, runs in used.items() if runs == "kernel"]:
+        lines.append(f"Nothing confines {', '.join(here)}: it runs in your kernel, as you have said.")
+    if there := [name for name, runs in used.items() if runs == "server"]:
+        lines.append(f"Nothing confines {', '.join(there)}: it runs on an MCP server that you have trusted.")
+    return lines
+
+
+def spoken_as(persona: Persona | None, planned: Planned) -> list[str]:
+    """What a cell says of the persona that was asked for."""
+    if persona is None:
+        return []
+    if not planned.model:
+        return [f"As {persona.name}: its tools and its memory; its instructions are for a language model."]
+    return [f"As {persona.name}."]
+
+
+def tell_definitions(plan: Plan, tools: Mapping[str, ToolSpec], stream: Stream) -> None:
+    """Put on record what the tools of a plan are that lie in no file, once in a run."""
+    told = {event.body.get("version") for event in stream.events if event.kind is Kind.TOOL_DEFINED}
+    for name in dict.fromkeys(step.task for step in plan.steps):
+        tool = tools[name]
+        if tool.origin in ("cell", "server") and tool.version not in told:
+            body = {"tool": name, "version": tool.version, "origin": tool.origin, "runs": tool.runs}
+            stream.tell(Kind.TOOL_DEFINED, body | {"source": tool.source.decode("utf-8", "replace")})
 
 
 def failure(outcome: Outcome) -> WorkbenchError | None:

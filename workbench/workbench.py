@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from workbench import bridge, many
 from workbench.core import refs
 from workbench.core.budget import Budget
 from workbench.core.errors import WorkbenchError
-from workbench.core.events import Kind, Listener, Watcher
+from workbench.core.events import AnyEvent, Kind, Listener, Watcher
 from workbench.core.tape import Replay, Tape
+from workbench.inkernel import OnThread
 from workbench.many import Request, Runs
 from workbench.offer import Offer
 from workbench.parts import Asked, Parts
+from workbench.planners.base import Planner
+from workbench.planners.fixed import FixedPlanner, in_words
 from workbench.policy.approval import Approver
 from workbench.policy.run_budget import RunBudget, budget_of
 from workbench.policy.sanitize import clean_prompt
@@ -54,6 +58,10 @@ class Workbench(Parts):
         watchers: tuple[Watcher, ...] = (),
         notebook: str = "",
         memory: bool = False,
+        planner: Planner | None = None,
+        on_thread: OnThread | None = None,
+        stranger: str = "",
+        persona: str = "",
         follows: bool = False,
         fresh: bool = False,
         reuse: bool = False,
@@ -72,14 +80,20 @@ class Workbench(Parts):
         `memory` also of earlier sessions of the notebook. `fresh` lets that begin anew. `budget`: what the run may use,
         such as "usd=0.5,calls=20", in place of the setting; runs that are given one `RunBudget` share it.
         With `reuse` a step that computes the same as one of an earlier run takes its result over: the same tool, the
-        same parameters, the same tables; not while a cassette is on, which has every step. `replay`: whether what is on
-        record is used instead of asking anew; None for what the settings, or the cassette that is on, say.
+        same parameters, the same tables; not while a cassette is on, which has every step. `planner` plans this one
+        run. `on_thread` has the thread that waits make a call: without it no tool of the kernel itself can be used.
+        `stranger`: who wrote the request, when it was not the user: then none of its words is theirs. `persona`: in
+        whose manner it is served; "" for nobody's. `replay`: whether what is on record is used instead of asking anew;
+        None for what the settings, or the cassette that is on, say.
 
         Raises Refused when the request cannot be served, ToolFailed when a step failed, BudgetExceeded when a budget is
         used up, Cancelled when it was stopped, ReplayMiss when a strict replay lacks a recording, another
         WorkbenchError otherwise; each carries `.run` with what was finished, once there is one.
         """
+        speaker = self.personas().get(persona) if persona else None
         allowed = budget_of(budget, self.settings.budget)
+        if speaker is not None and speaker.budget is not None:
+            allowed = RunBudget(speaker.budget, within=allowed)
         prompt = clean_prompt(text)
         tape = await self.replays.tape(prompt.text, model or "", replay)
         await self._admit(tape)
@@ -87,17 +101,22 @@ class Workbench(Parts):
         stream = self.stream(listeners, watchers)
         asks = approver is not None and rounds
         more = {"inserted": list(inserted), "asks": asks, "asked_model": model or "", "memory": memory}
+        more |= {name: said for name, said in (("stranger", stranger), ("persona", persona)) if said}
         asked = Asked(
             text=prompt.text,
             notes=prompt.notes,
             offer=offer,
             stream=stream,
-            model=model,
+            model=model or (speaker.model if speaker is not None else "") or None,
             plan_only=plan_only,
             approver=self.replays.approver(tape, approver and allowed.patient(approver)),
             rounds=rounds,
             inserted=inserted,
             memory=memory,
+            planner=planner,
+            on_thread=on_thread,
+            stranger=stranger,
+            persona=speaker,
             notebook=notebook,
             follows=follows,
             budget=allowed,
@@ -148,7 +167,7 @@ class Workbench(Parts):
             allowed.resume(past.events)
             patient = approver and allowed.patient(approver)
             asked = await asyncio.to_thread(past.asked, variables or {}, stream, model, patient, allowed)
-            return await Story(self, asked).run()
+            return await Story(self, self._as_before(asked, past.events)).run()
 
     async def rerun(
         self,
@@ -182,13 +201,28 @@ class Workbench(Parts):
         asked = past.asked(stream, model, approver and allowed.patient(approver), rounds, allowed)
         async with self.leased(stream.run, notebook):
             stream.tell(Kind.RUN_STARTED, self.opening(asked.text, notebook) | allowed.told() | past.opening())
-            return await Story(self, asked).run()
+            return await Story(self, self._as_before(asked, stream.events)).run()
+
+    def _as_before(self, asked: Asked, events: Sequence[AnyEvent]) -> Asked:
+        """The request with who wrote it and in whose manner it is served, as the first event says. Raises Refused."""
+        body = next((event.body for event in events if event.kind == Kind.RUN_STARTED), {})
+        persona = str(body.get("persona") or "")
+        speaker = self.personas().get(persona) if persona else None
+        return replace(asked, stranger=str(body.get("stranger") or ""), persona=speaker)
 
     async def _admit(self, tape: Tape | None = None) -> None:
         self.limits.admit_request(self.settings.user)
         if tape is None or not tape.is_strict:  # a strict replay runs nothing and costs nothing
             await beside(self.sandbox.prepare())  # workers get ready while the planner plans
             await self.budgets.admit()
+
+    async def run_tool(self, name: str, params: Mapping[str, Any], /, **options: Any) -> Run:
+        """The run of one call of one tool, planned by the caller and held to everything that a request is held to.
+
+        `options` are those of `ask`. Raises as that does; PlanInvalid names a wrong tool or parameter.
+        """
+        step = {"task": name, "params": dict(params)}
+        return await self.ask(in_words(name, params), planner=FixedPlanner([step]), **options)
 
     async def ask_many(
         self,
@@ -247,7 +281,8 @@ def use(workbench: Workbench) -> Workbench:
 
 def ask(text: str, /, **options: Any) -> Run:
     """`Workbench.ask` of this process's workbench for code without `await`: the run of one request."""
-    return bridge.wait(current().ask(text, **options))
+    errands = bridge.Errands()
+    return bridge.wait(current().ask(text, **{"on_thread": errands.run, **options}), errands=errands)
 
 
 def ask_many(requests: Sequence[Request], /, *, seconds: float = 10.0, **options: Any) -> Runs:

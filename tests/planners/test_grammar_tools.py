@@ -9,6 +9,8 @@ import pytest
 from tests.planners.offline import TOOLS, offered, plan, support
 from tests.planners.requests import tool
 from workbench.core.errors import Refused
+from workbench.core.tools import ToolSpec
+from workbench.planners.grammar.examples import match
 
 OFFER = offered(support())
 TEXT = {"type": "string"}
@@ -87,3 +89,19 @@ def test_a_number_in_a_slot_becomes_a_number() -> None:
 
 def test_a_question_about_a_table_is_not_taken_by_the_examples_of_query_data() -> None:
     assert "sum(cost)" in plan("total cost by agent", OFFER).plan.steps[0].params["sql"]
+
+
+def test_a_slot_for_a_table_takes_a_name_and_nothing_else():
+    declared = {"type": "object", "properties": {"orders": {"x-frame": True}, "days": {"type": "integer"}}}
+    tool = ToolSpec(
+        name="late",
+        summary="",
+        params=declared | {"required": ["orders"]},
+        version="v",
+        source=b"",
+        examples=("late fees of {orders}", "late fees of {orders} after {days} days"),
+    )
+    found = match("late fees of @sales after 30 days", {"late": tool})
+    assert found is not None
+    assert found.params == {"orders": {"$ref": "@sales"}, "days": 30}
+    assert match("late fees of last year", {"late": tool}) is None

@@ -5,7 +5,23 @@ A verb's function takes the options as argparse has read them; the number that s
 
 from __future__ import annotations
 
-from workbench.commands import again, asking, checks, edits, keys, many, memory, models, record, replays, shown, tools
+from workbench.commands import (
+    again,
+    asking,
+    checks,
+    edits,
+    keys,
+    many,
+    mcp,
+    memory,
+    models,
+    personas,
+    plugins,
+    record,
+    replays,
+    shown,
+    tools,
+)
 from workbench.commands.base import Verb
 
 VERBS: tuple[Verb, ...] = (
@@ -13,6 +29,9 @@ VERBS: tuple[Verb, ...] = (
     *again.VERBS,
     *many.VERBS,
     *tools.VERBS,
+    *personas.VERBS,
+    *mcp.VERBS,
+    *plugins.VERBS,
     *models.VERBS,
     *record.VERBS,
     *replays.VERBS,

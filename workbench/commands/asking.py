@@ -45,6 +45,7 @@ def ask(options: argparse.Namespace) -> int:
         memory=options.memory,
         reuse=options.reuse,
         replay=options.replay,
+        persona=options.persona or "",
         approver=chosen(
             yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=partial(plan_text, full=True)
         ),
@@ -112,24 +113,34 @@ def _takes(ask: argparse.ArgumentParser) -> None:
     ask.add_argument("--data", action="append", default=[], metavar="NAME=FILE", help="offer a table; may be repeated")
     ask.add_argument("--plan", action="store_true", help="show the plan, run nothing")
     ask.add_argument("--ask", action="store_true", help="show the steps and ask before they run")
-    said = ask.add_mutually_exclusive_group()
-    said.add_argument(
-        "--yes",
-        action="store_true",
-        help="answer every question with yes: the steps of --ask, and calls that the policy asks about",
-    )
-    said.add_argument("--deny", action="store_true", help="answer the same questions with no")
-    ask.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="how long a question waits before it means no")
+    takes_answers(ask)
     ask.add_argument(
         "--reuse", action="store_true", help="take over results of an earlier run where a step is the same"
     )
     ask.add_argument("--model", help="model to plan and answer with")
+    ask.add_argument(
+        "--persona", metavar="NAME", help="in whose manner to work: analyst, engineer, designer, or one of your own"
+    )
     ask.add_argument(
         "--budget", metavar="usd=0.5,calls=20", help="what the run may use, of usd, tokens, steps, calls and seconds"
     )
     ask.add_argument("--replay", nargs="?", const="strict", choices=("strict", "auto", "off"), help=REPLAY)
     ask.add_argument("--cassette", type=Path, metavar="FILE", help="record on this file and replay from it")
     ask.add_argument("--memory", action="store_true", help="show the model what you asked to be remembered")
+
+
+def takes_answers(verb: argparse.ArgumentParser) -> None:
+    """The options that answer what a run may ask."""
+    said = verb.add_mutually_exclusive_group()
+    said.add_argument(
+        "--yes",
+        action="store_true",
+        help="answer every question with yes: the steps of --ask, and calls that the policy asks about",
+    )
+    said.add_argument("--deny", action="store_true", help="answer the same questions with no")
+    verb.add_argument(
+        "--timeout", type=_seconds, metavar="SECONDS", help="how long a question waits before it means no"
+    )
 
 
 def _seconds(text: str) -> float:

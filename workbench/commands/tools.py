@@ -6,11 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from workbench.commands import mcp, onetool, personas
 from workbench.commands.base import YES, Verb, table
 from workbench.core.errors import Denied, Refused
 
 
 def tools(options: argparse.Namespace) -> None:
+    if options.schema or options.new:
+        return onetool.show_or_write(options)
     from workbench.registry.grants import asks_for, may
     from workbench.registry.trust import Trust
     from workbench.workbench import current
@@ -26,9 +29,16 @@ def tools(options: argparse.Namespace) -> None:
     trust = Trust(settings.config, settings.project)
     for name, spec in waiting:
         print(f"{name}: {asks_for(spec, trust)} Read it, then: workbench trust {spec.path}", file=sys.stderr)
+    return None
 
 
 def trust(options: argparse.Namespace) -> None:
+    if options.mcp:
+        return mcp.trust(options.mcp, options.read, yes=options.yes)
+    if options.path is None:
+        raise Refused("Trust what?", hint="workbench trust tools/NAME.py, or workbench trust --mcp NAME")
+    if options.path.suffix == ".md" and options.path.absolute().parent.name == "personas":
+        return personas.trust(options.path, yes=options.yes)
     from workbench.registry.grants import asks_for
     from workbench.registry.spec import describe
     from workbench.registry.trust import Trust
@@ -48,14 +58,18 @@ def trust(options: argparse.Namespace) -> None:
         raise Denied(f"{spec.name} is not trusted.")
     trust.trust(spec)
     print(f"Trusted {spec.name} as it is now. A change asks again.")
+    return None
 
 
 def _trust(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("path", type=Path, help="the tool file")
+    verb.add_argument("path", type=Path, nargs="?", help="the tool or persona file")
+    verb.add_argument("--mcp", metavar="NAME", help="the MCP server of that name, with its tools")
+    verb.add_argument("--read", action="append", default=[], metavar="TOOL", help="one of its tools that only reads")
     verb.add_argument("--yes", action="store_true", help="trust it without asking")
 
 
 VERBS = (
-    Verb("tools", "list the tools", tools, json=True),
-    Verb("trust", "trust a tool file of a project", trust, _trust),
+    Verb("tools", "list the tools", tools, onetool.takes_names, json=True),
+    *onetool.VERBS,
+    Verb("trust", "trust a tool, a persona or an MCP server of a project", trust, _trust),
 )

@@ -20,6 +20,8 @@ the event for good. Bodies only ever gain fields. What each kind carries:
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
                     finish, seconds, error; of a planner's also asked {sha256, parts}: what was asked, by content, and
                     reply: the text; replayed: it comes from the record and nothing was sent
+    tool.defined    a tool that no file holds, before the run may call it: tool, version, origin (cell, server), runs
+                    (worker, kernel, server), source: its text, of which version is the sha256
     step.intent     tool, version, effect, params_sha256, sources (what the call is made of): written before the tool is
                     called; identity: what the step computes, see core.recovery; items: of a foreach, how many there are
     step.started    try (1 for the first); item: of a foreach, as in all that is told of a call of one
@@ -88,6 +90,7 @@ class Kind(StrEnum):
     RUN_RESUMED = "run.resumed"
     PLAN_MADE = "plan.made"
     MODEL_CALLED = "model.called"
+    TOOL_DEFINED = "tool.defined"
     STEP_INTENT = "step.intent"
     STEP_STARTED = "step.started"
     STEP_PROGRESS = "step.progress"

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from workbench.core.budget import Budget
 from workbench.core.budget import read as read_budget
 from workbench.core.connections import Connection
+from workbench.core.mcp import McpServer
 
 POLICY_SUBJECTS = ("tool", "host", "path", "effect", "argument")
 
@@ -53,7 +54,7 @@ class Settings(BaseModel):
         None, description="postgresql://… of a memory for several machines. Unset: a file in WORKBENCH_HOME."
     )
     user: str = Field("local", description="Who is asking; scopes memory and limits.")
-    model: str = Field("", description="Model name. Empty: gpt-4o when a key alone is set, else no model.")
+    model: str = Field("", description="Model name, or NAME:REST of a plug-in. Empty: gpt-4o with a key, else none.")
     base_url: str = Field("", description="OpenAI-compatible endpoint (OPENAI_BASE_URL).")
     api_key: SecretStr | None = Field(None, description="Key of the endpoint (OPENAI_API_KEY).")
     embed_model: str = Field("", description="Embedding model of an endpoint, for recall. Empty: one on this machine.")
@@ -89,6 +90,9 @@ class Settings(BaseModel):
         None, description="What one run may use, such as usd=0.5,calls=20; of usd, tokens, steps, calls, seconds."
     )
     connections: Mapping[str, Connection] = Field({}, description="Databases by name; in config.toml only.")
+    mcp: Mapping[str, McpServer] = Field({}, description="MCP servers by name; in config.toml only.")
+    memory_plugin: str = Field("", description="Plug-in that keeps the memory, by its name. Empty: DuckDB.")
+    marketplace: str = Field("", description="Index of plug-ins: a file, or an https address.")
     isolation: Literal["", "process", "kernel"] = Field(
         "",
         description="Least isolation of tools. kernel: refuse to run below it. process: also accept it for tools that "

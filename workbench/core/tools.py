@@ -41,8 +41,10 @@ class ToolSpec:
     """A tool as planners and policy see it.
 
     `params` is a JSON Schema object; `source` the exact bytes that a worker compiles; `version` their sha256; `origin`
-    where the file came from: project, user, plug-in or shipped. `isolation` is the level without which it must not run,
-    empty when any will do. `checks`: the file has a `check(key)` that tells whether a call has acted before.
+    where it came from: a file of the project, the user, a plug-in or ours, a cell, or a `server` of tools. `isolation`
+    is the level without which it must not run, empty when any will do. `runs`: in a worker; in the user's own kernel;
+    or on a server of others (MCP), where nothing confines it. Then `source` is what the server says of it. `checks`:
+    the file has a `check(key)` that tells whether a call has acted before.
     """
 
     name: str
@@ -56,9 +58,10 @@ class ToolSpec:
     uses: tuple[str, ...] = ()
     effect: Effect = "read"
     timeout: float = 60.0
-    origin: Literal["project", "user", "plug-in", "shipped"] = "shipped"
+    origin: Literal["project", "user", "plug-in", "shipped", "cell", "server"] = "shipped"
     path: str = ""
     isolation: Literal["", "process", "kernel"] = ""
+    runs: Literal["worker", "kernel", "server"] = "worker"
     checks: bool = False
 
     @property
@@ -66,7 +69,8 @@ class ToolSpec:
         """What the tool asks to be allowed, a line each: "network api.tavily.com", "calls http", "effect write"."""
         named = [f"{kind} {item}" for kind, items in asdict(self.permissions).items() for item in items]
         called = [f"calls {service}" for service in self.uses]
-        return (*named, *called, *([f"effect {self.effect}"] if self.effect != "read" else []))
+        where = {"worker": [], "kernel": ["runs in the kernel"], "server": ["runs on a server that nothing confines"]}
+        return (*named, *called, *where[self.runs], *([f"effect {self.effect}"] if self.effect != "read" else []))
 
     @property
     def reads_context(self) -> bool:

@@ -16,6 +16,7 @@ from workbench.notebook import kernel
 from workbench.render import bundle
 
 if TYPE_CHECKING:
+    from workbench.inkernel import OnThread
     from workbench.run import Run
 
 T = TypeVar("T")
@@ -31,6 +32,8 @@ class Display:
 
     def __init__(self, shell: Any, *, headless: bool | None = None) -> None:
         self._shell = shell
+        self.on_thread: OnThread | None = None
+        """What has the cell's thread make a call, once it waits."""
         self._front = kernel.front(shell, headless)
         self._outcome = Outcome(run="")
         self._task: asyncio.Task[Any] | None = None

@@ -21,6 +21,7 @@ OPTIONS: Mapping[str, str] = {
     "deny": "answer the same questions with no",
     "timeout": "how many seconds a question waits for its answer; after that it is no",
     "model": "the model that plans and answers this request",
+    "persona": "in whose manner to work: analyst, engineer, designer, or one of your own",
     "reuse": "take over results of an earlier run for steps that are the same",
     "budget": "what the run may use, of usd, tokens, steps, calls and seconds",
     "memory": "show the model what you asked to be remembered, also where nobody watches",
@@ -30,6 +31,7 @@ OPTIONS: Mapping[str, str] = {
 }
 VERBS: Mapping[str, str] = {
     "tools": "the tools that may be used",
+    "personas": "in whose manner requests can be served",
     "runs": "the newest runs",
     "show RUN": "one run again",
     "apply RUN[.STEP]": "write the code of a run into the project",
@@ -57,10 +59,16 @@ VERBS: Mapping[str, str] = {
 """What may stand behind `%workbench`, as it is typed, and what it gives; `notebook.verbs` has a function for each."""
 MODES = ("strict", "auto", "off")
 """What `--replay` may be; the first when it says nothing."""
-VALUED: Mapping[str, str] = {"model": "NAME", "timeout": "SECONDS", "budget": "usd=0.5,calls=20"}
+VALUED: Mapping[str, str] = {
+    "model": "NAME",
+    "persona": "NAME",
+    "timeout": "SECONDS",
+    "budget": "usd=0.5,calls=20",
+}
 """Options that take a value, and what it is."""
 _EXAMPLES = {
     "model": "--model needs a name: --model gpt-4o",
+    "persona": "--persona needs a name: --persona analyst",
     "timeout": "--timeout needs seconds: --timeout 60",
     "budget": "--budget needs limits: --budget usd=0.5,calls=20",
 }
@@ -92,6 +100,7 @@ class Line:
     replay: Literal["strict", "auto", "off"] | None = None
     timeout: float | None = None
     model: str | None = None
+    persona: str = ""
     budget: str | None = None
     help: bool = False
     capture: str = ""

@@ -116,6 +116,8 @@ class AgentMagics(Magics):
                 fresh=asked.fresh,
                 reuse=asked.reuse,
                 replay=asked.replay,
+                on_thread=display.on_thread,
+                persona=asked.persona,
                 notebook=kernel.notebook(self.shell),
             )
 

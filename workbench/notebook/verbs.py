@@ -11,6 +11,7 @@ from workbench.notebook.again import rerun, resume
 from workbench.notebook.edited import apply, undo
 from workbench.notebook.erased import erase
 from workbench.notebook.history import notebook, why
+from workbench.notebook.personas import personas
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.replays import cassette, export, import_
 from workbench.notebook.table import Table
@@ -33,6 +34,7 @@ __all__ = [
     "import_",
     "memory",
     "notebook",
+    "personas",
     "pin",
     "recall",
     "remember",

@@ -23,6 +23,7 @@ def watched(shell: Any, headless: bool | None, work: Callable[[Display, Line | N
         display = Display(shell, headless=headless)
     except KeyboardInterrupt:
         raise Cancelled("Stopped. Nothing was run.") from None
+    display.on_thread = errands.run
     try:
         run = wait(display.cancellable(work(display, errands.input if display.asks else None)), errands=errands)
     except WorkbenchError as error:

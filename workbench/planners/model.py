@@ -33,11 +33,11 @@ _OPTIONAL = ("id", "title", "needs", "timeout", "retry", "if", "foreach", "on_er
 
 
 class ModelPlanner:
-    """Plans and answers with `model`; `persona` is added to its instructions."""
+    """Plans and answers with `model`; `persona` is added to its instructions: a text, or texts by their origins."""
 
     name = "model"
 
-    def __init__(self, model: Model, persona: str = "") -> None:
+    def __init__(self, model: Model, persona: str | Mapping[str, str] = "") -> None:
         self.model = model
         self._persona = persona
 

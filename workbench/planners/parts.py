@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,6 +35,15 @@ class Part:
     @property
     def kind(self) -> str:
         return self.name.partition(" ")[0]
+
+
+def persona_parts(persona: str | Mapping[str, str]) -> list[Part]:
+    """A part for each text that says in whose manner to work; a mapping says where each comes from."""
+    texts = {"persona": persona} if isinstance(persona, str) else persona
+    kept = {source: text.strip() for source, text in texts.items() if text.strip()}
+    if len(kept) == 1:
+        return [Part(name="persona", source=source, text=text) for source, text in kept.items()]
+    return [Part(name=f"persona of {source}", source=source, text=text) for source, text in kept.items()]
 
 
 def in_order(parts: Sequence[Part]) -> list[Part]:

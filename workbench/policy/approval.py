@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from workbench.core.artifacts import Artifact
@@ -51,6 +51,37 @@ class AskedCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """Something that a person may fill in: an answer to a server's question. `choices` are the only answers, when there
+    are any; `default` None when there is none."""
+
+    name: str
+    kind: Literal["string", "number", "integer", "boolean"]
+    title: str = ""
+    default: str | int | float | bool | None = None
+    choices: tuple[str, ...] = ()
+    required: bool = False
+
+    def read(self, line: str) -> str | int | float | bool | None:
+        """The answer that a line spells, None for an empty one. Raises ValueError."""
+        text = line.strip()
+        if not text:
+            return None
+        if self.choices and text not in self.choices:
+            raise ValueError(f"{self.name} may be {', '.join(self.choices)}")
+        if self.kind == "boolean":
+            if text.casefold() not in ("y", "yes", "true", "n", "no", "false"):
+                raise ValueError(f"{self.name} takes yes or no")
+            return text.casefold() in ("y", "yes", "true")
+        if self.kind == "string":
+            return text
+        number = int(text) if self.kind == "integer" else float(text)
+        if number != number or number in (float("inf"), float("-inf")):
+            raise ValueError(f"{self.name} takes a number")
+        return number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskedStep:
     """A question about one step that is not about its arguments. `lines` say what is known."""
 
@@ -65,7 +96,8 @@ class Asked:
     """What is to be approved: the steps of round `round` (1 for the first) of a run, one `call` of them, or what else
     is asked about one `step`.
 
-    `difference`: for a later round, what is new and what it derives from, a line each.
+    `difference`: for a later round, what is new and what it derives from, a line each. `fields`: what a server wants
+    filled in while it serves the call.
     """
 
     run: str
@@ -74,16 +106,19 @@ class Asked:
     round: int
     difference: Sequence[str] = ()
     call: AskedCall | None = None
+    fields: Sequence[Field] = ()
     step: AskedStep | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was decided, by whom ("user", "option", "headless", "timeout"), and why."""
+    """What was decided, by whom ("user", "option", "headless", "timeout"), and why. `filled`: the fields that the
+    person filled in, by name."""
 
     answer: Answer
     by: str
     reason: str = ""
+    filled: Mapping[str, str | int | float | bool] = field(default_factory=dict)
 
 
 Approver = Callable[[Asked], Awaitable[Decision]]
@@ -151,7 +186,7 @@ def prompted(ask: Callable[[str], Awaitable[str]], show: Callable[[Plan], str]) 
     async def approver(asked: Asked) -> Decision:
         typed = (await ask(f"{question(asked, show)} [y/N] ")).strip()
         if typed.casefold() in ("y", "yes"):
-            return Decision(answer="allow", by="user")
+            return await _filled(asked.fields, ask)
         if typed.casefold() in ("n", "no"):
             return Decision(answer="deny", by="user")
         reason = f"The answer was {typed[:100]!r}." if typed else "There was no answer."
@@ -160,11 +195,29 @@ def prompted(ask: Callable[[str], Awaitable[str]], show: Callable[[Plan], str]) 
     return approver
 
 
+async def _filled(fields: Sequence[Field], ask: Callable[[str], Awaitable[str]]) -> Decision:
+    """A yes, with what the person has typed into each field; an answer that cannot be read is a no."""
+    filled = {}
+    for one in fields:
+        choices = f" ({' | '.join(one.choices)})" if one.choices else ""
+        default = f" [{one.default}]" if one.default is not None else ""
+        try:
+            value = one.read(
+                await ask(visible(f"{one.name}{': ' if one.title else ''}{one.title}{choices}{default}: "))
+            )
+        except ValueError as error:
+            return Decision(answer="deny", by="user", reason=f"The answer could not be read: {error}.")
+        if value is not None:
+            filled[one.name] = value
+    return Decision(answer="allow", by="user", filled=filled)
+
+
 def question(asked: Asked, show: Callable[[Plan], str]) -> str:
     """What is asked, in words."""
     new = [f"New in round {asked.round}:", *(f"  {line}" for line in asked.difference)] if asked.difference else []
     if asked.call is not None:
-        return "\n".join([*asked.call.lines(), *new, "Allow this call?"])
+        ends = "Answer it?" if asked.fields else "Allow this call?"
+        return "\n".join([*asked.call.lines(), *new, ends])
     if asked.step is not None:
         return "\n".join([*map(visible, asked.step.lines), asked.step.question])
     what = "Run these steps?" if asked.round == 1 else f"Round {asked.round}: run these further steps?"

@@ -19,10 +19,10 @@ from workbench.core.events import Event, Kind
 from workbench.core.plan import Plan
 from workbench.core.provenance import NONE, Argument, Source, SourceKind, Sources, to_json, untrusted
 from workbench.core.tools import ToolCall, ToolResult, ToolSpec, digest
-from workbench.policy.approval import Approver, Asked, AskedCall, nobody, shown
+from workbench.policy.approval import Approver, Asked, AskedCall, Decision, Field, nobody, shown
 from workbench.policy.rules import Rules
 from workbench.policy.taint import Judgement, acts, destinations, judge, leaves_machine, reaches, stays
-from workbench.policy.words import Wording, leaves
+from workbench.policy.words import Wording, leaves, visible
 from workbench.sandbox.base import Level, Service
 
 Tell = Callable[[Kind, Mapping[str, Any], str], Event]
@@ -205,7 +205,14 @@ class Gate:
             call=about,
         )
         decision = await self._approver(asked)
-        body = {
+        self._tell(Kind.APPROVAL, self._said(about, decision), call.step)
+        if decision.answer == "allow":
+            return None
+        return _denied(call, judged.why, decision.by, decision.reason)
+
+    def _said(self, about: AskedCall, decision: Decision) -> dict[str, Any]:
+        """The body of the event that keeps a decision."""
+        return {
             "decision": decision.answer,
             "by": decision.by,
             "reason": decision.reason,
@@ -224,10 +231,37 @@ class Gate:
                 for part in about.arguments
             ],
         }
-        self._tell(Kind.APPROVAL, body, call.step)
-        if decision.answer == "allow":
-            return None
-        return _denied(call, judged.why, decision.by, decision.reason)
+
+    async def put(self, call: ToolCall, question: str, server: str, fields: Sequence[Field]) -> Decision:
+        """What the person says to a question that a server asks while it serves a call. A value of a key that they
+        filled in is not handed over."""
+        await self._durable()
+        about = AskedCall(
+            step=call.step,
+            tool=call.tool.name,
+            version=call.tool.version,
+            params_sha256=digest([question, [one.name for one in fields]]),
+            effect=call.tool.effect,
+            why=visible(question),
+            where=(f"the MCP server {server}",),
+            arguments=(),
+        )
+        asked = Asked(
+            run=self._run, request=self._request, plan=self._plan, round=self._round, call=about, fields=fields
+        )
+        async with self._turn:
+            decision = await self._approver(asked)
+        if self._leaks(list(decision.filled.values())):
+            decision = Decision(answer="deny", by="policy", reason="What was filled in holds the value of a key.")
+        self._tell(Kind.APPROVAL, self._said(about, decision), call.step)
+        return decision
+
+    def refuse(self, call: ToolCall, why: str) -> None:
+        """Put on record, and show at the step, that a server's question was not put to anybody."""
+        line = self._redact(visible(why))
+        body = {"decision": "deny", "by": "policy", "reason": line, "round": self._round, "tool": call.tool.name}
+        self._tell(Kind.APPROVAL, body | {"version": call.tool.version, "question": line}, call.step)
+        self._tell(Kind.STEP_PROGRESS, {"text": f"not answered: {line}"}, call.step)
 
     def _leaks(self, params: Any) -> bool:
         """Whether parameters hold the value of a secret, in any of its forms."""

@@ -30,12 +30,14 @@ def seen(request: Request, tools: Mapping[str, ToolSpec], outcome: Outcome) -> S
     return REQUEST.union(found, *(step.provenance for step in outcome.steps))
 
 
-def inserted(request: str, values: Sequence[str]) -> tuple[str, Sources]:
-    """The words of a request that are the user's own, and what else is in it.
+def inserted(request: str, values: Sequence[str], stranger: str = "") -> tuple[str, Sources]:
+    """The words of a request that are the user's own, and what else is in it. `stranger`: who else wrote all of it.
 
     `values`: what `{{…}}` put into it. A short one stands there as if it had been typed: an address, a name, a number.
     A longer one is a text that may have come from anywhere, and gives no words of its own.
     """
+    if stranger:
+        return "", frozenset({Source(kind=SourceKind.VALUE, label=stranger)})
     long = sorted((value for value in values if len(value) > MAX_WORDS or "\n" in value), key=len, reverse=True)
     if not long:
         return request, frozenset()

@@ -75,6 +75,8 @@ def stays(service: str) -> bool:
 
 def destinations(tool: ToolSpec) -> tuple[str, ...]:
     """Where arguments of a tool go and what it changes, in words; empty when it tells nobody and changes nothing."""
+    if tool.runs == "server":
+        return (f"the server {tool.path}, which nothing confines",)
     found = ["any public host" if host == ANY_HOST else host for host in tool.permissions.network] or [
         f"the host function {service}" for service in _away(tool)
     ]
@@ -84,7 +86,7 @@ def destinations(tool: ToolSpec) -> tuple[str, ...]:
         found.append("the memory")
     found += [f"files in {folder}" for folder in tool.permissions.write]
     if tool.effect != "read" and not found:
-        found.append("this machine")
+        found.append("this kernel, where nothing confines it" if tool.runs == "kernel" else "this machine")
     return tuple(found)
 
 
@@ -96,7 +98,7 @@ def _where(call: ToolCall) -> tuple[str, ...]:
 
 def leaves_machine(tool: ToolSpec) -> bool:
     """Whether a tool can send something off this machine."""
-    return bool(tool.permissions.network or tool.permissions.secrets or _away(tool))
+    return tool.runs == "server" or bool(tool.permissions.network or tool.permissions.secrets or _away(tool))
 
 
 def _away(tool: ToolSpec) -> list[str]:

@@ -1,4 +1,4 @@
-"""Finds the tools: project, user, plug-ins, shipped, in this order. Describes them without running them.
+"""Finds the tools: cells, project, user, plug-ins, shipped, in this order. Describes them without running them.
 
 Cheap enough for every request: a file is read again only when its size or time changed. A nearer tool stands in for a
 farther one of its name, and that is told; one that nobody has trusted yet replaces nothing.
@@ -6,12 +6,9 @@ farther one of its name, and that is told; one that nobody has trusted yet repla
 
 from __future__ import annotations
 
-import importlib.metadata
-import importlib.util
 import stat
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -19,11 +16,9 @@ from pathlib import Path
 import workbench
 from workbench.core.errors import Refused, Unavailable
 from workbench.core.tools import ToolSpec
+from workbench.registry.plugged import files, plain_files
 from workbench.registry.spec import MAX_BYTES, Origin, describe
 from workbench.registry.trust import Trust
-
-GROUP = "workbench.tools"
-"""Entry points: `weather = "acme_tools.weather"` names a file, `all = "acme_tools.tools"` a folder of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,16 +32,17 @@ class Found:
     untrusted: Mapping[str, ToolSpec]
 
 
-def discover(project: Path, config: Path, shipped: Path | None = None) -> Found:
+def discover(project: Path, config: Path, shipped: Path | None = None, cells: Sequence[ToolSpec] = ()) -> Found:
     """Every tool there is for a project. `shipped`: the folder of our own tools, by default that of this installation.
-    Never raises for what lies in the folders."""
+    `cells`: those that the user has defined in this process. Never raises for what lies in the folders."""
     problems: list[str] = []
-    ours = list(_describe_all(_files(shipped or shipped_folder()), "shipped", problems))
+    ours = list(_describe_all(plain_files(shipped or shipped_folder(), ".py"), "shipped", problems))
     known = {spec.version: spec for spec in ours}
     others = [
-        *_describe_all(_files(project / "tools"), "project", problems),
-        *_describe_all(_files(config / "tools"), "user", problems),
-        *_describe_all(_plugged(problems), "plug-in", problems),
+        *cells,
+        *_describe_all(plain_files(project / "tools", ".py"), "project", problems),
+        *_describe_all(plain_files(config / "tools", ".py"), "user", problems),
+        *_describe_all(files("workbench.tools", ".py", problems), "plug-in", problems),
     ]
     trusted = _Trusted(Trust(config, project), problems)
     tools: dict[str, ToolSpec] = {}
@@ -101,19 +97,6 @@ def _place(spec: ToolSpec) -> str:
     return f"the shipped {spec.name}" if spec.origin == "shipped" else f"{spec.path} ({spec.origin})"
 
 
-def _files(folder: Path | None) -> Iterator[Path]:
-    """The Python files of a folder by name; those that start with `_` or `.` are not tools."""
-    if folder is None:
-        return
-    try:
-        paths = sorted(folder.iterdir())
-    except OSError:
-        return
-    for path in paths:
-        if path.suffix == ".py" and not path.name.startswith(("_", ".")):
-            yield path
-
-
 def _describe_all(paths: Iterator[Path], origin: Origin, problems: list[str]) -> Iterator[ToolSpec]:
     for path in paths:
         try:
@@ -153,52 +136,3 @@ def _described(path: str, origin: Origin, mtime: int, size: int, inode: int, fre
         return describe(source, Path(path), origin)
     except Refused as error:
         return error
-
-
-def _plugged(problems: list[str]) -> Iterator[Path]:
-    """The files that installed packages name as tools. The packages are looked up, never imported."""
-    for name, value in _entry_points(tuple(sys.path), _times()):
-        try:
-            places = list(_locate(value))
-        except Exception as error:  # noqa: BLE001 - finders of other packages may raise anything
-            problems.append(f"entry point {name} = {value!r}: {type(error).__name__}: {error}")
-            continue
-        if not places:
-            problems.append(f"entry point {name} = {value!r}: there is no such file")
-        yield from places
-
-
-@lru_cache(maxsize=4)
-def _entry_points(path: tuple[str, ...], times: tuple[int, ...]) -> tuple[tuple[str, str], ...]:
-    found = importlib.metadata.entry_points(group=GROUP)
-    return tuple(sorted({(point.name, point.value) for point in found}))
-
-
-def _times() -> tuple[int, ...]:
-    """When the folders that packages are installed in last changed."""
-    found = []
-    for place in sys.path:
-        try:
-            found.append(Path(place or ".").stat().st_mtime_ns)
-        except OSError:
-            found.append(0)
-    return tuple(found)
-
-
-def _locate(value: str) -> Iterator[Path]:
-    package, *rest = value.partition("[")[0].strip().replace(":", ".").split(".")
-    spec = importlib.util.find_spec(package)
-    if spec is None:
-        return
-    if not rest:
-        if spec.origin and spec.origin.endswith(".py") and not spec.submodule_search_locations:
-            yield Path(spec.origin)
-        for root in spec.submodule_search_locations or ():
-            yield from _files(Path(root))
-        return
-    for root in spec.submodule_search_locations or ():
-        base = Path(root).joinpath(*rest)
-        if base.with_name(f"{base.name}.py").is_file():
-            yield base.with_name(f"{base.name}.py")
-        elif base.is_dir():
-            yield from _files(base)

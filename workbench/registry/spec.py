@@ -30,7 +30,7 @@ MAX_TIMEOUT = 3600.0
 SERVICES = ("audio", "cache", "http", "image", "memory", "model", "sql")
 """The host functions there are; a name in USES may go on after a dot (`memory.recall`)."""
 
-Origin = Literal["project", "user", "plug-in", "shipped"]
+Origin = Literal["project", "user", "plug-in", "shipped", "cell"]
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
 _SECRET = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
@@ -192,6 +192,11 @@ def _documentation(module: ast.Module, run: ast.FunctionDef, name: str) -> tuple
         text = re.split(r"(?m)^\s*(?:Args:|Parameters:|:param )", clean(ast.get_docstring(run) or ""), maxsplit=1)[0]
     first, _, rest = text.strip().partition("\n")
     return first.strip()[:300] or name.replace("_", " "), rest.strip()[:8000]
+
+
+def named(text: str) -> bool:
+    """Whether a text will do as the name of a tool."""
+    return bool(_NAME.fullmatch(text))
 
 
 def clean(text: str) -> str:

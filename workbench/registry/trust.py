@@ -31,12 +31,26 @@ class Trust:
         self._project = os.path.realpath(project)
 
     def is_trusted(self, spec: ToolSpec) -> bool:
-        """Whether this very file may run: shipped, the user's own, or pinned. Raises Unavailable on a damaged file."""
-        return spec.origin in ("shipped", "user") or self._pin(spec) in self._read()
+        """Whether this very file may run: shipped, the user's own, typed in a cell, or pinned. Raises Unavailable on a
+        damaged file."""
+        return spec.origin in ("shipped", "user", "cell") or self._pin(spec) in self._read()
 
     def trust(self, spec: ToolSpec) -> None:
         """Pin the tool as it is now, in place of what was pinned under its name. Raises Unavailable."""
         self._replace(self._path, self._pin(spec))
+
+    def is_pinned(self, what: str, sha256: str) -> bool:
+        """Whether what is no tool (`persona NAME`, `mcp NAME`) is trusted as it is now. Raises Unavailable."""
+        return self.pinned(what).get("sha256") == sha256
+
+    def pinned(self, what: str) -> Mapping[str, Any]:
+        """What was pinned under that name in this project; empty when nothing was. Raises Unavailable."""
+        place = {"project": self._project, "tool": what}
+        return next((old for old in self._read() if _same_place(old, place)), {})
+
+    def pin(self, what: str, sha256: str, **facts: Any) -> None:
+        """Trust something that is no tool as it is now; `facts` are kept beside it. Raises Unavailable."""
+        self._replace(self._path, {"project": self._project, "tool": what, "sha256": sha256, **facts})
 
     def grown(self, spec: ToolSpec) -> tuple[str, ...]:
         """What the tool asks for that the version trusted under its name did not; empty when none was trusted.

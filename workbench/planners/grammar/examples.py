@@ -174,7 +174,10 @@ def _with_slot(example: str, name: str) -> str:
 def _typed(value: str, tool: ToolSpec, name: str) -> Any:
     """The slot's text in the type of its parameter; None when it does not fit."""
     value = value.strip().rstrip("?!") if not value.endswith(("...", "…")) else value
-    kind = tool.params.get("properties", {}).get(name, {}).get("type", "string")
+    declared = tool.params.get("properties", {}).get(name, {})
+    if any(one.get("x-frame") for one in (declared, *declared.get("anyOf", ()))):
+        return {"$ref": value} if re.fullmatch(rf"@{refs.VARIABLE}", value) else None
+    kind = declared.get("type", "string")
     if len(value) > 1 and value[0] in "\"“'" and value[-1] in "\"”'":
         value = value[1:-1]
     if kind == "string":

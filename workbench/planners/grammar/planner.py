@@ -55,7 +55,10 @@ class GrammarPlanner:
 
     def _with_tool(self, asked: Match, request: Request, tools: Mapping[str, ToolSpec]) -> Planned:
         steps = [{"id": "s1", "task": asked.tool, "params": dict(asked.params)}]
-        said = ", ".join(f"{name} “{value}”" for name, value in asked.params.items())
+        shown = {
+            name: value["$ref"] if isinstance(value, dict) else f"“{value}”" for name, value in asked.params.items()
+        }
+        said = ", ".join(f"{name} {value}" for name, value in shown.items())
         note = f"Read as: use {asked.tool}" + (f" with {said}." if said else ".")
         return Planned(plan=_checked(steps, request, tools), planner=self.name, notes=(note,))
 

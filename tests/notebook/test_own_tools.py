@@ -1,0 +1,68 @@
+"""Tools of one's own in a real kernel: a file dropped into ./tools, and a function of a cell, in the next `%agent`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.notebook.conftest import Outputs, text_of
+
+FILE = '''
+"""Greets somebody."""
+PERMISSIONS = {{}}
+EXAMPLES = ["greet {{name}}"]
+def run(name: str) -> str:
+    return "{word}, " + name
+'''
+
+
+def test_a_file_in_tools_is_used_by_the_next_request_once_it_is_trusted(
+    run_cells: Callable[..., Outputs], tmp_path: Path
+) -> None:
+    (tmp_path / ".workbench").mkdir()
+    write = "from pathlib import Path\nPath('tools').mkdir(exist_ok=True)\n_ = Path('tools/greet.py').write_text({!r})"
+    trust = "!{sys.executable} -m workbench.cli trust tools/greet.py --yes"
+    outputs = run_cells(
+        f"import sys\n%cd -q {tmp_path}\n%load_ext workbench\n%workbench tools",
+        write.format(FILE.format(word="Hello")),
+        "%agent greet Ada",
+        "%workbench tools",
+        trust,
+        "%agent greet Ada",
+        write.format(FILE.format(word="Welcome")),
+        "%agent greet Ada",
+        trust,
+        "%agent greet Ada",
+    )
+    assert "Hello, Ada" not in text_of(outputs[2])
+    assert "greet is not trusted yet" in text_of(outputs[3])
+    assert "Hello, Ada" in text_of(outputs[5])
+    assert "Ada" not in text_of(outputs[7]).replace("greet Ada", "")
+    assert "Welcome, Ada" in text_of(outputs[9])
+
+
+def test_a_function_of_a_cell_is_used_by_the_next_request_and_again_when_it_is_changed(
+    run_cells: Callable[..., Outputs], tmp_path: Path, level: str
+) -> None:
+    (tmp_path / ".workbench").mkdir()
+    cell = '@workbench.tool(examples=["greet {name}"])\ndef greet(name: str) -> str:\n    return WORD + ", " + name'
+    outputs = run_cells(
+        f"import workbench\n%cd -q {tmp_path}\n%load_ext workbench\nWORD = 'Hello'\ndef helper(): return 1",
+        cell,
+        "%agent greet Ada",
+        cell.replace("WORD", "'Dear ' + WORD"),
+        "%agent greet Ada",
+        "@workbench.tool\ndef other(x: int) -> int:\n    return helper()",
+        '@workbench.tool(in_kernel=True, examples=["keep {name}"])\ndef keep(name: str) -> str:\n'
+        '    global WORD\n    WORD = name\n    return "kept " + name',
+        "%agent keep Ada",
+        "WORD",
+    )
+    assert outputs[1] == []
+    assert "Hello, Ada" in text_of(outputs[2])
+    assert outputs[2][0].metadata["workbench"]["isolation"] == level
+    assert "Dear Hello, Ada" in text_of(outputs[4])
+    assert "helper, which is a function of this kernel" in text_of(outputs[5])
+    assert "kept Ada" in text_of(outputs[7])
+    assert "Nothing confines keep" in text_of(outputs[7])
+    assert text_of(outputs[8]) == "'Ada'"
