@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.planners.offline import database, offered, plan, support
+from workbench.charts.columns import prepare
 from workbench.core.errors import Refused
 
 FRAMES = support()
@@ -17,19 +16,10 @@ OFFER = offered(FRAMES)
 
 def drawn(text: str) -> tuple[dict[str, Any], Any]:
     """The chart's parameters, and what the shipped tool makes of the table."""
-    path = Path(__file__).resolve().parents[2] / "tools" / "plot.py"
-    spec = importlib.util.spec_from_file_location("shipped_plot", path)
-    assert spec is not None
-    assert spec.loader is not None
-    tool = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules[spec.name] = tool
-    spec.loader.exec_module(tool)
     query, chart = plan(text, OFFER).plan.steps
     table = database({n: FRAMES[n] for n in query.params["tables"]}).execute(query.params["sql"]).df()
     params = {name: value for name, value in chart.params.items() if name != "data"}
-    return params, tool.prepare(table, params["kind"], params["x"], params["y"])
+    return params, prepare(table, params["kind"], params["x"], params["y"])
 
 
 @pytest.mark.parametrize(

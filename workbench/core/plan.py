@@ -307,20 +307,20 @@ def _check_flow(step: Step) -> Iterator[str]:
     if step.foreach is not None:
         yield from _check_list(step)
     for name, part in (("if", step.when), ("foreach", step.foreach), ("default", step.default)):
-        if any(ref.is_item for ref in _found(refs.find(part))):
+        if any(ref.is_item for ref in _found(part)):
             yield f"{step.id}: `{name}` refers to an item, which only params can"
     if step.on_error == "default" and not step.has_default:
         yield f"{step.id}: on_error is default, and no default is given"
     used = step.on_error == "default" or (step.foreach is None and (step.when is not None or step.on_error == "skip"))
     if step.has_default and not used:
         yield f"{step.id}: its default is never used: it belongs to `if`, or to on_error default or skip"
-    if any(not ref.is_item for ref in _found(refs.find(step.default))):
+    if any(not ref.is_item for ref in _found(step.default)):
         yield f"{step.id}: default holds a reference; it has to be a plain value"
 
 
 def _check_list(step: Step) -> Iterator[str]:
     if refs.is_ref(step.foreach):
-        if any(ref.variable for ref in _found(refs.find(step.foreach))):
+        if any(ref.variable for ref in _found(step.foreach)):
             yield f"{step.id}: foreach goes over a list, and {step.foreach['$ref']} is a table"
     elif not isinstance(step.foreach, list | tuple):
         yield f'{step.id}: foreach takes a list, or a reference to one: {{"$ref": "s1#/results"}}'
@@ -329,14 +329,18 @@ def _check_list(step: Step) -> Iterator[str]:
 
 
 def _step_refs(step: Step) -> Iterator[refs.Ref]:
-    return (ref for ref in _found(step.references()) if ref.step and not ref.is_item)
-
-
-def _found(found: Iterator[refs.Ref]) -> Iterator[refs.Ref]:
     try:
-        yield from found
+        found = list(step.references())
     except ValueError:  # told by `_check_links`
         return
+    yield from (ref for ref in found if ref.step and not ref.is_item)
+
+
+def _found(value: Any) -> list[refs.Ref]:
+    try:
+        return list(refs.find(value))
+    except ValueError:  # as above
+        return []
 
 
 def _near(name: str, known: Sequence[str] | Mapping[str, Any]) -> str:
