@@ -241,11 +241,11 @@ SEARCH = {"task": "search_documents", "params": {"query": "words", "folder": "."
 
 
 class Counting(TestModel):
-    """A model whose server counts 3,000 tokens a call."""
+    """A model whose server counts 4,500 tokens a call."""
 
     async def complete(self, messages: Any, **options: Any) -> Reply:
         reply = await super().complete(messages, **options)
-        return Reply(text=reply.text, model=reply.model, usd="0.01", usage=Usage(tokens_in=2000, tokens_out=1000))
+        return Reply(text=reply.text, model=reply.model, usd="0.01", usage=Usage(tokens_in=3500, tokens_out=1000))
 
 
 async def test_a_run_stops_at_the_budget_and_keeps_what_is_done(tmp_path):
@@ -260,12 +260,12 @@ async def test_a_run_stops_at_the_budget_and_keeps_what_is_done(tmp_path):
 
 
 async def test_tokens_are_counted_and_the_answer_falls_back_to_the_results(tmp_path):
-    found = settings(tmp_path, tokens_per_day=4000)
+    found = settings(tmp_path, tokens_per_day=5500)
     bench = Workbench(found, model=Counting([{"steps": [SEARCH]}, "x"]), memory=InMemoryMemory())
     run = await bench.ask("where?")
     assert "budget of tokens" in run.answer
     assert run.status == "done"
-    assert int((await bench.budgets.left())[0].used) == 3000
+    assert int((await bench.budgets.left())[0].used) == 4500
     await bench.close()
 
 
