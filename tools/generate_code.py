@@ -1,7 +1,8 @@
 """Writes code with your language model: new files, or changes to files of the project, as a diff that you can apply."""
 
 # The model writes whole files or search-and-replace blocks; the diff is computed here from what it really changes, so
-# it always applies. Nothing is written: `run.apply()` does that, and `run.undo()` takes it back.
+# it always applies. Nothing is written: `run.apply()` does that, and `run.undo()` takes it back. One file, though long:
+# a tool is one file, and what is asked, read, checked and compared here serves nothing else.
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
     problems = await check(fresh)        # {} when the backend keeps the contract of `memory.base`
 
-`fresh()` gives a way to open memories on a new, empty store; each opening is what another process would get.
+`fresh()` gives a way to open memories on a new, empty store; each opening is what another process would get. One file,
+though long: whoever writes a backend reads here, from top to bottom, what it has to do.
 """
 
 from __future__ import annotations

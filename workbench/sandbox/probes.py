@@ -1,4 +1,7 @@
-"""The probes of `sandbox.conformance`: each is a tool's source and what has to come of it."""
+"""The probes of `sandbox.conformance`: each is a tool's source and what has to come of it.
+
+One file, though long: it is the list that every sandbox is held to.
+"""
 
 from __future__ import annotations
 
