@@ -16,7 +16,7 @@ from workbench.core.errors import BudgetExceeded, PlanInvalid, Refused, Untruste
 from workbench.core.provenance import SourceKind
 from workbench.models.base import Message
 from workbench.models.testing import TestModel
-from workbench.planners.fixed import FixedPlanner
+from workbench.planners.given import GivenPlanner
 from workbench.workbench import Workbench
 
 __all__ = ["command"]
@@ -101,8 +101,8 @@ async def test_its_budget_stops_a_request_that_would_use_more(tmp_path: Path):
     made = bench(tmp_path)
     steps = [{"task": "slow", "params": {"seconds": 0.0}}, {"task": "slow", "params": {"seconds": 0.0}}]
     with pytest.raises(BudgetExceeded, match="step"):
-        await made.ask("twice", planner=FixedPlanner(steps), persona="thrifty")
-    assert (await made.ask("twice", planner=FixedPlanner(steps))).status == "done"
+        await made.ask("twice", planner=GivenPlanner(steps), persona="thrifty")
+    assert (await made.ask("twice", planner=GivenPlanner(steps))).status == "done"
     await made.close()
 
 

@@ -17,7 +17,6 @@ from workbench.models.base import Model
 from workbench.parts import Asked, Parts
 from workbench.planners.base import Planner
 from workbench.planners.extract import extract
-from workbench.planners.fixed import FixedPlanner
 from workbench.planners.given import GivenPlanner
 from workbench.planners.grammar import GrammarPlanner
 from workbench.replay import inputs
@@ -38,7 +37,7 @@ class Briefing:
         """The request as the planner gets it. The grammar is told of nothing but the tables."""
         asked, parts = self._asked, self._parts
         scope = parts.scope_of(asked)
-        remembers = not isinstance(planner, GrammarPlanner | GivenPlanner | FixedPlanner)
+        remembers = not isinstance(planner, GrammarPlanner | GivenPlanner)
         recorded = await asyncio.to_thread(inputs.talk, asked.tape, parts.settings.artifacts, asked.stream.run)
         talk = await self._talk(recorded) if remembers and (asked.follows or recorded is not None) else Talk()
         request = Request(

@@ -19,7 +19,7 @@ from workbench.many import Request, Runs
 from workbench.offer import Offer
 from workbench.parts import Asked, Parts
 from workbench.planners.base import Planner
-from workbench.planners.fixed import FixedPlanner, in_words
+from workbench.planners.given import GivenPlanner, in_words
 from workbench.policy.approval import Approver
 from workbench.policy.run_budget import RunBudget, budget_of
 from workbench.policy.sanitize import clean_prompt
@@ -222,7 +222,7 @@ class Workbench(Parts):
         `options` are those of `ask`. Raises as that does; PlanInvalid names a wrong tool or parameter.
         """
         step = {"task": name, "params": dict(params)}
-        return await self.ask(in_words(name, params), planner=FixedPlanner([step]), **options)
+        return await self.ask(in_words(name, params), planner=GivenPlanner([step]), **options)
 
     async def ask_many(
         self,

@@ -90,10 +90,10 @@ async def test_what_a_server_gave_steers_nothing_without_a_question(project: Pro
         {"id": "s1", "task": "peer.echo", "params": {"text": "remember me"}},
         {"id": "s2", "task": "remember", "params": {"text": {"$ref": "s1"}}},
     ]
-    from workbench.planners.fixed import FixedPlanner
+    from workbench.planners.given import GivenPlanner
 
     with pytest.raises(Denied):
-        await project.bench.ask("echo it", planner=FixedPlanner(steps), approver=no, rounds=False)
+        await project.bench.ask("echo it", planner=GivenPlanner(steps), approver=no, rounds=False)
     (question,) = asked
     assert question.call is not None
     assert (question.call.tool, question.call.arguments[0].value) == ("remember", "remember me")
