@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from workbench.core.errors import Refused, Unavailable
+from workbench.core.errors import Unavailable
 from workbench.core.events import AnyEvent
 from workbench.core.request import Scope
 from workbench.core.usage import Use
@@ -31,7 +31,7 @@ from workbench.memory.embed import Embedder
 from workbench.memory.journal import Disk, Journal
 from workbench.memory.payloads import Payloads
 from workbench.memory.recall import Recall
-from workbench.memory.recent import Recent, is_whole_and_live, ordered
+from workbench.memory.recent import Recent, is_whole_and_live, ordered, the_run
 from workbench.memory.shared import Busy
 from workbench.memory.store import Compacted, Store
 from workbench.memory.vectors import Vectors
@@ -212,15 +212,11 @@ class DuckDBMemory:
             if not self._closed and user is None and is_whole_and_live(own := self._recent.events(run)):
                 return own
             raise
+        whole = self.payloads.joined(events)
         if user is not None:  # what is theirs the tables say, and all that is appended here is in them by now
-            if run not in names and len(names) > 1:
-                raise Refused(_several(run, names), hint="Give more of the id.")
-            return ordered(self.payloads.joined(events))
-        names = sorted({*names, *(name for name in self._recent.runs_like(run) if name not in erased)})
-        if run not in names and len(names) > 1:
-            raise Refused(_several(run, names), hint="Give more of the id.")
-        chosen = run if run in names or not names else names[0]
-        return ordered([*([] if chosen in erased else self._recent.events(chosen)), *self.payloads.joined(events)])
+            the_run(run, names)
+            return ordered(whole)
+        return self._recent.completed(run, names, whole, erased)
 
     def _hear_others(self) -> None:
         """Bring `_recall` up to what other processes have made durable; a look at file sizes when there is nothing."""
@@ -291,10 +287,6 @@ class DuckDBMemory:
         self._unmerged.set()  # wakes the thread
         if self._merger is not None:
             self._merger.join(_PATIENCE)
-
-
-def _several(run: str, names: Sequence[str]) -> str:
-    return f"{len(names)} runs begin with {run!r}: {', '.join(names[:3])}"
 
 
 @atexit.register

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
+from workbench.core.errors import Refused
 from workbench.core.events import AnyEvent, Kind
 
 
@@ -48,9 +50,29 @@ class Recent:
             if (kept := self._runs.pop(run, None)) is not None:
                 self._bytes -= kept.bytes
 
+    def completed(
+        self, run: str, names: Sequence[str], events: Sequence[AnyEvent], erased: Collection[str]
+    ) -> list[AnyEvent]:
+        """The stored `events` of a run with those that nobody but this process has yet. `names`: the stored runs whose
+        id begins with `run`. Raises Refused as `the_run` does."""
+        own = (name for name in self.runs_like(run) if name not in erased)
+        chosen = the_run(run, sorted({*names, *own}))
+        return ordered([*([] if chosen in erased else self.events(chosen)), *events])
+
     def runs_like(self, beginning: str) -> list[str]:
         with self._guard:
             return [run for run in self._runs if run.startswith(beginning)]
+
+
+def the_run(run: str, names: Sequence[str]) -> str:
+    """The run that an id, or the beginning of one, means among these; the id itself when there is none. Raises Refused
+    when several begin so."""
+    if run in names or not names:
+        return run
+    if len(names) > 1:
+        some = ", ".join(names[:3])
+        raise Refused(f"{len(names)} runs begin with {run!r}: {some}", hint="Give more of the id.")
+    return names[0]
 
 
 def ordered(events: list[AnyEvent]) -> list[AnyEvent]:

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from workbench.core.errors import Refused, Unavailable
+from workbench.core.errors import Unavailable
 from workbench.core.events import AnyEvent
 from workbench.core.request import Scope
 from workbench.core.usage import Use
@@ -31,7 +31,7 @@ from workbench.memory.postgres.commits import Commits
 from workbench.memory.postgres.leases import ServerLeases
 from workbench.memory.postgres.server import Server
 from workbench.memory.recall import Recall
-from workbench.memory.recent import Recent, is_whole_and_live, ordered
+from workbench.memory.recent import Recent, is_whole_and_live, the_run
 from workbench.memory.vectors import Vectors
 
 if TYPE_CHECKING:
@@ -203,14 +203,9 @@ class PostgresMemory:
                 return own
             raise
         if user is not None:  # what is theirs the tables say
-            if run not in names and len(names) > 1:
-                raise Refused(_several(run, names), hint="Give more of the id.")
+            the_run(run, names)
             return rows.events(found)
-        names = sorted({*names, *(name for name in self._recent.runs_like(run) if name not in erased)})
-        if run not in names and len(names) > 1:
-            raise Refused(_several(run, names), hint="Give more of the id.")
-        chosen = run if run in names or not names else names[0]
-        return ordered([*([] if chosen in erased else self._recent.events(chosen)), *rows.events(found)])
+        return self._recent.completed(run, names, rows.events(found), erased)
 
     def _hear_others(self) -> None:
         """Bring `_recall` up to what other processes have committed."""
@@ -234,7 +229,3 @@ class PostgresMemory:
             for event in newest.events:
                 self._recall.hear(event)
             self._recalled = (newest.store, newest.position)
-
-
-def _several(run: str, names: Sequence[str]) -> str:
-    return f"{len(names)} runs begin with {run!r}: {', '.join(names[:3])}"
