@@ -166,3 +166,15 @@ def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest
 def chromium() -> str:
     """The path of the distribution's chromium; without one the test is skipped, or fails where CI=true."""
     return shutil.which("chromium") or pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
+
+
+@pytest.fixture
+def own_workbench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What a test makes this process's workbench is no other test's."""
+    import workbench.workbench as root
+    from workbench.bridge import wait
+
+    monkeypatch.setattr(root, "_current", None)
+    yield
+    if root._current is not None:
+        wait(root._current.close())

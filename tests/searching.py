@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from tests.policy.canaries import readings
+from tests.policy.canaries import readings, tables_of
 
 
 def places(text: str, *folders: Path) -> list[str]:
@@ -78,12 +78,7 @@ def _rows(path: Path) -> Iterator[str]:
         with suppress(FileNotFoundError):
             shutil.copy(f"{path}.wal", f"{copy}.wal")
         with duckdb.connect(str(copy)) as connection:
-            tables = connection.execute(
-                "select table_name from duckdb_tables() where not internal"
-                " union all select view_name from duckdb_views() where not internal"
-            ).fetchall()
-            for (table,) in tables:
-                yield from (str(row) for row in connection.execute(f'select * from "{table}"').fetchall())
+            yield from (str(row) for _, rows in tables_of(connection) for row in rows)
 
 
 def _strings(value: Any) -> Iterator[str]:

@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,7 @@ import pandas as pd
 import pytest
 
 import workbench
-import workbench.workbench as root
 from workbench import many
-from workbench.bridge import wait
 from workbench.cli import main
 from workbench.configuration import load_settings
 from workbench.core.errors import Cancelled, Refused, WorkbenchError
@@ -28,6 +25,8 @@ from workbench.models.testing import TestModel
 from workbench.run import Run
 from workbench.scheduler.local import Local
 from workbench.workbench import Workbench
+
+pytestmark = pytest.mark.usefixtures("own_workbench")
 
 SALES = pd.DataFrame({"region": ["North", "South", "North"], "revenue": [10.0, 20.0, 40.0]})
 SLOW = '''"""Sleeps, then says so."""
@@ -39,15 +38,6 @@ def run(seconds: float) -> str:
     time.sleep(seconds)
     return "slept"
 '''
-
-
-@pytest.fixture(autouse=True)
-def own_workbench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a test makes this process's workbench is no other test's."""
-    monkeypatch.setattr(root, "_current", None)
-    yield
-    if root._current is not None:
-        wait(root._current.close())
 
 
 def bench(tmp_path: Path, **options: Any) -> Workbench:

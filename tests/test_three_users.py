@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.policy.canaries import tables_of
 from workbench.configuration import load_settings
 from workbench.core.errors import Refused
 from workbench.core.events import Kind
@@ -96,13 +97,9 @@ class Crowd:
         path = self.home / f"copy-{user}.duckdb"
         await self.benches[user].memory.snapshot(path, user=user)
         with duckdb.connect(str(path), read_only=True) as copy:
-            names = copy.execute(
-                "select table_name from duckdb_tables() where not internal"
-                " union all select view_name from duckdb_views() where not internal"
-            ).fetchall()
-            for (name,) in names:
+            for name, rows in tables_of(copy):
                 if name not in ("meta", "journal_offsets", "erased"):
-                    self.foreign(user, copy.execute(f'select * from "{name}"').fetchall())
+                    self.foreign(user, rows)
         path.unlink()
 
     async def page(self, user: str) -> None:

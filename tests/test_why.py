@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,7 +11,6 @@ import duckdb
 import pandas as pd
 import pytest
 
-import workbench.workbench as root
 from workbench.bridge import wait
 from workbench.cli import main
 from workbench.configuration import load_settings
@@ -22,17 +21,10 @@ from workbench.models.testing import TestModel
 from workbench.why import account
 from workbench.workbench import Workbench, use
 
+pytestmark = pytest.mark.usefixtures("own_workbench")
+
 SALES = pd.DataFrame({"region": ["North", "South", "North"], "revenue": [10.0, 20.0, 40.0]})
 ASKED = "total revenue by region as a bar chart of @sales"
-
-
-@pytest.fixture(autouse=True)
-def own_workbench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a test makes this process's workbench is no other test's."""
-    monkeypatch.setattr(root, "_current", None)
-    yield
-    if root._current is not None:
-        wait(root._current.close())
 
 
 def told(*said: tuple[Kind, dict[str, Any], str | None], run: str = "r1", attempt: int = 1) -> list[AnyEvent]:

@@ -7,7 +7,7 @@ import pickle
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ import pandas as pd
 import pytest
 from nbclient import NotebookClient
 
-import workbench.workbench as root
 from workbench.bridge import wait
 from workbench.cli import main
 from workbench.configuration import load_settings
@@ -31,6 +30,8 @@ from workbench.plain import write
 from workbench.plain.code import Names, Unwritable, prose
 from workbench.run import Run
 from workbench.workbench import Workbench, use
+
+pytestmark = pytest.mark.usefixtures("own_workbench")
 
 SALES = pd.DataFrame(
     {
@@ -63,15 +64,6 @@ try:
 except ModuleNotFoundError:
     pathlib.Path("found.pkl").write_bytes(pickle.dumps({results}))
 """
-
-
-@pytest.fixture(autouse=True)
-def own_workbench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What a test makes this process's workbench is no other test's."""
-    monkeypatch.setattr(root, "_current", None)
-    yield
-    if root._current is not None:
-        wait(root._current.close())
 
 
 def executed(path: Path, *, kernel: bool = False) -> tuple[dict[str, Any], Any]:

@@ -13,7 +13,11 @@ import struct
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus, unquote_to_bytes
+
+if TYPE_CHECKING:
+    import duckdb
 
 MODEL = "sk-c4n4ry/7+Zx&q=\"w\\'$%2Fmodel"
 WEB = "tvly-c4n4ry-0123456789-web"
@@ -82,6 +86,16 @@ def sightings(*folders: Path) -> list[str]:
     return found
 
 
+def tables_of(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, list[Any]]]:
+    """Every table and view of a database, with its rows."""
+    names = connection.execute(
+        "select table_name from duckdb_tables() where not internal"
+        " union all select view_name from duckdb_views() where not internal"
+    ).fetchall()
+    for (name,) in names:
+        yield name, connection.execute(f'select * from "{name}"').fetchall()
+
+
 def _values(path: Path) -> Iterator[str]:
     """Every value of a DuckDB file or an Arrow file as text: pages may be compressed."""
     if path.suffix == ".arrow":
@@ -93,12 +107,7 @@ def _values(path: Path) -> Iterator[str]:
         import duckdb
 
         with duckdb.connect(str(path), read_only=True) as connection:
-            tables = connection.execute(
-                "select table_name from duckdb_tables() where not internal"
-                " union all select view_name from duckdb_views() where not internal"
-            ).fetchall()
-            for (table,) in tables:
-                yield from (str(row) for row in connection.execute(f'select * from "{table}"').fetchall())
+            yield from (str(row) for _, rows in tables_of(connection) for row in rows)
 
 
 def picture(comment: str) -> bytes:
