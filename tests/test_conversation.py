@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.test_workbench import SALES, bench
-from workbench.conversation import KEPT, MOST
+from workbench.conversation import KEPT, MOST, Conversation
 from workbench.core.events import AnyEvent, Kind
 from workbench.core.provenance import SourceKind
 from workbench.core.request import Talk, Turn
+from workbench.memory.volatile import InMemoryMemory
 from workbench.models.testing import TestModel
 from workbench.planners.extract import is_said
 from workbench.planners.recap import MAX_SUMMARY, conversation, requests
@@ -223,3 +224,27 @@ async def test_nothing_is_noted_unless_it_was_switched_on(make: Make) -> None:
     assert len(model.calls) == 2
     assert await wb.memories.all() == []
     await wb.close()
+
+
+async def test_turns_stand_in_the_order_of_time_and_not_of_their_ids() -> None:
+    memory = InMemoryMemory()
+
+    def tell(run: str, minute: int, *told: tuple[Kind, dict[str, Any]]) -> None:
+        for seq, (kind, body) in enumerate(told):
+            at = f"2026-11-27T10:{minute:02}:{seq:02}+00:00"
+            memory.append(Event(run=run, seq=seq, at=at, kind=kind, body=body))
+
+    for minute, run in enumerate(("c", "b", "a")):  # as ids of one second may well be
+        opening = {"request": f"request {run}", "user": "ann", "session": "before", "notebook": NOTEBOOK}
+        summed = {"text": "They wanted totals.", "upto": "c", "sources": []}
+        tell(
+            run,
+            minute,
+            (Kind.RUN_STARTED, opening),
+            *([(Kind.CONVERSATION_SUMMARISED, summed)] if run == "a" else []),
+            (Kind.PLAN_MADE, {"plan": TOTALS, "planner": "model"}),
+            (Kind.RUN_DONE, {"status": "done", "answer": {"text": "West."}}),
+        )
+    talk = await Conversation(memory, "ann", "now").known(NOTEBOOK, remembers=True)
+    assert [turn.request for turn in talk.turns] == ["request b", "request a"]
+    assert talk.summary == "They wanted totals."

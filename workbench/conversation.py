@@ -90,19 +90,21 @@ class Conversation:
         rows = await self._memory.runs(_LOOKED_AT, user=self._user)
         here = [row["run"] for row in rows if row.get("notebook") == notebook and row.get("session") != self._session]
         turns: list[Turn] = []
+        summary: Mapping[str, Any] = {}
         for run in here[: MOST + KEPT]:
+            if run == summary.get("upto"):
+                break
             events = await self._memory.events(run)
             if (turn := turn_of(await asyncio.to_thread(fold, events))) is not None:
                 turns.append(turn)
-            if (summary := _body(events, Kind.CONVERSATION_SUMMARISED)) is not None:
-                for older in here[here.index(run) + 1 : here.index(run) + 1 + KEPT]:
-                    between = turn_of(fold(await self._memory.events(older)))
-                    turns += [between] if between is not None and older > str(summary.get("upto")) else []
-                sources = from_json(summary.get("sources", ()))
-                return Talk(turns=tuple(reversed(turns)), summary=str(summary.get("text", "")), sources=sources)
+            summary = summary or _body(events, Kind.CONVERSATION_SUMMARISED) or {}
             if (_body(events, Kind.RUN_STARTED) or {}).get("fresh"):
                 break
-        return Talk(turns=tuple(reversed(turns)))
+        return Talk(
+            turns=tuple(reversed(turns)),
+            summary=str(summary.get("text", "")),
+            sources=from_json(summary.get("sources", ())),
+        )
 
 
 def turn_of(outcome: Outcome) -> Turn | None:
