@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.test_workbench import SALES, bench
 from workbench.conversation import KEPT, MOST, Conversation
-from workbench.core.events import AnyEvent, Kind
+from workbench.core.events import AnyEvent, Event, Kind
 from workbench.core.provenance import SourceKind
 from workbench.core.request import Talk, Turn
 from workbench.memory.volatile import InMemoryMemory
