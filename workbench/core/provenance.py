@@ -57,8 +57,8 @@ class Source:
         return f"{said} (step {self.step})" if self.step else said
 
 
-_WORDS = {SourceKind.FRAME: "table"}
-"""How a kind is called in a question, where its own name says little to a person."""
+_WORDS = {SourceKind.FRAME: "table", SourceKind.DESCRIPTION: "description of tool"}
+"""How a kind is called in a question or an account, where its own name says little to a person."""
 
 Sources = frozenset[Source]
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from workbench.core.artifacts import Artifact
 from workbench.core.events import AnyEvent, Draft, Event, Kind
 from workbench.core.outcome import Outcome, advance
 from workbench.core.progress import OPEN, State
@@ -124,17 +125,10 @@ class Display:
     def finish(self, run: Run | None) -> None:
         """Put the result in the panel's place, or show it for the first time. None when the run gave no last word: then
         what the panel has heard is kept."""
-        if run is not None:
-            data, metadata = run._repr_mimebundle_()
-            outcome = run.outcome
-        else:
-            outcome = _stopped(self._outcome)
-            data, metadata = bundle(outcome, lambda artifact: None)
-        if outcome.plan is None and not outcome.cost.calls:
-            # The error below says it all: there is no plan to keep and no cost to tell.
+        outcome, load = (run.outcome, run.load) if run is not None else (_stopped(self._outcome), _no_file)
+        data, metadata = bundle(replace(outcome, problem=None), load)  # what was wrong the error below says
+        if outcome.plan is None and not outcome.cost.calls:  # there is no plan to keep and no cost to tell
             data, metadata = {"text/plain": NOTHING, "text/html": f"<p>{NOTHING}</p>"}, {}
-        elif outcome.plan is None:  # the error says why, here stands what it cost
-            data, metadata = bundle(replace(outcome, problem=None), lambda artifact: None)
         self._show(data, metadata, worth_it=outcome.plan is not None or outcome.cost.calls > 0)
         if run is not None:
             run.shown_in = self._shell.execution_count
@@ -155,3 +149,7 @@ def _stopped(outcome: Outcome) -> Outcome:
     """The outcome of a run that was left before it ended: what was open will not be done."""
     steps = tuple(replace(step, state=State.CANCELLED) if step.state in OPEN else step for step in outcome.steps)
     return replace(outcome, steps=steps, status="cancelled" if outcome.status == "running" else outcome.status)
+
+
+def _no_file(artifact: Artifact) -> None:
+    """The files of a run that gave no last word are not shown."""
