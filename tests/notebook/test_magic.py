@@ -177,6 +177,12 @@ bench = workbench.use(workbench.Workbench(model=TestModel(lambda messages: {"ste
     assert "3 model calls" in text
 
 
+def test_a_budget_that_is_used_up_is_told_once_with_what_to_do(run_cells: Callable[..., Outputs]) -> None:
+    text = text_of(run_cells(SETUP, "%agent --budget calls=1 total revenue by region of @sales as a bar chart")[1])
+    assert text.count("What is done is kept") == 1, text
+    assert "BudgetExceeded: The budget of this run is used up" in text
+
+
 def test_the_help_lists_the_options_in_the_order_they_are_told(run_cells: Callable[..., Outputs]) -> None:
     text = text_of(
         run_cells(SETUP, "AgentMagics = get_ipython().find_line_magic('agent')\nprint(AgentMagics.__doc__)")[1]

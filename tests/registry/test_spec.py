@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from workbench.core.errors import Refused
 from workbench.core.tools import Permissions, ToolSpec
+from workbench.registry.grants import may
 from workbench.registry.spec import describe
 
 PATH = Path("project/tools/weather.py")
@@ -257,3 +258,9 @@ def test_any_text_that_looks_like_a_tool_is_one_or_refused(before: list[str], in
 )
 def test_a_check_is_known_by_its_name_and_its_key(check: str, found: bool):
     assert described(f"{HEAD}def run(): ...\n{check}\n").checks is found
+
+
+def test_a_host_that_stands_for_a_service_of_the_settings_is_told_as_one():
+    network = {"network": ["api.example.com", "searxng.invalid"]}
+    spec = described(f"PERMISSIONS = {network}\ndef run(city: str): ...")
+    assert may(spec) == "network api.example.com, network searxng where you have set it"
