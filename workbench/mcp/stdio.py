@@ -121,11 +121,13 @@ async def _line(reader: asyncio.StreamReader, heard: Heard) -> bytes | None:
 
 async def _end(process: asyncio.subprocess.Process, channel: socket.socket) -> None:
     """End the keeper, which ends the rest; should somebody have ended the keeper, what is left of the session."""
+    # First of all, while it surely lives: to signal a process that has just ended takes its status away from the loop,
+    # which then complains on stderr. It ends by itself when the channel closes.
+    with suppress(ProcessLookupError):
+        process.terminate()
     channel.close()
     if process.stdin is not None:
         process.stdin.close()
-    with suppress(ProcessLookupError):
-        process.terminate()
     try:
         await asyncio.wait_for(_over(process), PATIENCE)
     except TimeoutError:
