@@ -8,9 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from workbench.core.events import AnyEvent
+from workbench.core.events import AnyEvent, Kind
 from workbench.core.request import Scope
 from workbench.core.usage import Use
+
+MEMORY_KINDS = (Kind.MEMORY_WRITTEN, Kind.MEMORY_FORGOTTEN, Kind.MEMORY_PINNED)
+"""The kinds of event that recall hears."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 
 from workbench.core.events import AnyEvent, Event, Kind
 from workbench.core.request import Scope
-from workbench.memory.base import Hit
+from workbench.memory.base import MEMORY_KINDS, Hit
 from workbench.memory.embed import content_hash
 from workbench.memory.lexical import Shelf, holding, is_identifier, scores, terms
 from workbench.memory.vectors import Owner, Vectors
@@ -26,7 +26,6 @@ _CANDIDATES = 40
 _WORDS = 0.03
 """What the best match of words adds to a cosine. Where vectors know letters only, words count as much as they do."""
 
-_HEARD = (Kind.MEMORY_WRITTEN, Kind.MEMORY_FORGOTTEN, Kind.MEMORY_PINNED)
 _PIN, _NEW = 0.03, 0.01
 _DAYS = 90.0
 """After so many days a memory is half as new."""
@@ -64,7 +63,7 @@ class Recall:
 
     def hear(self, event: AnyEvent) -> None:
         """Take in an event; only what was remembered, forgotten or pinned matters, and a malformed one does not."""
-        if not isinstance(event, Event) or event.kind not in _HEARD:
+        if not isinstance(event, Event) or event.kind not in MEMORY_KINDS:
             return
         name = event.body.get("id")
         if not isinstance(name, str):

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Unavailable
-from workbench.core.events import AnyEvent, Kind
+from workbench.core.events import AnyEvent
 from workbench.memory import rows as rows_of
+from workbench.memory.base import MEMORY_KINDS
 from workbench.memory.rows import clean
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 VERSION = 4
 """Version of the schema; `schema/<number>.sql` brings a file from the version before to this one."""
-
-MEMORY_KINDS = (Kind.MEMORY_WRITTEN, Kind.MEMORY_FORGOTTEN, Kind.MEMORY_PINNED)
-"""The kinds of event that recall hears."""
 
 _INSERT = """
 insert into events

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 from workbench.core.errors import Unavailable
 from workbench.core.events import AnyEvent
 from workbench.memory import rows as rows_of
-from workbench.memory.tables import MEMORY_KINDS, Heard
+from workbench.memory.base import MEMORY_KINDS
+from workbench.memory.tables import Heard
 
 if TYPE_CHECKING:
     import psycopg
