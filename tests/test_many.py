@@ -169,8 +169,9 @@ def test_a_line_that_is_no_request_is_named(tmp_path, capsys, line, said):
 
 
 SCRIPT = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as at a terminal: a shell's background job ignores it
 import workbench
 from workbench.models.testing import TestModel
 from tests.test_many import bench, slow
@@ -194,7 +195,10 @@ def test_a_process_that_is_asked_to_end_does_so_soon_and_its_runs_are_on_record(
     assert process.stdout is not None
     runs = {process.stdout.readline().split()[1] for _ in range(2)}
     process.send_signal(how)
-    _, said = process.communicate(timeout=30)
+    try:
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()  # it has ended, or it never will
     assert process.returncode == (143 if how is signal.SIGTERM else 1), said
     assert how is signal.SIGTERM or "Stopped. 0 of 9 requests were finished." in said
 
