@@ -239,7 +239,7 @@ def test_a_bug_of_ours_is_shown_whole(front: Front) -> None:
 @pytest.mark.parametrize(
     ("before", "code"),
     [
-        ("sys.modules['anywidget'] = None\nworkbench.notebook.panel.panel_class.cache_clear()", "%agent do it"),
+        ("sys.modules['anywidget'] = None\nworkbench.notebook.panels.run.panel_class.cache_clear()", "%agent do it"),
         ("", "%%capture kept\n%agent do it"),
     ],
     ids=["without widgets", "captured"],

@@ -14,7 +14,7 @@ from tests.planners.test_model_planner import OUTCOME
 from tests.test_workbench import SALES, bench
 from workbench.core.events import Draft, DraftStep
 from workbench.models.testing import TestModel
-from workbench.notebook.panel import picture
+from workbench.notebook.panels.run import picture
 from workbench.planners.draft import Drafting
 from workbench.planners.model import ModelPlanner
 from workbench.workbench import Workbench

@@ -67,7 +67,7 @@ class Display:
     def _show_panel(self) -> None:
         from IPython.display import display
 
-        from workbench.notebook import panel
+        from workbench.notebook.panels import run as panel
 
         self._panel = panel.make(self._outcome, self._cancel)
         self._panel.can_cancel = kernel.route_clicks(self._shell, self._panel.comm)
@@ -116,7 +116,7 @@ class Display:
             self._pending = asyncio.get_running_loop().call_later(wait, self._draw)
 
     def _draw(self) -> None:
-        from workbench.notebook.panel import picture
+        from workbench.notebook.panels.run import picture
 
         self._pending, self._drawn = None, time.monotonic()
         if self._panel is not None:

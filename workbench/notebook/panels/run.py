@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from workbench.core.events import Draft
@@ -40,11 +39,13 @@ def panel_class() -> type[Any]:
     import anywidget
     import traitlets
 
+    from workbench.notebook.panels.parts import script, style
+
     class RunPanel(anywidget.AnyWidget):
         """Shows one run while it runs. `state` is plain JSON made by `picture`; a click sends {"do": "cancel"}."""
 
-        _esm = Path(__file__).parent / "static" / "panel.js"
-        _css = Path(__file__).parent / "static" / "panel.css"
+        _esm = script("run")
+        _css = style()
         state = traitlets.Dict().tag(sync=True)
         can_cancel = traitlets.Bool(False).tag(sync=True)
 

@@ -1,0 +1,39 @@
+// What every panel is drawn with. Nodes are kept and only what differs is touched, so that focus, selection and open
+// details survive an update.
+function make(tag, options = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(options)) {
+    if (name === "text") node.textContent = value;
+    else if (name === "on") for (const [event, handler] of Object.entries(value)) node.addEventListener(event, handler);
+    else if (name in node && typeof value !== "string") node[name] = value;
+    else node.setAttribute(name, value);
+  }
+  node.append(...children);
+  return node;
+}
+
+function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+// A child for each item, by key: `create(item)` makes {node, update(item)}; order follows the items.
+function keyed(parent, known, items, key, create) {
+  const seen = new Set();
+  let before = null;
+  for (const item of items) {
+    const id = key(item);
+    seen.add(id);
+    let entry = known.get(id);
+    if (!entry) known.set(id, (entry = create(item)));
+    const place = before ? before.nextSibling : parent.firstChild;
+    if (entry.node !== place) parent.insertBefore(entry.node, place);
+    before = entry.node;
+    entry.update(item);
+  }
+  for (const [id, entry] of known) {
+    if (!seen.has(id)) {
+      entry.node.remove();
+      known.delete(id);
+    }
+  }
+}
