@@ -38,6 +38,12 @@ class Briefing:
         asked, parts = self._asked, self._parts
         scope = parts.scope_of(asked)
         remembers = not isinstance(planner, GrammarPlanner | GivenPlanner)
+        unread = [one for one in asked.quoted if not one.table]
+        if isinstance(planner, GrammarPlanner) and unread:
+            raise Refused(
+                f"{unread[0].name} is for a language model to read, and none is connected.",
+                hint="Set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own.",
+            )
         recorded = await asyncio.to_thread(inputs.talk, asked.tape, parts.settings.artifacts, asked.stream.run)
         talk = await self._talk(recorded) if remembers and (asked.follows or recorded is not None) else Talk()
         request = Request(
@@ -47,6 +53,7 @@ class Briefing:
             talk=talk,
             variables=await asyncio.to_thread(asked.offer.variables),
             connections=tuple((name, there.kind) for name, there in sorted(parts.settings.connections.items())),
+            quoted=tuple(asked.quoted),
             memories=await parts.memories.for_planning(asked.text, scope) if remembers and self._may_recall else (),
         )
         return inputs.taken(asked.tape, request)

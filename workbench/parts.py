@@ -18,7 +18,8 @@ from workbench.conversation import Conversation
 from workbench.core.errors import Unavailable
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
 from workbench.core.persona import Persona
-from workbench.core.request import Scope
+from workbench.core.provenance import Sources
+from workbench.core.request import Quoted, Scope
 from workbench.core.settings import Settings
 from workbench.core.tape import Tape
 from workbench.core.tools import ToolResult, ToolSpec
@@ -94,6 +95,8 @@ class Asked:
     persona: Persona | None = None
     notebook: str = ""
     follows: bool = False
+    quoted: Sequence[Quoted] = ()
+    made_of: Mapping[str, Sources] = field(default_factory=dict)
     past: Past | None = None
     tape: Tape = field(default_factory=Tape)
     budget: RunBudget = field(default_factory=RunBudget)
@@ -246,7 +249,7 @@ class Parts:
             return given
         chosen = self.recalling(asked.model, asked.stream, asked.budget, asked.tape)
         instructions = asked.persona.instructions if asked.persona is not None else ""
-        return ModelPlanner(chosen, instructions) if chosen is not None else GrammarPlanner()
+        return ModelPlanner(chosen, instructions, asked.quoted) if chosen is not None else GrammarPlanner()
 
     def recalling(self, name: str | None, stream: Stream, budget: RunBudget, tape: Tape) -> Model | None:
         """The model of a request for what belongs to the run's own story: it answers from the record where it can."""

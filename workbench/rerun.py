@@ -23,6 +23,7 @@ from workbench.past import Kept, Present
 from workbench.planners.base import Planned
 from workbench.policy.approval import Approver
 from workbench.policy.run_budget import RunBudget
+from workbench.replay import inputs
 from workbench.resume import asked_again, made_of, refuse_others, tables_of
 
 
@@ -58,6 +59,7 @@ class Rerun:
         self._events = [event for event in events if isinstance(event, Event)]
         self.outcome = fold(self._events)
         self.changes = changes
+        self._folder = settings.artifacts
         refuse_others(self.outcome, settings)
         if self.outcome.plan is None:
             raise Refused(f"{self.outcome.run} has no plan.", hint="Ask again.")
@@ -91,7 +93,7 @@ class Rerun:
     ) -> Asked:
         """The request as it was asked then."""
         asked = asked_again(self._events, {}, stream, model, approver, self)
-        return replace(asked, rounds=rounds, budget=budget)
+        return replace(asked, rounds=rounds, budget=budget, quoted=inputs.quoted(self._events, self._folder))
 
     async def results(self, present: Present) -> Recovered:
         """See `Past`."""

@@ -30,6 +30,7 @@ from workbench.planners.base import Planned
 from workbench.policy.approval import Approver, AskedStep, shown
 from workbench.policy.approval import Asked as Question
 from workbench.policy.run_budget import RunBudget
+from workbench.replay import inputs
 from workbench.sandbox.frames import read_frame
 
 if TYPE_CHECKING:
@@ -99,7 +100,8 @@ class Resumed:
         if self.kept.planned.plan.look:
             taken = {name: read_frame(self._folder / table.path) for name, table in self.tables.items()}
             frames = {**taken, **frames}
-        return replace(asked_again(self.events, frames, stream, model, approver, self), budget=budget)
+        quoted = inputs.quoted(self.events, self._folder)
+        return replace(asked_again(self.events, frames, stream, model, approver, self), budget=budget, quoted=quoted)
 
     def opening(self, by: str) -> dict[str, Any]:
         """The body of the attempt's first event."""

@@ -104,7 +104,8 @@ class Story:
         briefing = Briefing(parts, asked)
         request = await briefing.request(planner)
         kept, price = asked.past.kept if asked.past else None, inputs.price(asked.tape, parts.price(asked.model))
-        stream.tell(Kind.INPUTS, inputs.told(request, tools, inner.name, asked.model, price))
+        pictures = await asyncio.to_thread(inputs.pictures, asked.quoted, parts.settings.artifacts, stream.run)
+        stream.tell(Kind.INPUTS, inputs.told(request, tools, inner.name, asked.model, price, pictures))
         planned: Planned | None = kept.planned if kept else await planner.plan(request, tools, stream)
         words, foreign = planning.inserted(asked.text, asked.inserted, asked.stranger)
         foreign |= inputs.foreign(asked.tape) | (persona.sources if persona is not None else NONE)
@@ -116,9 +117,9 @@ class Story:
             is_given = planned.planner == NAME  # then nothing but the request is in it
             seen = provenance.REQUEST if is_given else planning.seen(request, tools, outcome)
             sources = kept.sources if kept else seen | planned.sources | foreign
-            made_of = {**self._rounds.made_of, **briefing.made}
+            made_of = {**self._rounds.made_of, **asked.made_of, **briefing.made}
             asked.budget.narrow(planned.plan.budget)
-            notes = [*asked.notes, *shown(request), *spoken_as(persona, planned)] if number == 1 else []
+            notes = [*asked.notes, *shown(request, planned), *spoken_as(persona, planned)] if number == 1 else []
             notes += unconfined(planned.plan, tools)
             notes += forecast.lines(planned.plan, tools, asked.budget.all_limits(), price)
             if not (kept and kept.told):
@@ -156,7 +157,7 @@ class Story:
     async def _denied(self, plan: Plan, number: int, news: Sequence[str]) -> Denied | None:
         """Ask for approval of a round; None when it was given, else why not, with its steps told as cancelled."""
         asked, stream = self._asked, self._stream
-        if asked.approver is None or not asked.rounds:
+        if asked.approver is None or not asked.rounds or not plan.steps:
             return None
         await self._parts.memory.barrier()  # a person may take their time
         question = Question(run=stream.run, request=asked.text, plan=plan, round=number, difference=news)

@@ -48,9 +48,14 @@ def made(
     } | ({"mends": list(mends)} if mends else {})
 
 
-def shown(request: Request) -> list[str]:
-    """What a cell says of what a model has seen beside the request: memories, and what was asked before."""
+def shown(request: Request, planned: Planned) -> list[str]:
+    """What a cell says of what the planner has seen beside the request: what is quoted, memories, what was asked
+    before."""
     said = []
+    for one in request.quoted:
+        offered = f"its table as @{one.table}" if one.table else ""
+        read = f"shown to {planned.model}" if planned.model else ""
+        said.append(f"{one.name} is {one.what}: {', '.join(filter(None, (offered, read)))}.")
     if request.memories:
         said.append(f"Shown to the model from your memory: {'; '.join(text[:200] for text in request.memories)}")
     if count := len(request.talk.turns):

@@ -13,6 +13,8 @@ from workbench.core import refs
 from workbench.core.budget import Budget
 from workbench.core.errors import WorkbenchError
 from workbench.core.events import AnyEvent, Kind, Listener, Watcher
+from workbench.core.provenance import Sources
+from workbench.core.request import Quoted
 from workbench.core.tape import Replay, Tape
 from workbench.inkernel import OnThread
 from workbench.many import Request, Runs
@@ -49,6 +51,8 @@ class Workbench(Parts):
         *,
         variables: Mapping[str, pd.DataFrame] | None = None,
         named: Collection[str] = (),
+        quoted: Sequence[Quoted] = (),
+        made_of: Mapping[str, Sources] | None = None,
         plan_only: bool = False,
         model: str | None = None,
         approver: Approver | None = None,
@@ -70,7 +74,9 @@ class Workbench(Parts):
         **frames: pd.DataFrame,
     ) -> Run:
         """The run of one request. Tables are offered by keyword (`sales=df`) or in `variables`; those in `named`, given
-        by keyword, or written `@name` in the text may be shown to a remote model with their first rows. The
+        by keyword, or written `@name` in the text may be shown to a remote model with their first rows. `made_of`:
+        what a table is made of beyond the user's rows, by name. `quoted`: what the user puts beside the request, for a
+        model to read as data. The
         `approver` says yes or no where policy asks, and with `rounds` also before each round of steps; without one
         policy hears no, and rounds run. `inserted`: texts in the request that came from values, not from the keyboard.
         `watchers` see plan and answer while a model writes. `notebook`: the path of the notebook that asks, for the
@@ -122,6 +128,8 @@ class Workbench(Parts):
             budget=allowed,
             past=Reused(self.memory, self.settings) if reuse and self.replays.cassette is None else None,
             tape=tape,
+            quoted=[replace(one, text=self.secrets.redact(one.text)) for one in quoted],
+            made_of=made_of or {},
         )
         async with self.leased(stream.run, notebook):
             stream.tell(Kind.RUN_STARTED, self.opening(prompt.text, notebook, fresh=fresh) | allowed.told() | more)

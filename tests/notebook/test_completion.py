@@ -32,6 +32,7 @@ RUN = Run(
     Path(),
 )
 SCOPE = {"sales": SALES, "growth": RUN, "_": RUN, "number": 3, "_hidden": SALES}
+QUIET = Config({"HistoryManager": {"enabled": False}})
 KNOWN = Sources(
     models=lambda: {"gpt-4o": "used before", "llama": ""},
     personas=lambda: {"analyst": "figures first", "designer": ""},
@@ -127,8 +128,7 @@ def test_a_source_that_hangs_or_fails_costs_a_moment_and_no_error() -> None:
 
 
 def test_in_ipython_the_list_is_clean_and_an_older_one_is_served_by_its_hook() -> None:
-    quiet = Config({"HistoryManager": {"enabled": False}})
-    shell = InteractiveShell(config=quiet)  # type: ignore[no-untyped-call]  # IPython leaves this one untyped
+    shell = InteractiveShell(config=QUIET)  # type: ignore[no-untyped-call]  # IPython leaves this one untyped
     shell.run_line_magic("load_ext", "workbench")
     shell.user_ns["sales"] = SALES
     with provisionalcompleter():
@@ -216,3 +216,19 @@ def test_a_semicolon_shows_nothing_and_keeps_the_run(run_cells: Callable[..., Ou
     assert text_of(outputs[2]) == "'done'"
     assert "3" in text_of(outputs[4])
     assert "did you mean @sales?" in text_of(outputs[6])
+
+
+@pytest.mark.parametrize(
+    ("line", "magic"),
+    [
+        ("%agent which region grew fastest?", "run_line_magic('agent', 'which region grew fastest?')"),
+        ("x = %agent total of @sales?", "run_line_magic('agent', 'total of @sales?')"),
+        ("%agent?", "run_line_magic('pinfo', '%agent')"),
+        ("sales?", "run_line_magic('pinfo', 'sales')"),
+        ("%timeit?", "run_line_magic('pinfo', '%timeit')"),
+    ],
+)
+def test_a_request_may_end_in_a_question_mark_and_help_stays_help(line: str, magic: str) -> None:
+    shell = InteractiveShell(config=QUIET)  # type: ignore[no-untyped-call]  # as above
+    shell.run_line_magic("load_ext", "workbench")
+    assert magic in shell.transform_cell(line)  # type: ignore[no-untyped-call]  # as above

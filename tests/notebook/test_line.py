@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.notebook.line import BadLine, expand, named, read
+from workbench.notebook.line import BadLine, expand, read
+from workbench.notebook.mentions import found
+
+TABLE = pd.DataFrame({"a": [1]})
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])).filter(lambda t: not t.lstrip().startswith("--")))
@@ -93,7 +97,7 @@ def test_text_without_a_pair_of_double_braces_is_left_as_it_is(text: str) -> Non
 def test_100_kb_of_marks_take_no_time(text: str) -> None:
     started = time.process_time()
     assert expand(text, eval) == text
-    assert named(text, ["a"]) in ([], ["a"])
+    assert [mention.name for mention in found(text, {"a": TABLE})] in ([], ["a"])
     assert time.process_time() - started < 1.0
 
 
@@ -103,22 +107,3 @@ def test_an_expression_that_fails_is_one_short_line_with_a_way_out() -> None:
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
     assert "put the text in a variable" in str(caught.value)
-
-
-def test_tables_are_named_once_and_addresses_are_no_tables() -> None:
-    assert named("join @sales and @sales with @customers", ["sales", "customers"]) == ["sales", "customers"]
-    assert named("mail me@example.org, see https://example.org/@me", ["sales"]) == []
-    assert named("npm install @jupyterlab/services", ["sales"]) == []
-    assert named("ratio @sales/2", ["sales"]) == ["sales"]
-    with pytest.raises(BadLine, match="did you mean @sales"):
-        named("total of @slaes", ["sales"])
-    with pytest.raises(BadLine, match="not a DataFrame"):
-        named("total of @number", ["sales"], ["number"])
-
-
-def test_decorators_in_pasted_code_are_no_tables_and_tables_on_lines_of_their_own_are() -> None:
-    code = "explain @sales\n@dataclass(frozen=True)\n@final\nclass Sale:\n    @property\n    def tax(self): ..."
-    assert named(code, ["sales"]) == ["sales"]
-    assert named("join\n@sales\n@customers", ["sales", "customers"]) == ["sales", "customers"]
-    with pytest.raises(BadLine, match="@slaes"):
-        named("join\n@slaes\nby region", ["customers"])

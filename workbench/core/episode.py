@@ -24,7 +24,7 @@ BLOB = "$blob"
 INSIDE = ("service.called", "model.called")
 """Kinds of event that tell what a tool did through host functions, and that a replay tells again."""
 _KINDS = {ARROW: "frame", PNG: "image"}
-_OF_A_REPLY = ("purpose", "model", "request_sha256", "tokens_in", "tokens_out", "usd", "finish", "error")
+_OF_A_REPLY = ("purpose", "model", "request_sha256", "tokens_in", "tokens_out", "usd", "finish", "error", "blind")
 _OF_A_SERVICE = (
     *("service", "host", "method", "status", "bytes_out", "bytes_in", "request_sha256", "occurrence"),
     *("response_sha256", "response", "models", "error"),
@@ -67,6 +67,7 @@ def episode(events: Iterable[AnyEvent]) -> Episode:
     bodies = {str(event.kind): event.body for event in reversed(events)}  # the first of each kind
     files: dict[str, str] = {}
     inputs = dict(bodies.get("inputs", {}))
+    inputs.pop("quoted", None)  # like a table: what is there when the run is replayed is what counts
     if "talk" in inputs and (talk := _value(inputs["talk"], files)) is not _UNKNOWN:
         inputs["talk"] = talk
     return Episode(

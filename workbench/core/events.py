@@ -10,7 +10,8 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     imported {user, workspace, sha256}: it ran elsewhere and came in a file
     inputs          what the planner is told from outside: today, memories, connections [[name, kind]], tools (names),
                     talk (what was asked before), planner, asked_model: the one that the request names, estimate: US
-                    dollars of a usual call of the model, where a price is known
+                    dollars of a usual call of the model, where a price is known; quoted: what the user put beside the
+                    request, [{name, what, text, sources, picture: a file below artifacts/}]
     run.resumed     begins a further attempt: by, kept, again, uncertain: ids of steps, an item of one as "s2[0]"
     plan.made       plan (as data), tools: the version of each tool that it names, planner, notes ("read as"), model;
                     round: 1, or later ones that add their steps; sources: what the plan is made of, [{kind, label,
@@ -19,7 +20,8 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     it can be)
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
                     finish, seconds, error; of a planner's also asked {sha256, parts}: what was asked, by content, and
-                    reply: the text; replayed: it comes from the record and nothing was sent
+                    reply: the text; replayed: it comes from the record and nothing was sent; blind: pictures were
+                    left out, because the model takes none
     tool.defined    a tool that no file holds, before the run may call it: tool, version, origin (cell, server), runs
                     (worker, kernel, server), source: its text, of which version is the sha256
     step.intent     tool, version, effect, params_sha256, sources (what the call is made of): written before the tool is

@@ -97,7 +97,8 @@ class Plan(BaseModel):
     """Steps, what they are for, and how they depend on each other.
 
     `look`: when the steps are done, the planner sees their results and may add a further round of steps. `budget`: what
-    the run may use; it can only narrow what the user allows.
+    the run may use; it can only narrow what the user allows. A plan without steps is never read from a reply or a file:
+    it says that what the user has put beside a request answers it, and that nothing is to be run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -107,7 +108,7 @@ class Plan(BaseModel):
     mode: Literal["graph", "sequential"] | None = None
     look: bool = False
     budget: Budget | None = None
-    steps: tuple[Step, ...] = Field(min_length=1, max_length=MAX_STEPS)
+    steps: tuple[Step, ...] = Field(max_length=MAX_STEPS)
 
     @property
     def sequential(self) -> bool:
@@ -175,6 +176,8 @@ def read(
     result, without which it may not. Raises PlanInvalid with every error that was found.
     """
     plan = load(raw, earlier)
+    if not plan.steps:
+        raise PlanInvalid(["steps: a plan has at least one step"])
     errors = list(_check(plan, tools, variables, earlier))
     if errors:
         raise PlanInvalid(errors, hint="Mend the steps named here and try again.")

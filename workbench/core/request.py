@@ -8,7 +8,7 @@ from typing import Any
 from workbench.core.artifacts import PREVIEW_ROWS, Artifact
 from workbench.core.provenance import NONE, Sources
 
-__all__ = ["PREVIEW_ROWS", "ColumnProfile", "Request", "Scope", "Talk", "Turn", "Variable"]
+__all__ = ["PREVIEW_ROWS", "ColumnProfile", "Quoted", "Request", "Scope", "Talk", "Turn", "Variable"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,23 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quoted:
+    """What the user put beside a request by naming it there: a cell, a figure, a result of an earlier run.
+
+    `name` as it was typed ("@cell[-1]"); `what`: what it is, in words; `text`: what it says, for a model to read as
+    data; `png`: the picture, empty when there is none. `sources`: what it is made of; none of it is the user's words.
+    `table`: the name under which a table of it is offered, "" when it has none.
+    """
+
+    name: str
+    what: str
+    text: str
+    sources: Sources
+    png: bytes = field(default=b"", repr=False)
+    table: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
     """An earlier request and what came of it. `results` are a line each; `sources`: what answer and results are made
     of beyond the user's words; `table`: the last one that it made."""
@@ -86,6 +103,7 @@ class Request:
     """One request. `today` is an ISO date: planners never look at the clock. `connections`: name and kind of each
     database that the user has declared, in the order of names. `memories`:
     what the user has asked to be remembered and may matter here, best first. `talk`: what was asked here before.
+    `quoted`: what the user put beside the request.
     """
 
     text: str
@@ -95,6 +113,7 @@ class Request:
     connections: tuple[tuple[str, str], ...] = ()
     memories: tuple[str, ...] = ()
     talk: Talk = Talk()
+    quoted: tuple[Quoted, ...] = ()
 
     def variable(self, name: str) -> Variable | None:
         """The offered variable of that name."""

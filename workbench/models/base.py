@@ -13,13 +13,22 @@ Finish = Literal["stop", "length", "content_filter", "refusal", "unknown"]
 """stop: complete. length: cut by the token limit. content_filter, refusal: the model or its server declined."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A picture that goes with a message, as PNG, and how it is called there."""
+
+    name: str
+    png: bytes = field(repr=False)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One message of a chat. `parts`: name and text of the pieces that it was put together from, where there are any,
-    so that a replay can say which of them changed."""
+    so that a replay can say which of them changed. `pictures`: for a model that can see; the text has to do without."""
 
     role: Literal["system", "user", "assistant"]
     content: str
+    pictures: tuple[Shown, ...] = ()
     parts: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
 
 
@@ -34,7 +43,8 @@ class Usage:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """A model's whole reply. `usd` is the price as decimal text, None when the model's price is not known. `asked`:
-    what it answers, where that is recorded. `replayed`: it comes from the record, and nothing was sent."""
+    what it answers, where that is recorded. `replayed`: it comes from the record, and nothing was sent. `blind`: the
+    model took no pictures, and was sent the words alone."""
 
     text: str
     model: str
@@ -45,6 +55,7 @@ class Reply:
     request_sha256: str = ""
     asked: Fingerprint | None = None
     replayed: bool = False
+    blind: bool = False
 
 
 Heard = Callable[[str], None]

@@ -15,6 +15,8 @@ from workbench.models.base import Heard, Message, Model, Priced, Reply, Usage
 TOKENS_FOR_A_REPLY = 1_000
 """What is set aside for a reply whose length nobody has limited."""
 
+TOKENS_FOR_A_PICTURE = 1_000
+"""What a picture takes of a prompt, about; models count it in ways of their own."""
 
 Spent = Callable[..., None]
 """`spent(tokens=…, usd=…, calls=1)`: what a call is found to have used, once that is known."""
@@ -48,6 +50,7 @@ class HeldModel:
     ) -> Reply:
         cleaned = heard and (lambda text: heard(self._begun(text)))
         asked = _tokens(*(message.content for message in messages))
+        asked += TOKENS_FOR_A_PICTURE * sum(len(message.pictures) for message in messages)
         estimate = Estimate(
             prompt=asked, reply=max_tokens or TOKENS_FOR_A_REPLY, price=price_of(self.inner) or unpriced
         )

@@ -40,6 +40,8 @@ async def metered(
         raise
     if reply.asked is not None:
         told |= {"asked": reply.asked.told(), "reply": reply.text}
+    if reply.blind:
+        told["blind"] = True
     if reply.replayed:
         told |= {"replayed": True, "endpoint": ""}
     problem = _incomplete(reply)

@@ -12,7 +12,7 @@ import copy
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -105,7 +105,7 @@ class OpenAIModel:
         if not self.name:
             self.name = await self._only_model(endpoint)
         try:
-            said, sha256, usage = await self._ask(endpoint, messages, schema, self._limit(max_tokens), heard)
+            said, sha256, usage, blind = await self._seen(endpoint, messages, schema, self._limit(max_tokens), heard)
         except WorkbenchError as error:
             if "tokens_in" in error.data:  # a reply that cannot be used was paid for all the same
                 spent = Usage(tokens_in=error.data["tokens_in"], tokens_out=error.data["tokens_out"])
@@ -128,6 +128,7 @@ class OpenAIModel:
             usd=price(self.name, usage, self.base_url),
             seconds=time.monotonic() - started,
             request_sha256=sha256,
+            blind=blind,
         )
 
     async def served(self) -> list[str]:
@@ -160,6 +161,28 @@ class OpenAIModel:
         endpoint = self._endpoints.pop(asyncio.get_running_loop(), None)
         if endpoint is not None:
             await endpoint.close()
+
+    async def _seen(
+        self,
+        endpoint: Endpoint,
+        messages: Sequence[Message],
+        schema: Mapping[str, Any] | None,
+        limit: Mapping[str, int],
+        heard: Heard | None,
+    ) -> tuple[Said, str, Usage, bool]:
+        """As `_ask`, and whether the words went without the pictures: a model that sees none refuses them in any way,
+        so it is asked once more without, and that it answers then is remembered."""
+        words = [replace(message, pictures=()) for message in messages]
+        if words == list(messages) or not self._known.sees:
+            return *await self._ask(endpoint, words, schema, limit, heard), words != list(messages)
+        try:
+            return *await self._ask(endpoint, messages, schema, limit, heard), False
+        except (Unavailable, TransientError) as error:
+            if not _may_be_the_form(error):
+                raise
+            answered = await self._ask(endpoint, words, schema, limit, heard)
+            self._known.sees = False
+            return *answered, True
 
     async def _ask(
         self,
@@ -275,12 +298,13 @@ class OpenAIModel:
 @dataclass(slots=True)
 class _Known:
     """What is found out about a server while it is asked: what serves there, how it can be held to JSON and whether
-    that is proven, and whether it streams."""
+    that is proven, whether it streams, and whether it takes pictures."""
 
     name: str
     rung: Rung = LADDER[0]
     proven: bool = False
     streams: bool = True
+    sees: bool = True
 
 
 def _may_be_the_form(error: WorkbenchError) -> bool:

@@ -7,12 +7,13 @@ is told with the tokens and the price that were recorded.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from workbench.core.errors import ReplayMiss, WorkbenchError, recorded
-from workbench.core.fingerprint import Fingerprint, short
+from workbench.core.fingerprint import SHORT, Fingerprint, short
 from workbench.core.tape import HINT, Tape
 from workbench.core.tools import digest
 from workbench.models.base import Heard, Message, Model, Reply, Usage
@@ -69,7 +70,10 @@ def of_chat(messages: Sequence[Message], schema: Mapping[str, Any] | None, max_t
     for number, message in enumerate(messages, 1):
         pieces = message.parts or ((f"message {number}", message.content),)
         parts |= {name: short(text) for name, text in pieces}
-    return Fingerprint(digest([said, form]), parts | {FORM: short(form)})
+    pictures = [picture for message in messages for picture in message.pictures]
+    seen = [[picture.name, hashlib.sha256(picture.png).hexdigest()] for picture in pictures]
+    parts |= {f"picture {name}": sha256[:SHORT] for name, sha256 in seen}
+    return Fingerprint(digest([said, form, *([seen] if seen else [])]), parts | {FORM: short(form)})
 
 
 def _reply(body: Mapping[str, Any]) -> Reply:
@@ -85,4 +89,5 @@ def _reply(body: Mapping[str, Any]) -> Reply:
         usage=usage,
         usd=body.get("usd"),
         request_sha256=str(body.get("request_sha256", "")),
+        blind=bool(body.get("blind")),
     )

@@ -12,6 +12,7 @@ Servers differ in how they can be held to JSON, so a request for data is put in 
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -51,7 +52,7 @@ def request(
     model: str, messages: Sequence[Message], schema: Mapping[str, Any] | None, rung: Rung, limit: Mapping[str, int]
 ) -> dict[str, Any]:
     """The body that asks `model` for text, or for data of `schema` in the way of `rung`."""
-    spoken = [{"role": message.role, "content": message.content} for message in messages]
+    spoken = [{"role": message.role, "content": _content(message)} for message in messages]
     body: dict[str, Any] = {"model": model, "messages": spoken, **limit}
     if schema is None:
         return body
@@ -66,7 +67,15 @@ def request(
     return body | {"response_format": {"type": "json_object"}} if rung == "json_object" else body
 
 
-def _with_schema(spoken: list[dict[str, str]], schema: Mapping[str, Any]) -> list[dict[str, str]]:
+def _content(message: Message) -> Any:
+    if not message.pictures:
+        return message.content
+    urls = [f"data:image/png;base64,{base64.b64encode(picture.png).decode()}" for picture in message.pictures]
+    pictures = [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+    return [{"type": "text", "text": message.content}, *pictures]
+
+
+def _with_schema(spoken: list[dict[str, Any]], schema: Mapping[str, Any]) -> list[dict[str, Any]]:
     # Into the first message, so that the user's words stay last and as they are.
     text = "Reply with one JSON value and nothing else. Its JSON Schema:\n" + json.dumps(schema, ensure_ascii=False)
     if spoken and spoken[0]["role"] == "system":

@@ -7,21 +7,23 @@ from typing import Any
 
 def load_ipython_extension(ipython: Any) -> None:
     """Give the kernel `%agent` and `%workbench`. Loading again changes nothing."""
-    from workbench.notebook import config, matching
+    from workbench.notebook import config, matching, questions
     from workbench.notebook.magic import AgentMagics
 
     if "agent" not in ipython.magics_manager.magics["line"]:
         ipython.register_magics(AgentMagics)
         matching.install(ipython)
         config.install(ipython)
+        questions.install(ipython)
 
 
 def unload_ipython_extension(ipython: Any) -> None:
     """Take the magics away again."""
-    from workbench.notebook import config, matching
+    from workbench.notebook import config, matching, questions
 
     for kind in ("line", "cell"):
         for name in ("agent", "workbench"):
             ipython.magics_manager.magics[kind].pop(name, None)
     matching.uninstall(ipython)
     config.uninstall(ipython)
+    questions.uninstall(ipython)

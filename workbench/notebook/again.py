@@ -26,7 +26,7 @@ def resume(workbench: Workbench, rest: str) -> Run:
     options = _read("resume", takes_resume, rest)
 
     def work(shell: Any, display: Display, line: Line | None) -> Coroutine[Any, Any, Run]:
-        from workbench.notebook.magic import tables
+        from workbench.notebook.attached import tables
 
         return workbench.resume(
             options.run,

@@ -1,7 +1,8 @@
 """Reads what stands behind `%agent`: a few options, then the request, byte for byte.
 
-Only leading words that begin with `--` are options. In the request `{{expression}}` becomes the text of its value and
-`@name` offers a table; every other character stays as it was typed, so that JSON, braces, quotes and `$` need no care.
+Only leading words that begin with `--` are options. In the request `{{expression}}` becomes the text of its value, and
+`@name` names what goes with it (`notebook.mentions`). Every other character stays as it was typed, so that JSON,
+braces, quotes and `$` need no care. A `;` at the end shows nothing.
 """
 
 from __future__ import annotations
@@ -74,11 +75,8 @@ _EXAMPLES = {
 }
 _WORD = re.compile(r"\s*(--?[A-Za-z][\w-]*)(?:=(\S*))?(?:\s|$)")
 _CAPTURE = re.compile(r"\s*([^\W\d]\w*)\s*<<(?:\s|$)")
-_NAME = re.compile(r"(?<![\w.@/])@([^\W\d]\w*)")
 _SILENT = re.compile(r"\n[ \t]*;\s*\Z")
 """Of a cell: a line of its own, since what is pasted may end in one."""
-_PACKAGE = re.compile(r"@[\w-]+/")
-_DECORATOR = re.compile(r"^[ \t]*@[\w.]+(?:\(.*\))?[ \t]*\n(?=[ \t]*(?:@|def |class |async ))", re.MULTILINE)
 _MAX_ENDS = 20
 """How many `}}` are tried as the end of one expression: a literal may hold some itself."""
 
@@ -189,24 +187,8 @@ def _short(text: str) -> str:
     return line if len(line) <= 100 else f"{line[:99]}…"
 
 
-def named(text: str, tables: Iterable[str], others: Iterable[str] = ()) -> list[str]:
-    """The tables that a request names with `@`, each once. Raises BadLine for a name that is not there.
-
-    What only looks like a name is told apart by what stands around it: addresses (`me@host`), packages (`@scope/name`)
-    and decorators in pasted code.
-    """
-    known = list(tables)
-    found = list(dict.fromkeys(_NAME.findall(text)))
-    meant = set(_NAME.findall(_PACKAGE.sub("", _DECORATOR.sub("", text))))
-    for name in found:
-        if name not in known and name in meant:
-            if name in set(others):
-                raise BadLine(f"@{name} is not a DataFrame{near(name, known, '@')}")
-            raise BadLine(f"There is no table @{name}{near(name, known, '@')}")
-    return [name for name in found if name in known]
-
-
 def near(name: str, known: Iterable[str], mark: str) -> str:
+    """How a line about an unknown name goes on: with the name that was meant, or those that there are."""
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:

@@ -12,6 +12,7 @@ from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
 
 from workbench.notebook import config
 from workbench.notebook import line as lines
+from workbench.notebook.attached import Attached, attach
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -61,8 +62,9 @@ class AgentMagics(Magics):
         %agent ... ;               show nothing; in a cell, a last line of `;`
         %config Workbench          what requests are asked with unless their line says otherwise
 
-        `@name` names a DataFrame, `{{expression}}` puts a value of yours into the request; everything else is taken as
-        it is. The run has .df .answer .images .artifacts .steps .plan .cost .id .status
+        `@name` names a DataFrame, a figure or a run (`@growth.s2` a step of it), `@cell[-1]` the cell before, and
+        `{{expression}}` puts a value of yours into the request; everything else is taken as it is. The run has .df
+        .answer .images .artifacts .steps .plan .cost .id .status
         """
         try:
             asked = config.applied(lines.read(line, cell), config.of(self.shell))
@@ -79,18 +81,16 @@ class AgentMagics(Magics):
                 return values[-1]
 
             text = lines.expand(asked.text, evaluate)
-            offered = tables(scope)
-            names = lines.named(text, offered, scope)
+            attached = attach(text, scope, self._workbench, self.shell)
         except lines.BadLine as wrong:
             raise UsageError(str(wrong)) from None
-        frames = {name: offered[name] for name in names} if names else offered
-        run = self._ask(text, frames, names, asked, values)
+        run = self._ask(attached, asked, values)
         if asked.capture:
             self._namespace()[asked.capture] = run
             return None
         return run
 
-    def _ask(self, text: str, frames: dict[str, Any], names: list[str], asked: lines.Line, values: list[str]) -> Run:
+    def _ask(self, attached: Attached, asked: lines.Line, values: list[str]) -> Run:
         from workbench.core.errors import Cancelled
         from workbench.notebook import kernel
         from workbench.notebook.options import approver
@@ -103,9 +103,8 @@ class AgentMagics(Magics):
 
         def work(display: Display, line: Line | None) -> Coroutine[Any, Any, Run]:
             return workbench.ask(
-                text,
-                variables=frames,
-                named=names,
+                attached.text,
+                **attached.options(),
                 plan_only=asked.plan,
                 model=asked.model,
                 budget=asked.budget,
@@ -167,17 +166,3 @@ class AgentMagics(Magics):
             "%agent REQUEST asks for something, in words: %agent total revenue by region of @sales\n%agent? has more."
         )
         return f"{usage}\n\n{verbs.status(self._workbench())}"
-
-
-def tables(scope: dict[str, Any]) -> dict[str, Any]:
-    """The DataFrames of the user's namespace by name, in the order they were made."""
-    import sys
-
-    pandas = sys.modules.get("pandas")
-    if pandas is None:  # then nobody has made a DataFrame
-        return {}
-    return {
-        name: value
-        for name, value in scope.items()
-        if isinstance(value, pandas.DataFrame) and not name.startswith("_") and name.isidentifier()
-    }

@@ -98,10 +98,9 @@ def _mention(match: re.Match[str], scope: Mapping[str, Any], prose: set[tuple[in
     if name == PREVIOUS:
         return Mention(kind="previous", typed=typed, name=name)
     known = [known for known, _ in names(scope)]
-    if name in scope:
+    if name in scope and not name.startswith("_"):
         raise BadLine(f"{typed} is not a DataFrame, a figure or a run{near(name, known, '@')}")
-    tables_only = all(kind_of(one, scope.get(one)) == "table" for one in known)
-    raise BadLine(f"There is no {'table ' if tables_only else ''}{typed}{near(name, known, '@')}")
+    raise BadLine(f"There is no {typed}{near(name, known, '@')}")
 
 
 def _of_run(match: re.Match[str], run: Any) -> Mention:

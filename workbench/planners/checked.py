@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from workbench.core.artifacts import Artifact
@@ -26,10 +26,11 @@ _KEPT = re.compile(r"```.*?```|`[^`\n]*`|https?://\S+|\d{4}-\d\d(?:-\d\d)?|^\s*\
 """Where no number is looked at: code, addresses, dates, and the numbering of a list."""
 
 
-def checked(text: str, outcome: Outcome) -> str:
-    """The answer with false citations taken out, unfounded numbers marked, and a line for each kind below."""
+def checked(text: str, outcome: Outcome, quoted: Sequence[str] = ()) -> str:
+    """The answer with false citations taken out, unfounded numbers marked, and a line for each kind below. `quoted`:
+    texts that the user put beside the request, whose numbers are as good as those of results."""
     text, gone = _cited(text, len(outcome.sources))
-    text, unfounded = _marked(text, _Known(outcome))
+    text, unfounded = _marked(text, _Known(outcome, quoted))
     notes = []
     if gone:
         notes.append(f"Taken out, because this run has no such source: {', '.join(f'[{n}]' for n in gone)}.")
@@ -68,9 +69,9 @@ def _marked(text: str, known: _Known) -> tuple[str, list[str]]:
 class _Known:
     """Every number that the run has shown: in results, in the request, in the plan."""
 
-    def __init__(self, outcome: Outcome) -> None:
+    def __init__(self, outcome: Outcome, quoted: Sequence[str] = ()) -> None:
         found: set[float] = set()
-        for value in _values(outcome):
+        for value in (*_values(outcome), *quoted):
             found.update(_numbers(value))
         self._sorted = sorted(found)
 

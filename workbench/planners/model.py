@@ -11,7 +11,7 @@ from workbench.core.errors import PlanInvalid, Refused, Unavailable
 from workbench.core.outcome import Outcome
 from workbench.core.plan import Plan
 from workbench.core.progress import PASSED
-from workbench.core.request import Request
+from workbench.core.request import Quoted, Request
 from workbench.core.tools import ToolSpec
 from workbench.models.base import Heard, Message, Model, Reply
 from workbench.models.metered import metered
@@ -21,6 +21,7 @@ from workbench.planners.checked import checked
 from workbench.planners.draft import Drafting
 from workbench.planners.parts import messages as chat
 from workbench.planners.parts import one_line
+from workbench.planners.quoted import seen, with_pictures
 from workbench.planners.reply import read_json, without_thoughts
 from workbench.planners.results import answer_parts
 from workbench.policy.sanitize import without_lone_surrogates
@@ -33,20 +34,22 @@ _OPTIONAL = ("id", "title", "needs", "timeout", "retry", "if", "foreach", "on_er
 
 
 class ModelPlanner:
-    """Plans and answers with `model`; `persona` is added to its instructions: a text, or texts by their origins."""
+    """Plans and answers with `model`; `persona` is added to its instructions: a text, or texts by their origins.
+    `quoted`: what the user put beside the request, which an answer may need too."""
 
     name = "model"
 
-    def __init__(self, model: Model, persona: str | Mapping[str, str] = "") -> None:
+    def __init__(self, model: Model, persona: str | Mapping[str, str] = "", quoted: Sequence[Quoted] = ()) -> None:
         self.model = model
         self._persona = persona
+        self._quoted = quoted
 
     async def plan(self, request: Request, tools: Mapping[str, ToolSpec], tell: Tell) -> Planned:
         if not tools:
             raise Refused(
                 "There are no tools to plan with.", hint="`workbench tools` says which were found, and why not."
             )
-        asked = chat(prompt.plan_parts(request, tools, self._persona))
+        asked = with_pictures(chat(prompt.plan_parts(request, tools, self._persona)), request.quoted)
         planned = await self._planned(asked, "plan", tell, tools, lambda reply: self._read(reply, request, tools))
         if planned is None:
             raise PlanInvalid(["the plan has no steps"])
@@ -55,7 +58,7 @@ class ModelPlanner:
     async def look(
         self, request: Request, outcome: Outcome, tools: Mapping[str, ToolSpec], tell: Tell
     ) -> Planned | None:
-        asked = chat(prompt.look_parts(request, outcome, tools, self._persona))
+        asked = with_pictures(chat(prompt.look_parts(request, outcome, tools, self._persona)), request.quoted)
         earlier = {step.id: step.state in PASSED for step in outcome.steps}
         return await self._planned(asked, "look", tell, tools, lambda reply: self._more(reply, request, tools, earlier))
 
@@ -79,21 +82,26 @@ class ModelPlanner:
                 shown = Message(role="assistant", content=reply.text[:MAX_SHOWN_CHARS])
                 messages = [*asked, shown, Message(role="user", content=prompt.repair(errors))]
             else:
-                notes = (f"The model mended its plan {attempt} time{'s'[: attempt - 1]}.",) if attempt else ()
+                notes = [f"The model mended its plan {attempt} time{'s'[: attempt - 1]}."] if attempt else []
+                notes += seen(self._quoted, reply) if purpose == "plan" else []
                 return Planned(plan=made, planner=self.name, model=reply.model, notes=notes) if made else None
         hint = f"{self.model.name} made no valid plan in {1 + REPAIRS} tries: ask in other words, or use another model."
         raise PlanInvalid(errors, hint=hint, model=self.model.name)
 
     async def answer(self, outcome: Outcome, tell: Tell) -> Answer:
-        reply = await self._ask(chat(answer_parts(outcome, self._persona)), "answer", tell)
+        parts = answer_parts(outcome, self._persona, self._quoted)
+        reply = await self._ask(with_pictures(chat(parts), self._quoted), "answer", tell)
         text = without_thoughts(reply.text).strip()
         if not text:
             raise Unavailable(f"{reply.model} thought and said nothing.", hint="Try again, or use another model.")
-        return Answer(text=checked(text, outcome), planner=reply.model)
+        return Answer(text=checked(text, outcome, [one.text for one in self._quoted]), planner=reply.model)
 
     def _read(self, reply: Reply, request: Request, tools: Mapping[str, ToolSpec]) -> Plan:
         """The checked plan of a reply. Raises Refused when the model declined, PlanInvalid when the plan is no good."""
-        return plans.read(self._data(reply), tools, [variable.name for variable in request.variables])
+        data = self._data(reply)
+        if request.quoted and isinstance(data, dict) and data.get("steps") == []:
+            return Plan(goal=one_line(str(data.get("goal") or ""), 400), steps=())  # what is quoted answers by itself
+        return plans.read(data, tools, [variable.name for variable in request.variables])
 
     def _more(
         self, reply: Reply, request: Request, tools: Mapping[str, ToolSpec], earlier: Mapping[str, bool]

@@ -17,7 +17,7 @@ from workbench.policy.sanitize import defused
 
 _ORDER = (
     *("instructions", "persona", "tool", "databases", "memories", "conversation", "today"),
-    *("table", "rows", "result", "sources", "request"),
+    *("table", "rows", "quoted", "result", "sources", "request"),
 )
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
 _SYSTEM = frozenset({"instructions", "persona", "tool"})

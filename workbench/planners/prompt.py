@@ -16,6 +16,7 @@ from workbench.core.progress import State
 from workbench.core.request import ColumnProfile, Request, Variable
 from workbench.core.tools import ToolSpec
 from workbench.planners.parts import Part, as_json, in_order, one_line, persona_parts, short
+from workbench.planners.quoted import ALONE, quoted_parts
 from workbench.planners.recap import conversation
 from workbench.planners.results import result_parts
 
@@ -80,7 +81,7 @@ def look_parts(
 def plan_parts(request: Request, tools: Mapping[str, ToolSpec], persona: str | Mapping[str, str] = "") -> list[Part]:
     """The parts of the prompt that asks for a plan."""
     parts = [
-        Part(name="instructions", source="workbench", text=PLAN),
+        Part(name="instructions", source="workbench", text=f"{PLAN}\n{ALONE}" if request.quoted else PLAN),
         Part(name="today", source="workbench", text=request.today),
         Part(name="request", source="user", text=request.text),
     ]
@@ -102,7 +103,7 @@ def plan_parts(request: Request, tools: Mapping[str, ToolSpec], persona: str | M
         room = MAX_TABLE_BYTES - len(text.encode(errors="replace"))
         if variable.named and (rows := _rows(variable, room)):
             parts.append(Part(name=f"rows of @{variable.name}", source=f"@{variable.name}", text=rows, trusted=False))
-    return in_order(parts)
+    return in_order([*parts, *quoted_parts(request.quoted)])
 
 
 def plan_schema(tools: Mapping[str, ToolSpec]) -> dict[str, Any]:

@@ -17,9 +17,9 @@ MAX_WORDS = 200
 
 
 def seen(request: Request, tools: Mapping[str, ToolSpec], outcome: Outcome) -> Sources:
-    """What a planner sees of a request, whichever planner it is: the request, the tables offered, what is remembered,
-    what tools say about themselves, and the results and errors of earlier rounds. A plan made of the request alone is
-    the user's."""
+    """What a planner sees of a request, whichever planner it is: the request, the tables offered, what is quoted beside
+    it, what is remembered, what tools say about themselves, and the results and errors of earlier rounds. A plan made
+    of the request alone is the user's."""
     found = {Source(kind=SourceKind.FRAME, label=f"@{variable.name}") for variable in request.variables}
     found |= {
         Source(kind=SourceKind.DESCRIPTION, label=tool.name) for tool in tools.values() if tool.origin != "shipped"
@@ -27,7 +27,8 @@ def seen(request: Request, tools: Mapping[str, ToolSpec], outcome: Outcome) -> S
     if request.memories:
         found.add(Source(kind=SourceKind.MEMORY))
     found |= request.talk.made_of
-    return REQUEST.union(found, *(step.provenance for step in outcome.steps))
+    quoted = (one.sources for one in request.quoted)
+    return REQUEST.union(found, *quoted, *(step.provenance for step in outcome.steps))
 
 
 def inserted(request: str, values: Sequence[str], stranger: str = "") -> tuple[str, Sources]:

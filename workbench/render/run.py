@@ -72,12 +72,15 @@ def bundle(outcome: Outcome, load: Load) -> tuple[dict[str, str], dict[str, Any]
     return data, metadata
 
 
+NO_STEPS = "Plan: nothing to run; what was put beside the request answers it."
+
+
 def as_text(outcome: Outcome) -> str:
     """A run as plain text: plan, how it was read, answer, tables, sources, model and cost."""
     parts: list[str] = []
     titles = {step.title for step in outcome.steps}  # the plan has said them already
     if outcome.plan is not None:
-        parts.append(plan_text(outcome.plan, outcome.steps))
+        parts.append(plan_text(outcome.plan, outcome.steps) if outcome.plan.steps else NO_STEPS)
     notes = [clean_text(note) for note in _notes(outcome)]
     if notes:
         parts.append("\n".join(notes))
@@ -102,7 +105,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
     parts: list[str] = []
     titles = {step.title for step in outcome.steps}  # the plan has said them already
     if outcome.plan is not None:
-        parts.append(plan_html(outcome.steps, outcome.plan))
+        parts.append(plan_html(outcome.steps, outcome.plan) if outcome.plan.steps else f"<p>{NO_STEPS}</p>")
     if notes := _notes(outcome):
         parts.append("".join(f'<p class="small">{escape(note)}</p>' for note in notes))
     if outcome.answer:

@@ -3,24 +3,28 @@ replay, so that the same prompt comes out on another day and on another machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from workbench.core.artifacts import Artifact, to_json
+from workbench.core.artifacts import Artifact, from_json, to_json
 from workbench.core.episode import priced
-from workbench.core.events import Kind, Stream
+from workbench.core.errors import Refused, ToolFailed
+from workbench.core.events import Event, Kind, Stream
 from workbench.core.provenance import NONE, Source, SourceKind, Sources
 from workbench.core.provenance import from_json as sources_from
 from workbench.core.provenance import to_json as sources_json
-from workbench.core.request import Request, Talk, Turn
+from workbench.core.request import Quoted, Request, Talk, Turn
 from workbench.core.tape import Tape
 from workbench.core.tools import ToolSpec
 from workbench.core.usage import Price
 from workbench.policy.forecast import PROMPT, REPLY
 from workbench.replay.restored import restored
+from workbench.sandbox.files import Outputs
 
 
 def offered(tape: Tape, tools: Mapping[str, ToolSpec]) -> Mapping[str, ToolSpec]:
@@ -52,10 +56,17 @@ def price(tape: Tape, live: Price | None) -> Price | None:
 
 
 def told(
-    request: Request, tools: Mapping[str, ToolSpec], planner: str, model: str | None, price: Price | None = None
+    request: Request,
+    tools: Mapping[str, ToolSpec],
+    planner: str,
+    model: str | None,
+    price: Price | None = None,
+    pictures: Mapping[str, Artifact] | None = None,
 ) -> dict[str, Any]:
-    """The body of `inputs`. `model`: the one that the request names; `price`: of its model."""
+    """The body of `inputs`. `model`: the one that the request names; `price`: of its model; `pictures`: files of what
+    is quoted, by name."""
     talk = _talk_json(request.talk)
+    quoted = [_quoted_json(one, (pictures or {}).get(one.name)) for one in request.quoted]
     each = price(PROMPT, REPLY) if price is not None else None
     return {
         "today": request.today,
@@ -65,6 +76,7 @@ def told(
         "planner": planner,
         "asked_model": model or "",
         **({"talk": talk} if talk else {}),
+        **({"quoted": quoted} if quoted else {}),
         **({"estimate": f"{each:f}"} if each is not None else {}),
     }
 
@@ -79,6 +91,46 @@ def talk(tape: Tape, artifacts: Path, run: str) -> Talk | None:
     turns = (_turn(turn, table, tape) for turn, table in zip(recorded.get("turns", ()), tables, strict=True))
     sources = sources_from(recorded.get("sources", ())) | foreign(tape)
     return Talk(turns=tuple(turns), summary=str(recorded.get("summary", "")), sources=sources)
+
+
+def pictures(quoted: Sequence[Quoted], artifacts: Path, run: str) -> dict[str, Artifact]:
+    """The pictures of what is quoted as files of the run, by name. Raises Refused for one that is no sound PNG."""
+    made: dict[str, Artifact] = {}
+    for one in (one for one in quoted if one.png):
+        with Outputs(artifacts, run, "quoted") as outputs:
+            number, fd = outputs.open("image", title=one.name, alt=one.what)
+            with os.fdopen(fd, "wb") as file:
+                file.write(one.png)
+            try:
+                made[one.name] = outputs.settle(number)
+            except ToolFailed as error:
+                raise Refused(f"{one.name} cannot be handed over: {error.message}", hint=error.hint) from None
+    return made
+
+
+def quoted(events: Iterable[Event], artifacts: Path) -> tuple[Quoted, ...]:
+    """What the user put beside the request of a run on record; a picture that is gone is left out."""
+    body = next((event.body for event in events if event.kind is Kind.INPUTS), {})
+    return tuple(_quoted(told, artifacts) for told in body.get("quoted", ()))
+
+
+def _quoted_json(one: Quoted, picture: Artifact | None) -> dict[str, Any]:
+    head = {"name": one.name, "what": one.what, "text": one.text, "sources": sources_json(one.sources)}
+    return head | ({"picture": to_json(picture)} if picture is not None else {})
+
+
+def _quoted(told: Mapping[str, Any], artifacts: Path) -> Quoted:
+    png, file = b"", from_json(told.get("picture"))
+    if isinstance(file, Artifact):
+        with suppress(OSError):
+            png = (artifacts / file.path).read_bytes()
+    return Quoted(
+        name=str(told.get("name", "")),
+        what=str(told.get("what", "")),
+        text=str(told.get("text", "")),
+        sources=sources_from(told.get("sources", ())),
+        png=png,
+    )
 
 
 def again(tape: Tape, purpose: str, stream: Stream) -> None:

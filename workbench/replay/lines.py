@@ -67,6 +67,7 @@ class _Called(_Line):
     usd: Usd | None = None
     finish: Finish | Literal[""] = ""
     error: _Error | None = None
+    blind: Literal[True] | None = None
 
 
 class _Model(_Called):
