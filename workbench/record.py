@@ -21,6 +21,7 @@ from workbench.sandbox.scratch import scratch
 if TYPE_CHECKING:
     import pandas as pd
 
+    from workbench.seen import Seen
     from workbench.why import Account
 
 
@@ -74,6 +75,13 @@ class Record:
 
         run, _, step = what.strip().partition(".")
         return account(await self.events(run), step)
+
+    async def seen(self, what: str) -> Seen:
+        """What the model saw in a run: `RUN` for all of its calls, `RUN.2` for the second. Raises Refused."""
+        from workbench.seen import seen
+
+        run, _, call = what.strip().partition(".")
+        return seen(await self.events(run), self._settings.artifacts, call)
 
     async def sql(self, query: str) -> pd.DataFrame:
         """The rows of a SELECT over this user's record, run in a worker on a private copy. Raises ToolFailed."""

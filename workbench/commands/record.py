@@ -1,4 +1,4 @@
-"""The runs on record: `runs`, `show`, `why`, `notebook`, `sql`."""
+"""The runs on record: `runs`, `show`, `why`, `seen`, `notebook`, `sql`."""
 
 from __future__ import annotations
 
@@ -38,6 +38,13 @@ def why(options: argparse.Namespace) -> None:
     from workbench.workbench import current
 
     print(wait(current().record.why(options.what)))
+
+
+def seen(options: argparse.Namespace) -> None:
+    from workbench.bridge import wait
+    from workbench.workbench import current
+
+    print(wait(current().record.seen(options.what)))
 
 
 def notebook(options: argparse.Namespace) -> None:
@@ -82,6 +89,10 @@ def _what(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("what", metavar="RUN[.step]", help="a run's id or the beginning of it, and a step of it")
 
 
+def _call(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("what", metavar="RUN[.CALL]", help="a run's id or the beginning of it, and a call's number")
+
+
 def _query(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "query", help="one SELECT over runs, steps, events, model_calls, tool_calls, costs, failures, lineage, …"
@@ -92,6 +103,7 @@ VERBS = (
     Verb("runs", "list the newest runs", runs, _count, json=True),
     Verb("show", "show one run", show, _run, json=True),
     Verb("why", "tell from a result back to all that it is made of", why, _what),
+    Verb("seen", "show what the model saw: the messages of each call", seen, _call),
     Verb("notebook", "write a run as a notebook of plain cells", notebook, _file),
     Verb("sql", "query the memory", sql, _query, json=True),
 )

@@ -19,9 +19,10 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     place this round's steps are; isolation: the level that is in force (in run.started: the lowest that
                     it can be)
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
-                    finish, seconds, error; of a planner's also asked {sha256, parts}: what was asked, by content, and
-                    reply: the text; replayed: it comes from the record and nothing was sent; blind: pictures were
-                    left out, because the model takes none
+                    finish, seconds, error, messages: what was sent (see models.asked), schema and max_tokens where the
+                    call has them; of a planner's also asked {sha256, parts}: what was asked, by content, and reply: the
+                    text; replayed: it comes from the record and nothing was sent; blind: pictures were left out,
+                    because the model takes none
     tool.defined    a tool that no file holds, before the run may call it: tool, version, origin (cell, server), runs
                     (worker, kernel, server), source: its text, of which version is the sha256
     step.intent     tool, version, effect, params_sha256, sources (what the call is made of): written before the tool is

@@ -11,6 +11,7 @@ from typing import Any
 from workbench.core.errors import Refused, ReplayMiss, Unavailable, WorkbenchError
 from workbench.core.events import Kind
 from workbench.core.fingerprint import Fingerprint
+from workbench.models import asked
 from workbench.models.base import Heard, Message, Model, Reply
 
 
@@ -30,7 +31,11 @@ async def metered(
     Raises as `Model.complete` does; Refused and Unavailable also for a reply that is declined, cut or empty.
     """
     started = time.monotonic()
-    told: dict[str, Any] = {"purpose": purpose, "model": model.name, "endpoint": model.endpoint}
+    before: Any = getattr(tell, "events", ())  # of a stream; where there is none, every text is kept anew
+    sent = asked.told(messages, before)
+    form = {"schema": schema, "max_tokens": max_tokens}
+    told: dict[str, Any] = {"purpose": purpose, "model": model.name, "endpoint": model.endpoint, "messages": sent}
+    told |= {name: said for name, said in form.items() if said is not None}
     try:
         reply = await model.complete(messages, schema=schema, max_tokens=max_tokens, heard=heard)
     except ReplayMiss:
@@ -82,10 +87,10 @@ def _failed(error: BaseException) -> dict[str, Any]:
     data = error.data if isinstance(error, WorkbenchError) else {}
     # An error with a status is the server's own: it turned the request away, and nobody bills for that.
     free = "status" in data or data.get("again")
-    asked = data.pop("asked", None)
+    fingerprint = data.pop("asked", None)
     replayed = bool(data.pop("replayed", False))
     return {
-        **({"asked": asked.told()} if isinstance(asked, Fingerprint) else {}),
+        **({"asked": fingerprint.told()} if isinstance(fingerprint, Fingerprint) else {}),
         **({"replayed": True, "endpoint": ""} if replayed else {}),
         "request_sha256": "",
         "response_sha256": "",

@@ -162,7 +162,7 @@ def _verbs(rest: str, scope: Mapping[str, Any], sources: Sources) -> Offered | N
 def _argument(form: str, typed: str, sources: Sources) -> Offered | None:
     """The first argument of a verb that takes `form`."""
     run, dot, _ = typed.partition(".")
-    if dot and "RUN[" in form:
+    if dot and ".STEP" in form:
         return _offered(typed, ((f"{run}.{step}", what) for step, what in sources.steps(run).items()))
     found: dict[str, str] = {}
     for number, word in enumerate(filter(None, re.split(r"[\[\]|\s]+", form))):

@@ -1,4 +1,5 @@
-"""What `%workbench` says of a run's past: why a result is what it is, and the run as a notebook."""
+"""What `%workbench` says of a run's past: why a result is what it is, what the model saw, and the run as a
+notebook."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from workbench.bridge import wait
 from workbench.notebook.table import Table
 
 if TYPE_CHECKING:
+    from workbench.seen import Seen
     from workbench.why import Account
     from workbench.workbench import Workbench
 
@@ -15,6 +17,11 @@ if TYPE_CHECKING:
 def why(workbench: Workbench, rest: str) -> Account:
     """From a result back to all that it is made of: `RUN.step`, or `RUN` for every result of the run."""
     return wait(workbench.record.why(rest))
+
+
+def seen(workbench: Workbench, rest: str) -> Seen:
+    """What the model saw: `RUN` for all calls of the run, `RUN.2` for the second."""
+    return wait(workbench.record.seen(rest))
 
 
 def notebook(workbench: Workbench, rest: str) -> Table:
