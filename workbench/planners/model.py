@@ -82,8 +82,8 @@ class ModelPlanner:
                 shown = Message(role="assistant", content=reply.text[:MAX_SHOWN_CHARS])
                 messages = [*asked, shown, Message(role="user", content=prompt.repair(errors))]
             else:
-                notes = [f"The model mended its plan {attempt} time{'s'[: attempt - 1]}."] if attempt else []
-                notes += seen(self._quoted, reply) if purpose == "plan" else []
+                mended = (f"The model mended its plan {attempt} time{'s'[: attempt - 1]}.",) if attempt else ()
+                notes = (*mended, *(seen(self._quoted, reply) if purpose == "plan" else ()))
                 return Planned(plan=made, planner=self.name, model=reply.model, notes=notes) if made else None
         hint = f"{self.model.name} made no valid plan in {1 + REPAIRS} tries: ask in other words, or use another model."
         raise PlanInvalid(errors, hint=hint, model=self.model.name)
