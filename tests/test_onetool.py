@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.test_cli import Command, command
-from workbench.commands import onetool
 from workbench.core.errors import Refused
+from workbench.notebook import onetool
 from workbench.registry.spec import describe
 
 __all__ = ["command"]

@@ -219,7 +219,9 @@ def written(outcome: Outcome, step: str = "") -> list[StepOutcome]:
         found = [one for one in found if one.id == step]
     if not found:
         what = f"Step {step} of this run" if step else "This run"
-        raise Refused(f"{what} has written no code.", hint="Ask for code, or name the run that has.")
+        wrote = [one.id for one in outcome.steps if one.state is State.DONE and patch.has_diff(one.value)]
+        hint = f"Steps with code: {', '.join(wrote)}." if wrote else "Ask for code, or name the run that has."
+        raise Refused(f"{what} has written no code.", hint=hint)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
     from workbench.seen import Seen
     from workbench.why import Account
 
-
+_LOOKED_AT = 200
+"""Runs that are looked through for an id like the one that was typed: the newest."""
 COLUMNS = ("run", "status", "started (UTC)", "seconds", "model", "usd", "request")
 """What a list of runs shows."""
 
@@ -62,8 +64,17 @@ class Record:
             raise Refused("Which run?", hint="Give its id or the beginning of it; `workbench runs` lists the newest.")
         events = await self._memory.events(run, user=self._settings.user)
         if not events:
-            raise Refused(f"There is no run {run!r}.", hint="`workbench runs` lists the newest.")
+            raise Refused(f"There is no run {run!r}.", hint=await self._near(run))
         return events
+
+    async def _near(self, run: str) -> str:
+        """What to do about a run that is not there: the one whose id begins most alike, with what was asked."""
+        newest = {str(row["run"])[: len(run)]: row for row in reversed(await self.runs(_LOOKED_AT))}
+        close = difflib.get_close_matches(run, newest, n=1, cutoff=0.8)
+        if not close:
+            return "`workbench runs` lists the newest."
+        row = newest[close[0]]
+        return f"Did you mean {row['run']} ({' '.join(str(row['request'] or '').split())[:60]})?"
 
     async def show(self, run: str) -> Run:
         """A run by its id or the beginning of it. Raises Refused when there is none."""

@@ -66,3 +66,23 @@ def test_a_function_of_a_cell_is_used_by_the_next_request_and_again_when_it_is_c
     assert "kept Ada" in text_of(outputs[7])
     assert "Nothing confines keep" in text_of(outputs[7])
     assert text_of(outputs[8]) == "'Ada'"
+
+
+def test_one_tool_runs_once_from_a_cell_and_what_is_wrong_is_one_line(run_cells: Callable[..., Outputs]) -> None:
+    outputs = run_cells(
+        "%load_ext workbench\nimport pandas as pd\nsales = pd.DataFrame({'revenue': [1.0, 6.0]})",
+        '%workbench tool query_data sql=\'select sum(revenue) as total from t\' tables=\'{"t": {"$ref": "@sales"}}\'',
+        "%workbench tool plot data=@sales y='[\"revenue\"]'",
+        "_.status",
+        "%workbench tool quary_data sql='select 1'",
+        "%workbench tool query_data sqll='select 1'",
+        "%workbench tool",
+        "%workbench tool plot data=@slaes",
+        "%workbench plugins",
+    )
+    assert "7" in text_of(outputs[1])
+    assert text_of(outputs[3]) == "'done'"
+    assert len(outputs[2]) == 1
+    for number, word in ((4, "did you mean query_data?"), (5, "sqll"), (6, "Which tool?"), (7, "did you mean @sales?")):
+        assert word in text_of(outputs[number])
+    assert "plug-in" in text_of(outputs[8])

@@ -96,6 +96,9 @@ async def test_one_call_is_asked_for_by_its_number_and_a_wrong_one_is_told(tmp_p
         with pytest.raises(Refused, match="no model call") as caught:
             await one.record.seen(f"{run.id}.{wrong}")
         assert caught.value.hint == "There are 1 to 2."
+    with pytest.raises(Refused) as missed:
+        await one.record.show(f"{run.id[:-1]}x")
+    assert missed.value.hint == f"Did you mean {run.id} (total revenue of @sales)?"
     await one.close()
 
 

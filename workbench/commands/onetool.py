@@ -5,16 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from workbench.commands.asking import printed, tables, takes_answers
 from workbench.commands.base import Verb
-from workbench.core import schema
 from workbench.core.errors import Refused
 from workbench.core.tools import ToolSpec
+from workbench.notebook.onetool import checked, found
 
 TEMPLATE = '''"""{title}: say here what it does, in one line.
 
@@ -51,11 +50,9 @@ def tool(options: argparse.Namespace) -> int:
     from workbench.workbench import current
 
     workbench = current()
-    spec = _found(options.name)
+    spec = found(workbench, options.name)
     frames = tables(options.data)
-    params = given(options.param, spec.params.get("properties", {}))
-    if problems := list(schema.check(params, spec.params, spec.name)):
-        raise Refused("; ".join(problems), hint=f"`workbench tools --schema {spec.name}` shows what it takes.")
+    params = checked(spec, options.param)
     errands = Errands()
     line = errands.input if sys.stdin.isatty() else None
     work = workbench.run_tool(
@@ -72,35 +69,12 @@ def tool(options: argparse.Namespace) -> int:
     return printed(work, errands, in_json=options.json)
 
 
-def given(said: list[str], properties: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of `--param NAME=VALUE`: text for a parameter that takes text, `@name` of a table for one that
-    takes a table, JSON for every other, and text where it is none. Raises Refused naming a pair that is none."""
-    found = {}
-    for pair in said:
-        name, equals, text = pair.partition("=")
-        if not equals or not name:
-            raise Refused(f"--param {pair} is not NAME=VALUE.", hint="For example --param city=Lisbon")
-        if name in found:
-            raise Refused(f"--param {name} is given twice.", hint="Give a list as JSON: --param names='[1, 2]'")
-        found[name] = _value(text, properties.get(name, {}))
-    return found
-
-
-def _value(text: str, kind: Mapping[str, Any]) -> Any:
-    if text.startswith("@") and any(one.get("x-frame") for one in (kind, *kind.get("anyOf", ()))):
-        return {"$ref": text}
-    if kind.get("type") == "string":
-        return text
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
 def show_or_write(options: argparse.Namespace) -> None:
     """What one tool takes, as JSON; or a new tool file."""
     if options.schema:
-        print(json.dumps(described(_found(options.schema)), indent=2, ensure_ascii=False))
+        from workbench.workbench import current
+
+        print(json.dumps(described(found(current(), options.schema)), indent=2, ensure_ascii=False))
     else:
         path = written(options.new)
         print(f"Wrote {path}. Change it, then: workbench trust {path}")
@@ -140,26 +114,6 @@ def written(name: str) -> Path:
     except OSError as error:
         raise Refused(f"{path} cannot be written: {error.strerror or error}.") from error
     return path
-
-
-def _found(name: str) -> ToolSpec:
-    """A tool that may be used. Raises Untrusted for one that waits for trust, Refused when there is none."""
-    import difflib
-
-    from workbench.core.errors import Untrusted
-    from workbench.workbench import current
-
-    found = current().found()
-    if name in found.tools:
-        return found.tools[name]
-    if name in found.untrusted:
-        raise Untrusted(
-            f"{name} is not trusted yet.", hint=f"Read it, then: workbench trust {found.untrusted[name].path}"
-        )
-    near = difflib.get_close_matches(name, [*found.tools, *found.untrusted], n=1)
-    raise Refused(
-        f"There is no tool {name}{f'; did you mean {near[0]}?' if near else '.'}", hint="`workbench tools` lists them."
-    )
 
 
 def takes_names(verb: argparse.ArgumentParser) -> None:

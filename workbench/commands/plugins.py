@@ -13,8 +13,6 @@ from pathlib import Path
 from workbench.commands.base import YES, Verb, table
 from workbench.core.errors import Denied, Refused, Unavailable
 
-_COLUMNS = ("plug-in", "is a", "package", "may", "state")
-
 
 def plugins(options: argparse.Namespace) -> None:
     match options.what:
@@ -27,36 +25,13 @@ def plugins(options: argparse.Namespace) -> None:
 
 
 def _installed(as_json: bool) -> None:
-    from workbench.registry.grants import may
-    from workbench.registry.plugged import GROUPS, points
+    from workbench.notebook.plugins import plugins
     from workbench.workbench import current
 
-    found, personas = current().found(), current().personas()
-    specs = [*found.tools.values(), *found.untrusted.values()]
-    rows: list[tuple[str, ...]] = []
-    for group in GROUPS:
-        kind = group.partition(".")[2].removesuffix("s")
-        for point in points(group):
-            package = f"{point.package} {point.version}".strip()
-            if kind == "tool":
-                inside = [spec for spec in specs if spec.origin == "plug-in" and _is_of(spec.path, point.value)]
-                rows += [
-                    (spec.name, kind, package, may(spec), "trusted" if spec.name in found.tools else "not trusted yet")
-                    for spec in inside
-                ]
-            elif kind == "persona":
-                theirs = [name for name, one in personas.personas.items() if "plug-in" in one.instructions]
-                rows += [(name, kind, package, "–", "a part of the prompts, told as a stranger's") for name in theirs]
-            else:
-                rows.append((point.name, kind, package, "all: it runs in your process", "used when a setting names it"))
-    table(_COLUMNS, list(dict.fromkeys(rows)), as_json)
-    for spec in found.untrusted.values():
-        if spec.origin == "plug-in":
-            print(f"Read {spec.path}, then: workbench trust {spec.path}", file=sys.stderr)
-
-
-def _is_of(path: str, value: str) -> bool:
-    return f"/{value.replace(':', '.').split('.')[0]}/" in path or path.endswith(f"/{value.split('.')[0]}.py")
+    found = plugins(current())
+    table(found.columns, found.rows, as_json)
+    for note in found.notes:
+        print(note, file=sys.stderr)
 
 
 def _available(as_json: bool) -> None:

@@ -32,6 +32,8 @@ OPTIONS: Mapping[str, str] = {
 }
 VERBS: Mapping[str, str] = {
     "tools": "the tools that may be used",
+    "tool TOOL key=value": "one tool, run once; --yes or --deny answers what would be asked",
+    "plugins": "what installed plug-ins offer, and what each may do",
     "personas": "in whose manner requests can be served",
     "runs": "the newest runs",
     "show RUN": "one run again",

@@ -12,7 +12,9 @@ from workbench.notebook.again import rerun, resume
 from workbench.notebook.edited import apply, undo
 from workbench.notebook.erased import erase
 from workbench.notebook.history import notebook, seen, why
+from workbench.notebook.onetool import tool
 from workbench.notebook.personas import personas
+from workbench.notebook.plugins import plugins
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.replays import cassette, export, import_
 from workbench.notebook.table import Table
@@ -37,6 +39,7 @@ __all__ = [
     "notebook",
     "personas",
     "pin",
+    "plugins",
     "recall",
     "remember",
     "rerun",
@@ -46,6 +49,7 @@ __all__ = [
     "show",
     "sql",
     "status",
+    "tool",
     "tools",
     "undo",
     "unpin",
