@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         WorkbenchError,
     )
     from workbench.notebook import load_ipython_extension, unload_ipython_extension
+    from workbench.notebook.panels.kinds import panel
     from workbench.registry.cells import tool
     from workbench.run import Run
     from workbench.workbench import Workbench, ask, ask_many, current, use
@@ -36,6 +37,7 @@ _HOMES = {
     "current": "workbench.workbench",
     "use": "workbench.workbench",
     "tool": "workbench.registry.cells",
+    "panel": "workbench.notebook.panels.kinds",
     "Run": "workbench.run",
     "BudgetExceeded": "workbench.core.errors",
     "Cancelled": "workbench.core.errors",
@@ -69,6 +71,7 @@ __all__ = [
     "ask_many",
     "current",
     "load_ipython_extension",
+    "panel",
     "tool",
     "unload_ipython_extension",
     "use",
