@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         WorkbenchError,
     )
     from workbench.notebook import load_ipython_extension, unload_ipython_extension
+    from workbench.notebook.panels.results import explore
     from workbench.registry.cells import tool
     from workbench.run import Run
     from workbench.workbench import Workbench, ask, ask_many, current, use
@@ -35,6 +36,7 @@ _HOMES = {
     "ask_many": "workbench.workbench",
     "current": "workbench.workbench",
     "use": "workbench.workbench",
+    "explore": "workbench.notebook.panels.results",
     "tool": "workbench.registry.cells",
     "Run": "workbench.run",
     "BudgetExceeded": "workbench.core.errors",
@@ -68,6 +70,7 @@ __all__ = [
     "ask",
     "ask_many",
     "current",
+    "explore",
     "load_ipython_extension",
     "tool",
     "unload_ipython_extension",
