@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from workbench.notebook import load_ipython_extension, unload_ipython_extension
     from workbench.notebook.panels.kinds import panel
+    from workbench.notebook.panels.results import explore
     from workbench.registry.cells import tool
     from workbench.run import Run
     from workbench.workbench import Workbench, ask, ask_many, current, use
@@ -36,6 +37,7 @@ _HOMES = {
     "ask_many": "workbench.workbench",
     "current": "workbench.workbench",
     "use": "workbench.workbench",
+    "explore": "workbench.notebook.panels.results",
     "tool": "workbench.registry.cells",
     "panel": "workbench.notebook.panels.kinds",
     "Run": "workbench.run",
@@ -70,6 +72,7 @@ __all__ = [
     "ask",
     "ask_many",
     "current",
+    "explore",
     "load_ipython_extension",
     "panel",
     "tool",
