@@ -16,7 +16,7 @@ from workbench.notebook.panels.messages import said
 from workbench.policy.approval import Asked, Decision
 
 if TYPE_CHECKING:
-    from workbench.core.events import Listener, Watcher
+    from workbench.core.events import AnyEvent, Listener, Watcher
     from workbench.policy.approval import Approver
     from workbench.run import Run
 
@@ -28,16 +28,19 @@ UNDER_WAY: frozenset[State] = frozenset({"planning", "waiting", "running", "stop
 
 
 class Course:
-    """One run. `changed` is called, on the loop, when there is something new to draw."""
+    """One run. On the loop `draw` is called when there is something new to draw, not too often, and `moved` at once
+    when state or plan may be others. `asks`: whether a person is asked before its steps."""
 
-    def __init__(self, changed: Callable[[], None]) -> None:
-        self.live = Live(changed)
+    def __init__(self, draw: Callable[[], None], moved: Callable[[], None], *, asks: bool = False) -> None:
+        self.live = Live(draw)
+        self._moved = moved
         self.run: Run | None = None
         self.problem: Mapping[str, str] = {}
         """What went wrong, as `messages.said` tells it; empty when nothing has."""
         self.question: Asked | None = None
         self.number = 0
         """The number of the newest question."""
+        self._asks = asks
         self._ended: State | None = None
         self._stopping = False
         self._answer: asyncio.Future[Decision] | None = None
@@ -51,7 +54,8 @@ class Course:
             return "stopping"
         if self.question is not None:
             return "waiting"
-        return "planning" if self.live.outcome.plan is None else "running"
+        seen = self.live.outcome.plan is not None and not (self._asks and self.number == 0)
+        return "running" if seen else "planning"
 
     @property
     def is_under_way(self) -> bool:
@@ -68,7 +72,7 @@ class Course:
         nothing had. Never raises but when it is cancelled from outside of `stop`."""
         self._task = asyncio.current_task()
         try:
-            self.run = await work(self._approve, self.live.listen, self.live.watch)
+            self.run = await work(self._approve, self._listen, self.live.watch)
             self._ended = _end(self.run)
         except WorkbenchError as error:
             self.run = error.run
@@ -91,7 +95,7 @@ class Course:
         if self._ended is None and not self._stopping and self._task is not None:
             self._stopping = True
             self._task.cancel()
-            self.live.soon()
+            self._changed()
 
     def answer(self, number: int, decision: Decision) -> None:
         """Answer the question of that number. Raises Refused when it is not open any more."""
@@ -102,12 +106,20 @@ class Course:
     async def _approve(self, asked: Asked) -> Decision:
         self.question, self.number = asked, self.number + 1
         self._answer = asyncio.get_running_loop().create_future()
-        self.live.soon()
+        self._changed()
         try:
             return await self._answer
         finally:
             self.question, self._answer = None, None
-            self.live.soon()
+            self._changed()
+
+    def _listen(self, event: AnyEvent) -> None:
+        self.live.listen(event)
+        self._moved()
+
+    def _changed(self) -> None:
+        self.live.soon()
+        self._moved()
 
 
 def _end(run: Run | None) -> State:

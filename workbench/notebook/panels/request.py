@@ -17,7 +17,7 @@ from workbench import bridge
 from workbench.core.errors import Refused
 from workbench.notebook import kernel
 from workbench.notebook import line as lines
-from workbench.notebook.panels import shown, widget
+from workbench.notebook.panels import results, shown, widget
 from workbench.notebook.panels.course import Course
 from workbench.notebook.panels.messages import COUNT, FLAG, JSON, LINE, TEXT, Verb
 from workbench.notebook.panels.parts import script, style
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 Ask = Callable[..., "Coroutine[Any, Any, Run]"]
 ABOUT = "A panel for requests, which its kernel kept alive. workbench.panel() in a cell shows a new one."
 FIELDS = ("request", "persona", "model", "budget")
-FIELDS_FILLED = {"type": "object", "additionalProperties": LINE}
+FILLED = {"type": "object", "additionalProperties": LINE}
 MAX_HISTORY, MAX_COMPLETIONS = 50, 50
 _TYPED = re.compile(r"(?<![\w.@/])@(\w*)\Z")
 _LOOKED_AT = 300
@@ -49,8 +49,8 @@ def panel_class() -> type[Any]:
         """Ask by it: `panel.request = "…"; panel.submit()`. `plan`, `state` and `run` may be observed; whoever does is
         called in a thread of the panel's own, in order, and may wait."""
 
-        _esm = script("asks", "question", "box", "request")
-        _css = style("desk")
+        _esm = script("asks", "question", "box", "results", "request")
+        _css = style("results", "desk")
         request = traitlets.Unicode().tag(sync=True)
         persona = traitlets.Unicode().tag(sync=True)
         model = traitlets.Unicode().tag(sync=True)
@@ -101,10 +101,9 @@ class Desk:
         return {
             "write": Verb(do=self._write, may=fields),
             "submit": Verb(do=self._submit, takes={"asks": FLAG}, may=fields),
-            "approve": Verb(
-                do=self._approve, takes={"number": COUNT}, may={"plan": JSON, "filled": {"type": "object"}}
-            ),
+            "approve": Verb(do=self._approve, takes={"number": COUNT}, may={"plan": JSON, "filled": FILLED}),
             "deny": Verb(do=self._deny, takes={"number": COUNT}),
+            "result": Verb(do=self._result, takes={"message": {"type": "object"}}),
             "cancel": Verb(do=self._stop),
             "choices": Verb(do=self._choices),
             "history": Verb(do=self._history),
@@ -116,7 +115,7 @@ class Desk:
         work = self._work()
 
         async def begin() -> Run | None:
-            return await self._follow(self._room(), work, ask)
+            return await self._follow(self._room(ask), work, ask)
 
         return bridge.submit(begin())
 
@@ -124,9 +123,7 @@ class Desk:
         """Answer what is asked now, from any thread that may wait. Raises Refused."""
 
         async def answer() -> None:
-            if self._course is None or self._course.question is None:
-                raise Refused("This panel asks nothing now.", hint="panel.state says what it does.")
-            self._course.answer(self._course.number, decision)
+            self._open.answer(self._open.number, decision)
 
         bridge.wait(answer())
 
@@ -166,15 +163,16 @@ class Desk:
             notebook=kernel.notebook(shell),
         )
 
-    def _room(self) -> Course:
+    def _room(self, asks: bool) -> Course:
         """A course for a new request. A plan that was only looked at makes room for it. Raises Refused."""
         if self._course is not None and self._course.is_under_way:
             if self._course.has_begun:
                 raise Refused("A run is under way in this panel.", hint="Cancel it, or open another panel.")
             self._course.stop()
-        self._course = Course(self._changed)
+        self._course = Course(self._draw, self._moved, asks=asks)
         self._tell(plan=None, run=None)
-        self._changed()
+        self._draw()
+        self._moved()
         return self._course
 
     async def _follow(self, course: Course, ask: Ask, asks: bool) -> Run | None:
@@ -192,11 +190,14 @@ class Desk:
             if self._course is course:
                 if course.run is not None:
                     self._tell(run=course.run)
-                self._changed()
+                self._draw()
+                self._moved()
 
-    def _changed(self) -> None:
-        """Draw, on the loop; and tell those who observe, beside it."""
+    def _draw(self) -> None:
         self._panel.view = self.view()
+
+    def _moved(self) -> None:
+        """Tell those who observe what is new."""
         if (course := self._course) is not None:
             if course.live.outcome.plan is not None:
                 self._tell(plan=course.live.outcome.plan)
@@ -204,7 +205,7 @@ class Desk:
 
     def _tell(self, **traits: Any) -> None:
         """Set traits that may be observed, in a thread in which whoever observes may wait."""
-        new = {name: value for name, value in traits.items() if self._told.get(name, self) is not value}
+        new = {name: value for name, value in traits.items() if self._told.get(name) is not value}
         self._told |= new
         if new:
             self._telling.submit(copy_context().run, partial(self._set, new))
@@ -229,21 +230,28 @@ class Desk:
         ask = self._work()  # here, where the click arrives: the tables are those of this moment
 
         async def begin() -> None:
-            task = asyncio.create_task(self._follow(self._room(), ask, asks))
+            task = asyncio.create_task(self._follow(self._room(asks), ask, asks))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
         return begin()
 
+    @property
+    def _open(self) -> Course:
+        if self._course is None or self._course.question is None:
+            raise Refused("This panel asks nothing now.", hint="What it shows now is in force.")
+        return self._course
+
     async def _approve(self, number: int, plan: Any = None, filled: Mapping[str, Any] | None = None) -> None:
-        if self._course is None:
-            raise Refused("This panel asks nothing now.")
-        self._course.answer(number, shown.decision(self._course.question, filled or {}))
+        self._open.answer(number, shown.decision(self._open.question, filled or {}))
 
     async def _deny(self, number: int) -> None:
-        if self._course is None:
-            raise Refused("This panel asks nothing now.")
-        self._course.answer(number, Decision(answer="deny", by="user"))
+        self._open.answer(number, Decision(answer="deny", by="user"))
+
+    async def _result(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
+        if self._course is None or self._course.run is None:
+            raise Refused("This panel shows no result now.", hint="Run a request first.")
+        return await results.answer(self._course.run, message)
 
     async def _stop(self) -> None:
         if self._course is not None:
@@ -298,10 +306,14 @@ def completions(text: str, scope: Mapping[str, Any]) -> list[dict[str, str]]:
     if typed is None:
         return []
     return [
-        {"name": f"@{name}", "what": f"{len(frame):,} rows, {len(frame.columns)} columns"}
+        {"name": f"@{name}", "what": f"{_count(len(frame), 'row')}, {_count(len(frame.columns), 'column')}"}
         for name, frame in tables(dict(scope)).items()
         if name.casefold().startswith(typed[1].casefold())
     ][:MAX_COMPLETIONS]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 async def _nothing() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Refused
 from workbench.notebook.panels.course import Course
+from workbench.notebook.panels.results import described
 from workbench.notebook.panels.run import picture
 from workbench.policy.approval import Asked, Decision, Field
 from workbench.render import clean_text, plan_text
@@ -20,7 +21,16 @@ ENDS = {"done": "✓ done", "failed": "✗ failed", "cancelled": "■ cancelled"
 def course(course: Course | None) -> dict[str, Any]:
     """A course: its state, a line about it, the steps, what is asked, what went wrong, and the result at its end."""
     if course is None:
-        return {"state": "idle", "line": "", "steps": [], "said": "", "question": None, "problem": {}, "result": None}
+        return {
+            "state": "idle",
+            "line": "",
+            "steps": [],
+            "said": "",
+            "question": None,
+            "problem": {},
+            "notes": [],
+            "result": None,
+        }
     state = course.state
     drawn = picture(course.live.outcome, course.live.draft, cancelling=state == "stopping")
     if state == "waiting":
@@ -34,7 +44,8 @@ def course(course: Course | None) -> dict[str, Any]:
         "state": state,
         "question": _question(course.question, course.number) if course.question is not None else None,
         "problem": dict(course.problem),
-        "result": _result(course.run) if ended and course.run is not None else None,
+        "notes": [clean_text(note) for note in course.run.outcome.notes] if ended and course.run is not None else [],
+        "result": described(course.run) if ended and course.run is not None else None,
     }
 
 
@@ -90,9 +101,3 @@ def _end(state: str, run: Run | None) -> str:
     if run is not None:
         parts += [f"{run.outcome.seconds:.1f} s", f"cost {run.cost}"]
     return clean_text(", ".join(parts))
-
-
-def _result(run: Run) -> dict[str, Any]:
-    from workbench.render import as_html
-
-    return {"run": run.id, "html": as_html(run.outcome, run.load)}

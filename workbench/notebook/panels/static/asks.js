@@ -26,6 +26,14 @@ function asks(model) {
   return { ask, close: () => model.off("msg:custom", hear) };
 }
 
+// What `resultsView` asks by: the answer itself, with `error` where there is none.
+function asksFor(ask, more = {}) {
+  return async (message) => {
+    const { value, problem, hint } = await ask({ do: "result", message, ...more });
+    return value ?? { error: problem, hint };
+  };
+}
+
 // A function that is called when there was peace for so many milliseconds.
 function calmly(milliseconds, call) {
   let timer = null;

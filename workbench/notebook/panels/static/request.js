@@ -44,7 +44,8 @@ export default {
     const asked = questionView((message) => tell(message));
     const steps = stepsView();
     const said = make("p", { class: "hint said" });
-    const result = make("div", { class: "result", role: "region", "aria-label": "Result", tabIndex: 0 });
+    const notes = make("div", { class: "notes hint" });
+    const result = resultsView({ ask: asksFor(ask) });
     el.append(
       box.node,
       make(
@@ -60,11 +61,12 @@ export default {
       asked.node,
       steps.node,
       said,
-      result,
+      notes,
+      result.node,
     );
     const stop = living(model, el, "workbench.panel()");
 
-    let drawnResult = null;
+    let hasResult = false;
     function draw() {
       const view = model.get("view") || {};
       const state = view.state || "idle";
@@ -76,22 +78,18 @@ export default {
       cancel.hidden = !busy;
       cancel.disabled = state === "stopping";
       setText(cancel, state === "stopping" ? "Stopping …" : "Cancel");
-      steps.update(view.steps || [], looking || Boolean(view.result)); // the result tells them too
+      steps.update(view.steps || [], looking);
       const held = el.contains(document.activeElement) ? document.activeElement : null;
       asked.update(view.question);
       // Who has just answered goes on with what is there next; a focus must not fall out of the panel.
       if (held && held !== el && held.closest("[hidden]") && busy) cancel.focus();
       setText(said, view.said || "");
       said.hidden = !view.said;
-      if (view.problem?.problem || drawnResult !== null || view.result) trouble.show(view.problem);
-      const now = view.result?.run || null;
-      if (now !== drawnResult) {
-        drawnResult = now;
-        // The kernel's own renderer has made it: nothing in it runs or loads.
-        if (view.result) result.innerHTML = view.result.html;
-        else result.replaceChildren();
-      }
-      result.hidden = !view.result;
+      if (view.problem?.problem || view.result || hasResult) trouble.show(view.problem);
+      notes.replaceChildren(...(view.notes || []).map((text) => make("p", { text })));
+      hasResult = Boolean(view.result);
+      result.node.hidden = !hasResult;
+      if (hasResult) result.update(view.result);
       waits.hidden = !model.get("waits");
     }
     function drawFields() {
