@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import workbench
 from tests.notebook.pages import Page, listening
-from workbench import bridge
+from workbench.bridge import wait
 from workbench.configuration import load_settings
 from workbench.core.errors import Refused
 from workbench.models.testing import TestModel
@@ -65,7 +65,7 @@ def asked_of(tmp_path: Path) -> Iterator[Any]:
 
     yield page
     for one in made:
-        bridge.wait(one.close())
+        wait(one.close())
 
 
 def submit(page: Page, text: str = "do it", *, asks: bool, **fields: str) -> Any:
@@ -84,8 +84,7 @@ def test_a_request_is_planned_approved_run_and_shown(asked_of: Any) -> None:
     assert (view["state"], view["problem"], view["question"]) == ("done", {}, None)
     assert view["line"].startswith("✓ done")
     assert view["steps"][0]["state"] == "done"
-    assert view["result"]["run"] == page.panel.run.id
-    assert page.panel.run.steps["s1"].value == "slept"
+    assert wait(workbench.current().record.show(view["result"]["run"])).steps["s1"].value == "slept"
 
 
 def test_a_plan_that_is_denied_runs_nothing_and_says_so(asked_of: Any) -> None:
@@ -151,8 +150,8 @@ def test_a_new_plan_takes_the_place_of_one_that_nobody_approved(asked_of: Any) -
     page.until(lambda view: view.get("question") and page.panel.request == "the second")
     assert first == 1
     page.panel.approve()
-    page.until(lambda view: view["state"] == "done")
-    assert page.panel.run.outcome.request == "the second"
+    run = page.until(lambda view: view["state"] == "done")["result"]["run"]
+    assert wait(workbench.current().record.show(run)).outcome.request == "the second"
 
 
 def test_while_a_step_runs_no_second_request_is_taken(asked_of: Any) -> None:
@@ -319,8 +318,8 @@ def test_a_tool_of_the_kernel_is_refused_with_a_way_out(asked_of: Any) -> None:
 def test_earlier_requests_come_newest_first_and_once(asked_of: Any) -> None:
     page = asked_of(WAITS)
     for text in ("the first", "the second", "the first"):
-        submit(page, text, asks=False)
-        page.until(lambda view, text=text: view["state"] == "done" and page.panel.run.outcome.request == text)
+        page.panel.request = text
+        page.panel.submit(ask=False).result(60)
     assert page.ask({"do": "history"})["value"] == ["the first", "the second"]
 
 
