@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from workbench import stores
 from workbench.calls import Call, approved, audited, budgeted, cleaned, granted, limited, recalled, routed, sandboxed
 from workbench.configuration import load_secrets, load_settings, server_environment
 from workbench.conversation import Conversation
-from workbench.core.errors import Unavailable
+from workbench.core.errors import Refused, Unavailable
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
 from workbench.core.persona import Persona
 from workbench.core.request import Scope
@@ -72,6 +74,10 @@ if TYPE_CHECKING:
     from workbench.offer import Offer
     from workbench.past import Past
     from workbench.policy.approval import Approver
+
+
+ADJUSTABLE = ("parallel", "rounds", "policy")
+"""Settings that are read anew for each run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +177,18 @@ class Parts:
         """What is in force, in words, by part: model, isolation, memory, tools."""
         model = self._model or _plugged_model(self.settings) or choose(self.settings)
         return in_force(self.settings, model=model, sandbox=self.sandbox, memory=self.memory, found=self.found())
+
+    def adjust(self, **values: Any) -> None:
+        """Other values of `ADJUSTABLE` settings from the next run on: for this workbench alone, and written nowhere.
+        Raises Refused."""
+        if wrong := sorted(set(values) - set(ADJUSTABLE)):
+            raise Refused(f"{wrong[0]} cannot be changed while it works.", hint=f"There are: {', '.join(ADJUSTABLE)}.")
+        try:
+            self.settings = Settings.model_validate({**dict(self.settings), **values})
+        except ValidationError as error:
+            first = error.errors()[0]
+            said = first["msg"].removeprefix("Value error, ")
+            raise Refused(f"{'.'.join(map(str, first['loc'][:1]))}: {said}.", hint="Nothing was changed.") from None
 
     def stream(
         self,

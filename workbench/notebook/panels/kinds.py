@@ -8,7 +8,7 @@ from typing import Any
 
 from workbench.core.errors import Refused
 
-KINDS = ("request",)
+KINDS = ("request", "memory", "tools", "runs", "settings")
 
 
 def panel(kind: str = "request") -> Any:

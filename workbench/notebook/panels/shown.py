@@ -120,3 +120,18 @@ def _end(state: str, run: Run | None) -> str:
     if run is not None:
         parts += [f"{run.outcome.seconds:.1f} s", f"cost {run.cost}"]
     return clean_text(", ".join(parts))
+
+
+def opened(run: Run) -> dict[str, Any]:
+    """A run from the record as it is shown again."""
+    problem = run.outcome.problem
+    return {
+        "run": run.id,
+        "request": clean_text(run.outcome.request, keep_lines=True),
+        "steps": picture(run.outcome)["steps"],
+        "line": _end(run.status, run) if run.status in ENDS else clean_text(run.status),
+        "problem": clean_text(f"{problem.kind}: {problem.message}") if problem is not None else "",
+        "hint": clean_text(problem.hint) if problem is not None else "",
+        "notes": [clean_text(note) for note in run.outcome.notes],
+        "result": described(run),
+    }
