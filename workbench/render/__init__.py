@@ -31,6 +31,7 @@ __all__ = [
     "footer",
     "framed",
     "host_of",
+    "picture_html",
     "plan_html",
     "plan_text",
     "safe_html",
