@@ -43,7 +43,7 @@ def panel_class() -> type[Any]:
         """Ask by it: `panel.request = "…"; panel.submit()`. `plan`, `state` and `run` may be observed; whoever does is
         called in a thread of the panel's own, in order, and may wait."""
 
-        _esm = script("asks", "question", "box", "results", "request")
+        _esm = script("asks", "fields", "plan", "question", "box", "results", "request")
         _css = style("results", "desk")
         request = traitlets.Unicode().tag(sync=True)
         persona = traitlets.Unicode().tag(sync=True)
@@ -130,7 +130,7 @@ class RequestDesk(Desk):
             budget=panel.budget.strip() or usual.budget or None,
             persona=panel.persona.strip() or usual.persona,
             reuse=usual.reuse,
-            replay=usual.replay or None,
+            replay=next((mode for mode in lines.MODES if mode == usual.replay), None),
             memory=True,
             follows=True,
             notebook=kernel.notebook(shell),
