@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
-from contextlib import suppress
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +18,7 @@ from workbench.render import bundle
 
 if TYPE_CHECKING:
     from workbench.inkernel import OnThread
+    from workbench.policy.approval import Approver
     from workbench.run import Run
 
 T = TypeVar("T")
@@ -42,6 +43,9 @@ class Display:
         self._task: asyncio.Task[Any] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._cancelling = False
+        self.consent: Approver | None = None
+        """What asks in the panel; None where it cannot."""
+        self._waiting = False
         self._panel: Any = None
         self._handle: Any = None
         self._draft: Draft | None = None
@@ -71,8 +75,10 @@ class Display:
 
         from workbench.notebook.panels import run as panel
 
-        self._panel = panel.make(self._outcome, self._cancel)
-        self._panel.can_cancel = kernel.route_clicks(self._shell, self._panel.comm)
+        self._panel = panel.make(self._outcome, self._cancel, self._draw_soon)
+        hears = kernel.route_clicks(self._shell, self._panel.comm)
+        self._panel.can_cancel = self._panel.board.hears = hears
+        self.consent = self._panel.board.consent if hears else None
         data, metadata = self._panel._repr_mimebundle_()
         # The text is what stands there without widgets, and for good when the kernel dies before the end.
         self._handle = display(  # type: ignore[no-untyped-call]  # IPython leaves this one untyped
@@ -97,12 +103,15 @@ class Display:
         self._cancelling = True
         if self._task is not None and self._loop is not None:
             self._loop.call_soon_threadsafe(self._task.cancel)
+            self._loop.call_soon_threadsafe(self._draw_soon)
 
     def listen(self, event: AnyEvent) -> None:
         """Hear an event; the panel is drawn at once or a little later, and always once more at the end of a burst."""
         if not isinstance(event, Event):
             return
         self._outcome = advance(self._outcome, event)
+        if self._panel is not None:
+            self._panel.board.hear(event)
         self._draft = None
         if event.kind is not Kind.RUN_DONE:  # the answer is shown when it is on disk: see `finish`
             self._draw_soon()
@@ -112,17 +121,27 @@ class Display:
         self._draft = draft
         self._draw_soon()
 
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While somebody is asked elsewhere than in the panel, the panel says that it waits."""
+        self._waiting = True
+        self._draw_soon()
+        try:
+            yield
+        finally:
+            self._waiting = False
+            self._draw_soon()
+
     def _draw_soon(self) -> None:
         if self._panel is not None and self._pending is None:
             wait = max(0.0, self._drawn + SECONDS_BETWEEN - time.monotonic())
             self._pending = asyncio.get_running_loop().call_later(wait, self._draw)
 
     def _draw(self) -> None:
-        from workbench.notebook.panels.run import picture
-
         self._pending, self._drawn = None, time.monotonic()
         if self._panel is not None:
-            self._panel.state = picture(self._outcome, self._draft, cancelling=self._cancelling)
+            board = self._panel.board
+            board.draw(self._outcome, self._draft, cancelling=self._cancelling, waiting=self._waiting)
 
     def finish(self, run: Run | None) -> None:
         """Put the result in the panel's place, or show it for the first time. None when the run gave no last word: then

@@ -64,10 +64,12 @@ def values(pairs: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def approver(options: argparse.Namespace | AgentLine, line: Line | None) -> Approver:
-    """Who answers, as the options say."""
-    from workbench.policy.approval import chosen
+def approver(options: argparse.Namespace | AgentLine, line: Line | None, consent: Approver | None = None) -> Approver:
+    """Who answers, as the options say. `consent` asks in a panel."""
+    from workbench.policy.approval import chosen, within
     from workbench.render import plan_text
 
+    if consent is not None and not (options.yes or options.deny):
+        return consent if options.timeout is None else within(consent, options.timeout)
     show = partial(plan_text, full=True)
     return chosen(yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=show)

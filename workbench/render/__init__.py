@@ -10,6 +10,7 @@ from workbench.render.run import (
     bundle,
     footer,
     framed,
+    picture_html,
     plan_html,
     plan_text,
     shown_frames,

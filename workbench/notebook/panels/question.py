@@ -41,15 +41,17 @@ def question(asked: Asked, number: int) -> dict[str, Any]:
     }
 
 
-def decision(asked: Asked, plan: Any, filled: Mapping[str, Any]) -> Decision:
+def decision(asked: Asked | None, plan: Any, filled: Mapping[str, Any]) -> Decision:
     """A yes: to `plan`, as an editor holds it, where it is not None, and with the fields that the person filled in.
-    Raises Refused for what cannot be read, or breaks the rules of a plan."""
-    agreed = None
-    if plan is not None and asked.tools and asked.call is None and asked.step is None:
-        agreed = plans.agreed(plan, asked)
-        if isinstance(agreed, plans.Problems):
-            raise Refused(f"This plan cannot run: {agreed.line()[:MAX_SAID]}", hint="Change it, or deny.")
-    return Decision(answer="allow", by="user", filled=_read(asked, filled), plan=agreed)
+    Raises Refused for what cannot be read, or breaks the rules of a plan, and where nothing is asked."""
+    if asked is None:
+        raise Refused("This question is not open any more.", hint="What the panel shows now is in force.")
+    if plan is None or not asked.tools or asked.call is not None or asked.step is not None:
+        return Decision(answer="allow", by="user", filled=_read(asked, filled))
+    agreed = plans.agreed(plan, asked)
+    if isinstance(agreed, plans.Problems):
+        raise Refused(f"This plan cannot run: {agreed.line()[:MAX_SAID]}", hint="Change it, or deny.")
+    return Decision(answer="allow", by="user", plan=agreed)
 
 
 def checked(asked: Asked | None, plan: Any) -> dict[str, Any]:

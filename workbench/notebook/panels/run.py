@@ -56,7 +56,9 @@ class Board:
         """Keep what an event says of its step."""
         self._log.hear(event)
 
-    def draw(self, outcome: Outcome, draft: Draft | None = None, *, cancelling: bool = False, waiting: bool = False) -> None:
+    def draw(
+        self, outcome: Outcome, draft: Draft | None = None, *, cancelling: bool = False, waiting: bool = False
+    ) -> None:
         """Show what is new, if anything is."""
         self._outcome = outcome
         patch = self.picture.update(
@@ -134,13 +136,11 @@ def panel_class() -> type[Any]:
         """Shows one run while it runs. `state` is `Picture.state`, which later messages patch."""
 
         _esm = script("asks", "fields", "plan", "question", "steps", "run")
-        _css = style("plan", "run")
+        _css = style("plan", "steps", "run")
         state = traitlets.Dict().tag(sync=True)
         can_cancel = traitlets.Bool(False).tag(sync=True)
 
-        def __init__(
-            self, outcome: Outcome, on_cancel: Callable[[], None], on_change: Callable[[], None]
-        ) -> None:
+        def __init__(self, outcome: Outcome, on_cancel: Callable[[], None], on_change: Callable[[], None]) -> None:
             self.board = Board(self.send, on_cancel, on_change, _artifacts)
             self.board.picture.update(outcome)
             super().__init__(state=self.board.picture.state)
@@ -152,9 +152,7 @@ def panel_class() -> type[Any]:
     return RunPanel
 
 
-def make(
-    outcome: Outcome, on_cancel: Callable[[], None], on_change: Callable[[], None] = lambda: None
-) -> Any:
+def make(outcome: Outcome, on_cancel: Callable[[], None], on_change: Callable[[], None] = lambda: None) -> Any:
     """A panel that shows the outcome; it calls `on_cancel` when that is clicked, and `on_change` on the loop when a
     question comes or goes."""
     return panel_class()(outcome, on_cancel, on_change)
