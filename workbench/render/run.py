@@ -93,7 +93,7 @@ def as_text(outcome: Outcome) -> str:
         parts.append("Nothing was run: this is the plan.")
     if outcome.problem is not None and (outcome.plan is None or outcome.status == "budget"):
         parts.append(clean_text(f"{outcome.problem.kind}: {outcome.problem.message} {outcome.problem.hint}"))
-    parts.append(_footer(outcome))
+    parts.append(footer(outcome))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -118,7 +118,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
     if outcome.problem is not None and (outcome.plan is None or outcome.status == "budget"):
         said = f"{outcome.problem.kind}: {outcome.problem.message} {outcome.problem.hint}"
         parts.append(f"<p>{escape(said)}</p>")
-    parts.append(f'<p class="small">{escape(_footer(outcome))}</p>')
+    parts.append(f'<p class="small">{escape(footer(outcome))}</p>')
     return STYLE + framed("".join(parts))
 
 
@@ -282,7 +282,8 @@ def _notes(outcome: Outcome) -> Sequence[str]:
     return (f"Imported from {outcome.imported}.", *outcome.notes) if outcome.imported else outcome.notes
 
 
-def _footer(outcome: Outcome) -> str:
+def footer(outcome: Outcome) -> str:
+    """Who planned and answered, and what it cost."""
     if not outcome.planner:
         return f"Cost: {outcome.cost}." if outcome.cost.calls else ""
     who = f"Planned by {clean_text(outcome.model or outcome.planner)}"
