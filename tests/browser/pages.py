@@ -90,6 +90,10 @@ class Notebook:
     def output(self, number: int) -> Any:
         return self.cell(number).locator(".jp-OutputArea")
 
+    def results(self, number: int) -> Any:
+        """What a cell shows, without the front end's own marks at its side."""
+        return self.output(number).locator(".jp-OutputArea-output")
+
     def panel(self, number: int) -> Any:
         """The live panel under a cell."""
         return self.output(number).locator(".workbench-panel")
@@ -134,13 +138,8 @@ class Notebook:
         """Take one of `THEMES`. The server keeps it for its later pages."""
         self.command("apputils:change-theme", theme=name)
         self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=name)
-        # The sheet of the theme is a file of its own: its colours are there when the light and the dark flag agree.
-        self.page.wait_for_function(
-            "light => matchMedia('all').matches && (parseInt(getComputedStyle(document.body)"
-            ".getPropertyValue('--jp-layout-color0').trim().replace('#', '').slice(0, 1) || 'f', 16) > 7 ||"
-            " /white/.test(getComputedStyle(document.body).getPropertyValue('--jp-layout-color0'))) === light",
-            arg="Light" in name,
-        )
+        # The sheet of the theme is a file of its own, and a picture lies over the page until it is there.
+        self.page.wait_for_function("!document.querySelector('#jupyterlab-splash')")
 
     def themes(self) -> Iterator[str]:
         """Each of `THEMES` in turn, in force; the light one again at the end."""
