@@ -18,6 +18,7 @@ from workbench.bridge import wait
 from workbench.configuration import load_settings
 from workbench.core.errors import Refused
 from workbench.models.testing import TestModel
+from workbench.notebook.completion import Sources
 from workbench.notebook.panels.request import completions
 from workbench.workbench import Workbench
 
@@ -77,7 +78,7 @@ def test_a_request_is_planned_approved_run_and_shown(asked_of: Any) -> None:
     assert submit(page, "wait a little", asks=True) == {"answer": 1, "value": None}
     view = page.until(lambda view: view.get("question"))
     assert (view["state"], view["question"]["kind"]) == ("waiting", "plan")
-    assert "Waits" in view["question"]["lines"][0]
+    assert view["question"]["editor"]["plan"]["steps"][0]["title"] == "Waits"
     assert view["result"] is None
     assert page.ask({"do": "approve", "number": view["question"]["number"]})["value"] is None
     view = page.until(lambda view: view["state"] in ENDED)
@@ -265,14 +266,14 @@ VERBS = ("write", "submit", "approve", "deny", "cancel", "choices", "history", "
 )
 def test_whatever_a_page_sends_is_begun_or_refused_in_a_line(verb: Any, fields: dict[str, Any]) -> None:
     from workbench.notebook.panels.messages import begun
-    from workbench.notebook.panels.request import Desk
+    from workbench.notebook.panels.request import RequestDesk
 
     begins: list[Any] = []
 
     class Bare:
         request = persona = model = budget = ""
 
-    desk = Desk(None, Bare())  # type: ignore[arg-type]  # nothing is asked of it
+    desk = RequestDesk(None, Bare())  # type: ignore[arg-type]  # nothing is asked of it
     refused = ""
     try:
         begins.append(begun({"do": verb, **fields}, desk.verbs()))
@@ -323,6 +324,26 @@ def test_earlier_requests_come_newest_first_and_once(asked_of: Any) -> None:
     assert page.ask({"do": "history"})["value"] == ["the first", "the second"]
 
 
+def test_a_plan_is_changed_in_the_panel_and_held_to_the_rules_of_a_plan(asked_of: Any) -> None:
+    page = asked_of(WAITS, WAITS_LONG)
+    submit(page, asks=True)
+    question = page.until(lambda view: view.get("question"))["question"]
+    plan = question["editor"]["plan"]
+    plan["steps"][1]["disabled"] = True
+    plan["steps"][0]["params"]["seconds"] = "soon"
+    said = page.ask({"do": "check", "plan": plan})["value"]
+    assert list(said["problems"]) == ["s1/seconds"]
+    refused = page.ask({"do": "approve", "number": question["number"], "plan": plan})
+    assert refused["problem"].startswith("Refused: This plan cannot run: s1: seconds")
+    for wrong in (7, "plan", {"steps": 3}, {"steps": [None]}, [plan]):
+        assert page.ask({"do": "check", "plan": wrong})["value"]["problems"]
+        assert "problem" in page.ask({"do": "approve", "number": question["number"], "plan": wrong})
+    plan["steps"][0]["params"]["seconds"] = 0.01
+    assert page.ask({"do": "approve", "number": question["number"], "plan": plan})["value"] is None
+    view = page.until(lambda view: view["state"] in ENDED)
+    assert (view["state"], [step["title"] for step in view["steps"]]) == ("done", ["Waits"])
+
+
 def test_names_after_an_at_are_completed_with_what_they_are() -> None:
     scope = {
         "sales": pd.DataFrame({"a": [1, 2]}),
@@ -330,14 +351,11 @@ def test_names_after_an_at_are_completed_with_what_they_are() -> None:
         "sad": 3,
         "_hidden": pd.DataFrame(),
     }
-    found = completions("revenue of @sa", scope)
-    assert found == [
-        {"name": "@sales", "what": "2 rows, 1 column"},
-        {"name": "@Salaries", "what": "1 row, 1 column"},
-    ]
-    assert completions("revenue of @", scope) == found
-    assert completions("mail me@sa", scope) == []
-    assert completions("revenue of @sales by", scope) == []
+    found = completions("revenue of @sa", scope, Sources())
+    assert [one["name"] for one in found] == ["@sales"]
+    assert found[0]["what"]
+    assert completions("mail me@sa", scope, Sources()) == []
+    assert completions("revenue of @sales by", scope, Sources()) == []
 
 
 def test_without_its_kernel_a_panel_is_a_line_of_text_and_it_stands_in_others(asked_of: Any) -> None:

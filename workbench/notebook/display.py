@@ -29,10 +29,12 @@ UNFINISHED = "Running, or never finished: the result takes the place of this lin
 
 
 class Display:
-    """The output of one `%agent`. Made on the cell's thread; `listen` and `cancellable` run on the event loop."""
+    """The output of one `%agent`; a `silent` one is none. Made on the cell's thread; `listen` and `cancellable` run on
+    the event loop."""
 
-    def __init__(self, shell: Any, *, headless: bool | None = None) -> None:
+    def __init__(self, shell: Any, *, headless: bool | None = None, silent: bool = False) -> None:
         self._shell = shell
+        self._silent = silent
         self.on_thread: OnThread | None = None
         """What has the cell's thread make a call, once it waits."""
         self._front = kernel.front(shell, headless)
@@ -45,7 +47,7 @@ class Display:
         self._draft: Draft | None = None
         self._drawn = 0.0
         self._pending: asyncio.TimerHandle | None = None
-        if self._front == "live":
+        if self._front == "live" and not silent:
             try:
                 self._show_panel()
             except Exception:  # noqa: BLE001 - widgets that are missing or broken must not cost the run
@@ -137,6 +139,8 @@ class Display:
     def _show(self, data: dict[str, str], metadata: dict[str, Any], *, worth_it: bool) -> None:
         from IPython.display import display
 
+        if self._silent:
+            return
         if self._handle is not None:
             self._handle.update(data, metadata=metadata, raw=True)
         elif worth_it and self._front == "terminal":

@@ -12,15 +12,22 @@ if TYPE_CHECKING:
     from workbench.run import Run
 
 
-def watched(shell: Any, headless: bool | None, work: Callable[[Display, Line | None], Coroutine[Any, Any, Run]]) -> Run:
+def watched(
+    shell: Any,
+    headless: bool | None,
+    work: Callable[[Display, Line | None], Coroutine[Any, Any, Run]],
+    *,
+    silent: bool = False,
+) -> Run:
     """The run that `work` gives. It gets the display that its events belong to, and what asks the user for a line of
-    text, None where nobody is there to answer. Raises what the work raises, when the display is finished."""
+    text, None where nobody is there to answer. With `silent` nothing is shown. Raises what the work raises, when the
+    display is finished."""
     from workbench.bridge import Errands, wait
     from workbench.core.errors import Cancelled, WorkbenchError
 
     errands = Errands()
     try:
-        display = Display(shell, headless=headless)
+        display = Display(shell, headless=headless, silent=silent)
     except KeyboardInterrupt:
         raise Cancelled("Stopped. Nothing was run.") from None
     display.on_thread = errands.run

@@ -108,8 +108,9 @@ def _literals(params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _key(value: Any) -> tuple[str, Any]:
-    """A value as it is compared: to JSON true is not 1."""
-    return type(value).__name__, value if isinstance(value, str | int | float | bool | None) else repr(value)
+    """A value as it is compared: to JSON true is not 1, and 1.0 is."""
+    kind = "number" if isinstance(value, int | float) and not isinstance(value, bool) else type(value).__name__
+    return kind, value if isinstance(value, str | int | float | bool | None) else repr(value)
 
 
 def _says_nothing(value: Any) -> bool:

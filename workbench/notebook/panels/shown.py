@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Refused
+from workbench.notebook.panels import plans
 from workbench.notebook.panels.course import Course
 from workbench.notebook.panels.results import described
 from workbench.notebook.panels.run import picture
@@ -15,6 +16,7 @@ from workbench.render import clean_text, plan_text
 if TYPE_CHECKING:
     from workbench.run import Run
 
+MAX_SAID = 600
 ENDS = {"done": "✓ done", "failed": "✗ failed", "cancelled": "■ cancelled", "budget": "■ budget used up"}
 
 
@@ -49,8 +51,15 @@ def course(course: Course | None) -> dict[str, Any]:
     }
 
 
-def decision(question: Asked | None, filled: Mapping[str, Any]) -> Decision:
-    """A yes to a question, with the fields that the person filled in. Raises Refused for one that cannot be read."""
+def decision(question: Asked | None, plan: Any, filled: Mapping[str, Any]) -> Decision:
+    """A yes to a question: to `plan`, as an editor holds it, where it is not None, and with the fields that the person
+    filled in. Raises Refused for what cannot be read, or breaks the rules of a plan."""
+    agreed = None
+    if plan is not None and question is not None and question.tools and question.call is None:
+        held = plans.agreed(plan, question)
+        if isinstance(held, plans.Problems):
+            raise Refused(f"This plan cannot run: {held.line()[:MAX_SAID]}", hint="Change it, or deny.")
+        agreed = held
     read = {}
     for one in question.fields if question is not None else ():
         try:
@@ -61,7 +70,14 @@ def decision(question: Asked | None, filled: Mapping[str, Any]) -> Decision:
             raise Refused(f"{one.name} is needed.", hint="Fill it in, or deny.")
         if value is not None:
             read[one.name] = value
-    return Decision(answer="allow", by="user", filled=read)
+    return Decision(answer="allow", by="user", filled=read, plan=agreed)
+
+
+def checked(question: Asked | None, plan: Any) -> dict[str, Any]:
+    """What an editor hears of the plan that it holds. Raises Refused when no plan is asked about."""
+    if question is None or question.call is not None or question.step is not None:
+        raise Refused("No plan is asked about now.", hint="What the panel shows now is in force.")
+    return plans.answered(plan, question)
 
 
 def _question(asked: Asked, number: int) -> dict[str, Any]:
@@ -73,7 +89,7 @@ def _question(asked: Asked, number: int) -> dict[str, Any]:
     elif asked.step is not None:
         kind, lines, head = "step", list(asked.step.lines), asked.step.question
     else:
-        kind, lines = "plan", [plan_text(asked.plan, full=True), *new]
+        kind, lines = "plan", new if asked.tools else [plan_text(asked.plan, full=True), *new]
         head = "Run these steps?" if asked.round == 1 else f"Round {asked.round}: run these further steps?"
     return {
         "number": number,
@@ -81,6 +97,9 @@ def _question(asked: Asked, number: int) -> dict[str, Any]:
         "head": clean_text(head),
         "lines": [clean_text(line, keep_lines=True) for line in lines],
         "fields": [_field(one) for one in asked.fields],
+        "editor": {**plans.described(asked.plan, asked.tools, asked.variables, asked.earlier), "key": number}
+        if kind == "plan" and asked.tools
+        else None,
     }
 
 

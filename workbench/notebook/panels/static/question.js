@@ -1,8 +1,23 @@
-// A question of a run, with its answer: lines to read, fields to fill in where a server wants some, Approve and Deny.
-function questionView(tell) {
+// A question of a run, with its answer: lines to read, a plan that can be changed, fields to fill in where a server wants
+// some, Approve and Deny. `ask` reaches the kernel, `tell` does too and shows what went wrong.
+function questionView({ ask, tell }) {
   const head = make("h4", { tabIndex: -1 });
   const lines = make("div", { class: "lines" });
   const filled = make("div", { class: "fields" });
+  const editor = planEditor({
+    check: async (plan) => (await ask({ do: "check", plan })).value || { problems: {}, after: {} },
+    onChange: () => {
+      approve.disabled = !editor.node.hidden && !editor.valid();
+    },
+  });
+  editor.node.hidden = true;
+  const edit = make("button", { type: "button", text: "Edit", "aria-pressed": "false" });
+  edit.addEventListener("click", () => {
+    const on = edit.getAttribute("aria-pressed") !== "true";
+    edit.setAttribute("aria-pressed", String(on));
+    setText(edit, on ? "Discard the changes" : "Edit");
+    editor.edit(on);
+  });
   const approve = make("button", { type: "button", class: "main", text: "Approve" });
   const deny = make("button", { type: "button", text: "Deny" });
   const node = make(
@@ -10,8 +25,9 @@ function questionView(tell) {
     { class: "asked", hidden: true, "aria-label": "Question" },
     head,
     lines,
+    editor.node,
     filled,
-    make("div", { class: "buttons" }, approve, deny),
+    make("div", { class: "buttons" }, approve, edit, deny),
   );
   let number = null;
   let inputs = [];
@@ -24,7 +40,8 @@ function questionView(tell) {
   }
   approve.addEventListener("click", () => {
     const values = Object.fromEntries(inputs.map(([name, one]) => [name, one.value]));
-    tell({ do: "approve", number, filled: values });
+    const changed = !editor.node.hidden && editor.changed();
+    tell({ do: "approve", number, filled: values, ...(changed ? { plan: editor.value() } : {}) });
   });
   deny.addEventListener("click", () => tell({ do: "deny", number }));
   return {
@@ -38,6 +55,14 @@ function questionView(tell) {
       if (question.number === number) return;
       number = question.number;
       setText(head, question.head);
+      editor.node.hidden = edit.hidden = !question.editor;
+      edit.setAttribute("aria-pressed", "false");
+      setText(edit, "Edit");
+      approve.disabled = false;
+      if (question.editor) {
+        editor.update(question.editor);
+        editor.edit(false);
+      }
       lines.replaceChildren(...question.lines.map((text) => make("pre", { text })));
       inputs = question.fields.map((field) => [field.name, input(field)]);
       filled.replaceChildren(

@@ -41,7 +41,7 @@ export default {
     const line = make("span", { role: "status", "aria-live": "polite" });
     const waits = make("p", { class: "hint", text: "While a cell runs, clicks in this panel wait for its end." });
 
-    const asked = questionView((message) => tell(message));
+    const asked = questionView({ ask, tell });
     const steps = stepsView();
     const said = make("p", { class: "hint said" });
     const notes = make("div", { class: "notes hint" });
