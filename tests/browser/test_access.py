@@ -102,3 +102,30 @@ def test_a_run_in_a_notebook_of_others_is_readable_in_three_themes(book: Noteboo
     book.save()
     book.open_untrusted()
     readable(book, cells)
+
+
+def test_the_request_panel_is_readable_in_three_themes_and_by_keyboard(book: Notebook) -> None:
+    number = book.add("scripted(drawn, said)\nworkbench.panel()")
+    book.run(number)
+    panel = book.panel(number)
+    panel.get_by_role("textbox").first.fill("draw @sales")
+    panel.get_by_role("button", name="Plan").click()
+    panel.get_by_role("button", name="Approve").wait_for()
+    usable(book, number)
+    panel.get_by_role("button", name="Approve").click()
+    panel.get_by_text("North leads").first.wait_for()
+    usable(book, number)
+
+
+def usable(book: Notebook, number: int) -> None:
+    """Check that all of a live panel can be read in every theme, seen by the Tab key, hit, and named; that something
+    is read aloud, and that nothing moves for who asked for that."""
+    panel = book.panel(number)
+    for theme in book.themes():
+        assert (theme, access.dim(panel)) == (theme, [])
+        assert (theme, access.unseen_focus(panel)) == (theme, [])
+    assert access.small(panel) == []
+    assert access.unnamed(panel) == []
+    assert access.spoken(panel)
+    book.page.emulate_media(reduced_motion="reduce")
+    assert access.moving(panel) == []
