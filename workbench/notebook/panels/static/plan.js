@@ -53,7 +53,7 @@ function planEditor({ check, onChange = () => {} }) {
   function held() {
     return {
       ...rest,
-      steps: steps.map((step) => ({ ...step.more, id: step.id, task: step.task, params: step.params, ...(step.off ? { disabled: true } : {}) })),
+      steps: steps.map((step) => ({ id: step.id, task: step.task, ...step.more, params: step.params, ...(step.off ? { disabled: true } : {}) })),
     };
   }
   function parsed() {
@@ -209,7 +209,7 @@ function planEditor({ check, onChange = () => {} }) {
         }
         fields.node.hidden = wanted !== "fields" || now.off;
         shown.hidden = wanted !== "text";
-        const { title: _, ...others } = now.more;
+        const { title: _, needs: __, ...others } = now.more; // said in the head
         setText(more, Object.entries(others).map(([name, item]) => `${name}: ${JSON.stringify(item)}`).join(", "));
         more.hidden = !more.textContent;
       },
@@ -258,8 +258,10 @@ function planEditor({ check, onChange = () => {} }) {
       text.value = JSON.stringify(held(), null, 2);
       text.rows = Math.max(6, Math.min(24, text.value.split("\n").length));
       inJson = true;
-      draw();
+      touched();
       text.focus();
+      text.setSelectionRange(0, 0);
+      text.scrollTop = 0;
       return;
     }
     const { plan, problem } = parsed();
