@@ -70,6 +70,10 @@ class Display:
         """Whether a panel is there to show what happens."""
         return self._panel is not None
 
+    async def is_seen(self) -> bool:
+        """Whether a page shows the panel."""
+        return self._panel is not None and await self._panel.board.is_seen()
+
     def _show_panel(self) -> None:
         from IPython.display import display
 

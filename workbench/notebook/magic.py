@@ -109,7 +109,7 @@ class AgentMagics(Magics):
                 plan_only=asked.plan,
                 model=asked.model,
                 budget=asked.budget,
-                approver=approver(asked, line, display.consent),
+                approver=approver(asked, line, display),
                 rounds=asked.ask,
                 inserted=values,
                 listeners=(display.listen,),

@@ -8,7 +8,9 @@ unfolds is sent when somebody unfolds it.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,10 @@ from workbench.notebook.panels.question import checked, decision
 from workbench.policy.approval import Decision
 
 __all__ = ["Board", "make", "panel_class", "picture"]
+
+UNSEEN = 3.0
+"""Seconds after which a panel that no page has shown is taken for one that none will show: a console takes widgets, and
+shows nothing of them."""
 
 
 class Board:
@@ -51,6 +57,15 @@ class Board:
         self._log = detail.Log()
         self._unfolded: set[str] = set()
         self._outcome = Outcome(run="")
+        self._seen = asyncio.Event()
+        self._made = time.monotonic()
+
+    async def is_seen(self) -> bool:
+        """Whether a page shows the panel. One that does says so; it has `UNSEEN` seconds for that."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, self._made + UNSEEN - time.monotonic())):
+                await self._seen.wait()
+        return self._seen.is_set()
 
     def hear(self, event: Event) -> None:
         """Keep what an event says of its step."""
@@ -93,6 +108,7 @@ class Board:
         """What the page may ask."""
         return {
             "cancel": Verb(do=self._nothing),
+            "seen": Verb(do=self._shown),
             "unfold": Verb(do=self._unfold, takes={"step": LINE, "on": FLAG}),
             "check": Verb(do=self._check, takes={"plan": JSON}),
             "approve": Verb(
@@ -103,6 +119,9 @@ class Board:
 
     async def _nothing(self) -> None:
         """A cancellation is done when it is heard."""
+
+    async def _shown(self) -> None:
+        self._seen.set()
 
     async def _unfold(self, step: str, on: bool) -> dict[str, Any]:
         (self._unfolded.add if on else self._unfolded.discard)(step)

@@ -100,6 +100,7 @@ export default {
     model.on("change:state", draw);
     model.on("change:can_cancel", draw);
     draw();
+    ask({ do: "seen" }); // what nobody sees is not asked
     const ended = living(model, el, "Running the cell again");
     return () => {
       clearInterval(ticking);
