@@ -115,12 +115,15 @@ def books(
 
 
 @pytest.fixture
-def book(front: Lab, books: Callable[[Lab], Notebook]) -> Notebook:
+def book(front: Lab, books: Callable[[Lab], Notebook]) -> Iterator[Notebook]:
     """A notebook that the tests of a module share, its first cell, the module's `SETUP`, run: a test adds the cells
-    that it needs (`number = book.add("%agent …")`), and leaves none running."""
+    that it needs (`number = book.add("%agent …")`). A cell that a test leaves running is interrupted."""
     notebook = books(front)
     notebook.page.bring_to_front()
-    return notebook
+    yield notebook
+    if not notebook.is_idle():
+        notebook.command("notebook:interrupt-kernel")
+        wait_for(notebook.is_idle, 20, "the kernel to be idle")
 
 
 @pytest.fixture

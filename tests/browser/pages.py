@@ -66,6 +66,10 @@ class Notebook:
         """Have the front end do what its menus do: `command("notebook:run-all-cells")`."""
         self.page.evaluate("([name, args]) => { window.jupyterapp.commands.execute(name, args); }", [name, args])
 
+    def is_idle(self) -> bool:
+        """Whether the kernel runs no cell."""
+        return bool(self.page.evaluate(KERNEL_IS_IDLE))
+
     def add(self, code: str) -> int:
         """Add a code cell at the end, and give its number."""
         number = self.page.locator(".jp-Notebook .jp-CodeCell").count()
