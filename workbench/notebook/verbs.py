@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
-from workbench.notebook.again import rerun, resume
+from workbench.notebook.again import cancel, rerun, resume
 from workbench.notebook.edited import apply, undo
 from workbench.notebook.erased import erase
 from workbench.notebook.history import notebook, why
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "apply",
     "audit",
+    "cancel",
     "cassette",
     "conversation",
     "doctor",
