@@ -41,22 +41,27 @@ def approver(options: argparse.Namespace | Line, display: Display) -> Approver:
     if options.yes or options.deny:
         return chosen(yes=options.yes, deny=options.deny, line=None, show=show)
 
+    def patient(approver: Approver) -> Approver:  # patience begins when somebody is asked
+        return approver if options.timeout is None else within(approver, options.timeout)
+
     async def answered(asked: Asked) -> Decision:
         errands, consent = display.errands, display.consent
+        # Where clicks do not arrive, nobody can say that a page shows the panel.
+        shown = display.is_live and (not display.hears or await display.is_seen())
         there = who(
             watched=display.asks,
-            panel=display.is_live and consent is not None,
+            panel=shown and consent is not None,
             clicks=display.hears,
             waits=errands is not None,
             lines=display.takes_lines,
         )
         if there == "background" and errands is not None:
-            display.go_on()
             errands.leave()
         if consent is not None and there in ("panel", "background"):
-            return await consent(asked)
+            return await patient(consent)(asked)
         if there == "line" and errands is not None:
-            return await prompted(errands.input, show)(asked)
+            with display.waiting():
+                return await patient(prompted(errands.input, show))(asked)
         return await nobody(asked)
 
-    return answered if options.timeout is None else within(answered, options.timeout)
+    return answered

@@ -40,7 +40,7 @@ class Handle:
         from workbench.bridge import submit
 
         self._display = display
-        self._shown_in = display.cell if display.is_live or run is not None else None
+        self._shown_in = display.cell if display.is_live or display.silent or run is not None else None
         self._shown: Future[Run] = Future()  # what became of the run, once it stands in its cell
         self._shown.set_running_or_notify_cancel()
         if run is not None:

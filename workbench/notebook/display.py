@@ -6,11 +6,12 @@ import asyncio
 import threading
 import time
 import weakref
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from workbench import bridge
 from workbench.bridge import Begun, Errands
 from workbench.core.artifacts import Artifact
 from workbench.core.events import AnyEvent, Draft, Event, Kind
@@ -35,10 +36,12 @@ _live: weakref.WeakSet[Display] = weakref.WeakSet()
 
 
 class Display:
-    """The output of one `%agent`. Made on the cell's thread; `listen` and `watch` run on the event loop."""
+    """The output of one `%agent`; a `silent` one is none. Made on the cell's thread; `listen` and `watch` run on the
+    event loop."""
 
-    def __init__(self, shell: Any, *, headless: bool | None = None) -> None:
+    def __init__(self, shell: Any, *, headless: bool | None = None, silent: bool = False) -> None:
         self._shell = shell
+        self.silent = silent
         self.cell: int | None = getattr(shell, "execution_count", None)
         """The number of the cell."""
         self.errands: Errands | None = None
@@ -57,12 +60,13 @@ class Display:
         """Whether a line of text can be asked for while the cell runs."""
         self.hears = False
         """Whether a click arrives while a cell is busy."""
+        self._waiting = False
         self._panel: Any = None
         self._handle: Any = None
         self._draft: Draft | None = None
         self._drawn = 0.0
         self._pending: asyncio.TimerHandle | None = None
-        if self._front == "live":
+        if self._front == "live" and not silent:
             try:
                 self._show_panel()
             except Exception:  # noqa: BLE001 - widgets that are missing or broken must not cost the run
@@ -81,13 +85,19 @@ class Display:
         """Whether a panel is there to show what happens."""
         return self._panel is not None
 
+    async def is_seen(self) -> bool:
+        """Whether a page shows the panel."""
+        return self._panel is not None and await self._panel.board.is_seen()
+
     def _show_panel(self) -> None:
         from IPython.display import display
 
         from workbench.notebook.panels import run as panel
 
-        self._panel = panel.make(self.outcome, self.cancel)
-        self.hears = self._panel.can_cancel = kernel.route_clicks(self._shell, self._panel.comm)
+        self._panel = panel.make(self.outcome, self.cancel, self._draw_soon)
+        self.hears = kernel.route_clicks(self._shell, self._panel.comm)
+        self._panel.can_cancel = self._panel.board.hears = self.hears
+        self.consent = self._panel.board.consent
         data, metadata = self._panel._repr_mimebundle_()
         # The text is what stands there without widgets, and for good when the kernel dies before the end.
         self._handle = display(  # type: ignore[no-untyped-call]  # IPython leaves this one untyped
@@ -107,7 +117,7 @@ class Display:
         """No cell waits for the run any more: a click arrives when the kernel is free, at the latest."""
         self.errands = None
         if self._panel is not None:
-            self._panel.can_cancel = True
+            self._panel.can_cancel = self._panel.board.hears = True
 
     def _drop_panel(self) -> None:
         panel, self._panel = self._panel, None
@@ -120,6 +130,7 @@ class Display:
         """Stop the work. From any thread."""
         self._cancelling = True
         self.begun.cancel()
+        bridge.loop().call_soon_threadsafe(self._draw_soon)
 
     def still(self) -> None:
         """Draw nothing more. On the event loop."""
@@ -132,6 +143,8 @@ class Display:
             return
         self.began.set()
         self.outcome = advance(self.outcome, event)
+        if self._panel is not None:
+            self._panel.board.hear(event)
         self._draft = None
         if event.kind is not Kind.RUN_DONE:  # the answer is shown when it is on disk: see `finish`
             self._draw_soon()
@@ -141,6 +154,17 @@ class Display:
         self._draft = draft
         self._draw_soon()
 
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While somebody is asked elsewhere than in the panel, the panel says that it waits."""
+        self._waiting = True
+        self._draw_soon()
+        try:
+            yield
+        finally:
+            self._waiting = False
+            self._draw_soon()
+
     def _draw_soon(self) -> None:
         if self._panel is not None and self._pending is None:
             between = max(SECONDS_BETWEEN, len(_live) / UPDATES)
@@ -148,11 +172,10 @@ class Display:
             self._pending = asyncio.get_running_loop().call_later(wait, self._draw)
 
     def _draw(self) -> None:
-        from workbench.notebook.panels.run import picture
-
         self._pending, self._drawn = None, time.monotonic()
         if self._panel is not None:
-            self._panel.state = picture(self.outcome, self._draft, cancelling=self._cancelling)
+            board = self._panel.board
+            board.draw(self.outcome, self._draft, cancelling=self._cancelling, waiting=self._waiting)
 
     def finish(self, run: Run | None, *, said: Sequence[str] = (), here: bool = True) -> None:
         """Put the result in the panel's place, or show it for the first time. None when the run gave no last word: then
@@ -171,6 +194,8 @@ class Display:
     def _show(self, data: dict[str, str], metadata: dict[str, Any], *, worth_it: bool) -> None:
         from IPython.display import display
 
+        if self.silent:
+            return
         if self._handle is not None:
             self._handle.update(data, metadata=metadata, raw=True)
         elif worth_it and self._front == "terminal":

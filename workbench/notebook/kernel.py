@@ -42,6 +42,14 @@ def takes_lines(shell: Any) -> bool:
     return False
 
 
+def shell() -> Any:
+    """The shell that runs this process's cells, None outside of IPython."""
+    import sys
+
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
+
+
 def notebook(shell: Any) -> str:
     """The path of the notebook whose cell runs, as the front end has told ipykernel; "" when it has not."""
     return str((getattr(shell, "user_ns", None) or {}).get("__session__", ""))

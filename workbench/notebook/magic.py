@@ -10,6 +10,7 @@ from IPython.core import magic_arguments
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
+from workbench.notebook import config
 from workbench.notebook import line as lines
 
 if TYPE_CHECKING:
@@ -57,13 +58,15 @@ class AgentMagics(Magics):
         %agent total revenue by region in 2025 as a bar chart of @sales
         growth = %agent ...        keep the run; `_` is the last one
         %%agent growth <<          the same for a cell
+        %agent ... ;               show nothing; in a cell, a last line of `;`
         job = %agent --bg ...      at once, while the run goes on: job.result() is the run, job.cancel() stops it
+        %config Workbench          what requests are asked with unless their line says otherwise
 
         `@name` names a DataFrame, `{{expression}}` puts a value of yours into the request; everything else is taken as
         it is. The run has .df .answer .images .artifacts .steps .plan .cost .id .status
         """
         try:
-            asked = lines.read(line, cell)
+            asked = config.applied(lines.read(line, cell), config.of(self.shell))
             scope = {**self._namespace(), **(local_ns or {})}
             if asked.help or (cell is None and not asked.text and not asked.capture):
                 print(self._help())  # noqa: T201 - the answer to a bare %agent
@@ -126,7 +129,7 @@ class AgentMagics(Magics):
                 notebook=kernel.notebook(self.shell),
             )
 
-        return watched(self.shell, workbench.settings.headless, work, background=asked.bg)
+        return watched(self.shell, workbench.settings.headless, work, background=asked.bg, silent=asked.silent)
 
     @no_var_expand
     @line_magic

@@ -26,17 +26,17 @@ def watched(
     work: Callable[[Display], Coroutine[Any, Any, Run]],
     *,
     background: bool = False,
+    silent: bool = False,
 ) -> Run | Handle:
     """The run that `work` gives, which gets the display that its events belong to; its handle when it goes on in the
-    `background`, or has to, because a question can only be answered when the cell is over.
-
-    Raises what the work raises, when the display is finished.
+    `background`, or has to, because a question can only be answered when the cell is over. With `silent` nothing is
+    shown. Raises what the work raises, when the display is finished.
     """
     from workbench.bridge import Errands, Left, wait
     from workbench.core.errors import Cancelled, WorkbenchError
 
     try:
-        display = Display(shell, headless=headless)
+        display = Display(shell, headless=headless, silent=silent)
     except KeyboardInterrupt:
         raise Cancelled("Stopped. Nothing was run.") from None
     if background and display.asks:
