@@ -67,19 +67,21 @@ def values(pairs: Sequence[str]) -> dict[str, Any]:
 
 def approver(options: argparse.Namespace | AgentLine, line: Line | None, display: Display | None = None) -> Approver:
     """Who answers, as the options say; a person in the panel where a page shows it, else in a line of text."""
-    from workbench.policy.approval import chosen, within
+    from workbench.policy.approval import chosen, prompted, within
     from workbench.render import plan_text
 
     show = partial(plan_text, full=True)
-    typed = chosen(yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=show)
     if options.yes or options.deny or line is None or display is None:
-        return typed
+        return chosen(yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=show)
+    typed = prompted(line, show)
 
-    async def answered(asked: Asked) -> Decision:
-        consent = display.consent
-        if consent is not None and await display.is_seen():  # patience begins when somebody is asked
-            return await (consent if options.timeout is None else within(consent, options.timeout))(asked)
+    async def lined(asked: Asked) -> Decision:
         with display.waiting():
             return await typed(asked)
+
+    async def answered(asked: Asked) -> Decision:
+        # Patience begins when somebody is asked.
+        ask = display.consent if display.consent is not None and await display.is_seen() else lined
+        return await (ask if options.timeout is None else within(ask, options.timeout))(asked)
 
     return answered
