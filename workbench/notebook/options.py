@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any
 from workbench.core.errors import Refused
 
 if TYPE_CHECKING:
-    from workbench.notebook.display import Display
     from workbench.notebook.line import Line as AgentLine
-    from workbench.policy.approval import Approver, Asked, Decision
+    from workbench.policy.approval import Approver
 
 Line = Callable[[str], Awaitable[str]]
 """Asks the user for a line of text."""
@@ -65,23 +64,10 @@ def values(pairs: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def approver(options: argparse.Namespace | AgentLine, line: Line | None, display: Display | None = None) -> Approver:
-    """Who answers, as the options say; a person in the panel where a page shows it, else in a line of text."""
-    from workbench.policy.approval import chosen, prompted, within
+def approver(options: argparse.Namespace | AgentLine, line: Line | None) -> Approver:
+    """Who answers, as the options say."""
+    from workbench.policy.approval import chosen
     from workbench.render import plan_text
 
     show = partial(plan_text, full=True)
-    if options.yes or options.deny or line is None or display is None:
-        return chosen(yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=show)
-    typed = prompted(line, show)
-
-    async def lined(asked: Asked) -> Decision:
-        with display.waiting():
-            return await typed(asked)
-
-    async def answered(asked: Asked) -> Decision:
-        # Patience begins when somebody is asked.
-        ask = display.consent if display.consent is not None and await display.is_seen() else lined
-        return await (ask if options.timeout is None else within(ask, options.timeout))(asked)
-
-    return answered
+    return chosen(yes=options.yes, deny=options.deny, timeout=options.timeout, line=line, show=show)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
 from workbench.notebook import config
-from workbench.notebook.again import rerun, resume
+from workbench.notebook.again import cancel, rerun, resume
 from workbench.notebook.edited import apply, undo
 from workbench.notebook.erased import erase
 from workbench.notebook.history import notebook, why
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "apply",
     "audit",
+    "cancel",
     "cassette",
     "conversation",
     "doctor",
