@@ -21,7 +21,10 @@ from workbench.core.events import Kind, Stream
 from workbench.core.outcome import Outcome, advance
 from workbench.notebook.panels import run as panels
 
-steps = [{"id": f"s{n}", "task": "any", "title": f"Step {n}", "needs": [f"s{n - 1}"] if n else []} for n in range(%(steps)d)]
+steps = [
+    {"id": f"s{n}", "task": "any", "title": f"Step {n}", "needs": [f"s{n - 1}"] if n else []}
+    for n in range(%(steps)d)
+]
 events = []
 stream = Stream("r", lambda event: None, (events.append,), now=lambda: "2026-01-01T00:00:00")
 stream.tell(Kind.RUN_STARTED, {"request": "x"})
@@ -48,7 +51,8 @@ for event in events:
     patches.append(cpu(lambda: panel.board.draw(outcome)))
 label = ipywidgets.Label("x")
 labels = [cpu(lambda: setattr(label, "value", str(n))) for n in range(200)]
-print(statistics.median(builds), statistics.mean(patches), statistics.quantiles(patches, n=20)[-1], statistics.mean(labels))
+dear = statistics.quantiles(patches, n=20)[-1]
+print(statistics.median(builds), statistics.mean(patches), dear, statistics.mean(labels))
 """
 
 

@@ -197,3 +197,22 @@ def test_who_types_elsewhere_is_left_in_peace(book: Notebook) -> None:
     assert "# mine" in book.cell(elsewhere).inner_text()
     button(book, number, "Deny").click()
     book.wait_done(number)
+
+
+NO_WIDGETS = "import sys\nsys.modules['anywidget'] = None"
+
+
+def test_without_widgets_a_line_of_text_is_asked_for_and_no_field_stays(open_notebook: Callable[..., Notebook]) -> None:
+    late = ASK.replace("--ask", "--ask --timeout 1")
+    book = open_notebook("lines.ipynb", SETUP, NO_WIDGETS, ASK, late)
+    book.run(0)
+    book.run(1)
+    book.start(2)
+    line = book.output(2).locator("input.jp-Stdin-input")
+    line.wait_for(timeout=30_000)
+    line.fill("y")
+    line.press("Enter")
+    assert "North" in frozen(book, 2)
+    book.start(3)
+    book.output(3).locator("input.jp-Stdin-input").wait_for(timeout=30_000)
+    assert "No answer within 1 seconds." in frozen(book, 3)

@@ -92,18 +92,3 @@ def test_a_saved_notebook_holds_one_plain_display_and_reads_after_reopening(
     assert "North" in text
     assert "query_data" in text
     wait_for(lambda: book.output(1).locator("img").count() == 1, 10, "the chart")
-
-
-@everywhere
-def test_a_person_approves_the_steps_in_the_cell(book: Notebook) -> None:
-    number = book.add(ASK.replace("%agent", "%agent --ask"))
-    book.start(number)
-    line = book.output(number).locator("input.jp-Stdin-input")
-    line.wait_for(timeout=30_000)
-    line.fill("y")
-    line.press("Enter")
-    book.wait_done(number)
-    text = book.output(number).inner_text()
-    assert "✓" in text
-    assert "North" in text
-    assert "Not approved" not in text

@@ -76,8 +76,13 @@ def approver(options: argparse.Namespace | Line, display: Display) -> Approver:
         if consent is not None and there in ("panel", "background"):
             return await patient(consent)(asked)
         if there == "line" and errands is not None:
-            with display.waiting():
-                return await patient(prompted(errands.input, show))(asked)
+            typed = prompted(errands.input, show)
+
+            async def lined(asked: Asked) -> Decision:
+                with display.waiting():  # within the patience: it hears that the line is given up
+                    return await typed(asked)
+
+            return await patient(lined)(asked)
         return await nobody(asked)
 
     return answered

@@ -162,11 +162,15 @@ class Display:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """While somebody is asked elsewhere than in the panel, the panel says that it waits."""
+        """While a line of text is asked for, the panel says that it waits; when that is given up, its field goes."""
         self._waiting = True
         self._draw_soon()
         try:
             yield
+        except asyncio.CancelledError:
+            if self._handle is None:
+                kernel.forget_line(self._shell)
+            raise
         finally:
             self._waiting = False
             self._draw_soon()

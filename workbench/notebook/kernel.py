@@ -55,6 +55,18 @@ def notebook(shell: Any) -> str:
     return str((getattr(shell, "user_ns", None) or {}).get("__session__", ""))
 
 
+def forget_line(shell: Any) -> None:
+    """Take away the field of a line of text that nobody waits for any more: JupyterLab leaves it. All that the cell has
+    shown goes with it, so only where it has shown nothing: its first words ask us."""
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None:
+        return
+    with suppress(Exception):
+        code = str(kernel.get_parent()["content"].get("code", ""))
+        if code.lstrip().startswith(("%agent", "%%agent", "%workbench")):
+            shell.display_pub.clear_output()
+
+
 def route_clicks(shell: Any, comm: Any) -> bool:
     """Let a comm's messages arrive while a cell runs. False where this kernel does not allow that."""
     kernel = getattr(shell, "kernel", None)
