@@ -1,6 +1,7 @@
 """Makes the pictures of docs/screens.md and README.md from the real panels in JupyterLab: `python -m docs.screens`.
 
-Needs chromium. The model is a scripted one and the data are samples, so that a picture shows the same each time.
+Needs chromium. Plans are the grammar's or those of a scripted model, and data are samples: a picture shows the same each
+time, but for seconds.
 """
 
 from __future__ import annotations
@@ -55,7 +56,6 @@ draw = {{"id": "s2", "title": "Draw it as bars", "task": "plot", "params": {{"da
 rain = {{"id": "s3", "title": "Rain in Lisbon", "task": "weather_archive", "params": {{"place": "Lisbon", "days": 30}}}}
 wrong = {{"id": "s1", "title": "Revenue by town", "task": "query_data", "params": {{
     "tables": {{"sales": {{"$ref": "@sales"}}}}, "sql": "SELECT town, sum(units) AS units FROM sales GROUP BY town"}}}}
-LEADS = "**West** has the highest revenue, 278,458.50; East has the lowest, 78,980.35."
 """  # noqa: S608 - SQL of a sample
 
 
@@ -66,7 +66,8 @@ def main() -> None:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         context = browser.new_context(viewport={"width": WIDTH, "height": 1400}, device_scale_factor=SCALE)
         for name, (replies, code, stage) in STAGES.items():
-            ready = f"{SETUP}\nworkbench.use(workbench.Workbench(model=TestModel([{replies}], name='scripted-model')))"
+            model = f"TestModel([{replies}], name='scripted-model')" if replies else "None"
+            ready = f"{SETUP}\nworkbench.use(workbench.Workbench(model={model}))"
             nbformat.write(new_notebook(ready, code), lab.folder / f"{name}.ipynb")  # type: ignore[no-untyped-call]  # not typed
             book = Notebook(lab, context.new_page(), f"{name}.ipynb")
             book.run(0)
@@ -128,23 +129,23 @@ def request(book: Notebook) -> Iterator[None]:
     """A panel of its own asks before the steps run."""
     book.run(1)
     panel = book.panel(1)
-    panel.get_by_role("textbox").first.fill("total revenue by region of @sales as a bar chart")
+    panel.get_by_role("textbox").first.fill(CHART)
     panel.get_by_role("button", name="Plan").click()
     panel.get_by_role("button", name="Approve").wait_for()
     yield
     panel.get_by_role("button", name="Cancel").click()
 
 
-CHART, RAIN = "{'steps': [query, draw]}, LEADS", "{'steps': [query, draw, rain]}"
+CHART, RAIN = "total revenue by region in 2025 as a bar chart of @sales", "{'steps': [query, draw, rain]}"
 STAGES: dict[str, tuple[str, str, Callable[[Notebook], Any]]] = {
-    "waiting": (CHART, "%agent --ask total revenue by region of @sales as a bar chart", waiting),
+    "waiting": ("", f"%agent --ask {CHART}", waiting),
     "editing": (RAIN, "%agent --ask compare revenue with the rain in Lisbon", editing),
     "running": (RAIN, "%agent compare revenue with the rain in Lisbon", running),
     "failed": ("{'steps': [wrong, draw]}", "%agent total units by town as a bar chart", over),
-    "done": (CHART, "%agent total revenue by region of @sales as a bar chart", over),
-    "request": (CHART, "workbench.panel()", request),
+    "done": ("", f"%agent {CHART}", over),
+    "request": ("", "workbench.panel()", request),
 }
-"""Name of the pictures → what the model says, the cell, and how it gets there."""
+"""Name of the pictures → what a scripted model says, or "" for the grammar; the cell; and how it gets there."""
 
 
 def shoot(what: Any, name: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from workbench.bridge import wait
 from workbench.core.errors import Refused, WorkbenchError
 from workbench.notebook import kernel
-from workbench.notebook.asking import approver
+from workbench.notebook.asking import approver, require_somebody
 from workbench.notebook.background import Handle, stop
 from workbench.notebook.display import Display
 from workbench.notebook.options import takes_rerun, takes_resume, values
@@ -52,6 +52,7 @@ def resume(workbench: Workbench, rest: str) -> Run | Handle:
 def rerun(workbench: Workbench, rest: str) -> Run | Handle:
     """An earlier run once more, with changes."""
     options = _read("rerun", takes_rerun, rest)
+    require_somebody(kernel.shell(), workbench, options)
 
     def work(shell: Any, display: Display) -> Coroutine[Any, Any, Run]:
         return workbench.rerun(
@@ -106,9 +107,7 @@ offers = Offers()
 def _shown(
     workbench: Workbench, work: Callable[[Any, Display], Coroutine[Any, Any, Run]], background: bool
 ) -> Run | Handle:
-    from IPython.core.getipython import get_ipython
-
-    shell = get_ipython()
+    shell = kernel.shell()
     return watched(shell, workbench.settings.headless, partial(work, shell), background=background)
 
 

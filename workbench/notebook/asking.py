@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import argparse
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from workbench.core.errors import Denied
+from workbench.notebook import kernel
 from workbench.policy.approval import Approver, Asked, Decision, chosen, nobody, prompted, within
 
 if TYPE_CHECKING:
+    from workbench.core.tape import Replay
     from workbench.notebook.display import Display
     from workbench.notebook.line import Line
+    from workbench.workbench import Workbench
 
 Who = Literal["panel", "background", "line", "nobody"]
 
@@ -31,6 +35,18 @@ def who(*, watched: bool, panel: bool, clicks: bool, waits: bool, lines: bool) -
     if panel:
         return "panel" if clicks or not waits else "background"
     return "line" if lines and waits else "nobody"
+
+
+def require_somebody(
+    shell: Any, workbench: Workbench, options: argparse.Namespace | Line, replay: Replay | None = None
+) -> None:
+    """Raise Denied when steps are to be asked about (`--ask`) where nobody can answer: before anything is planned,
+    which costs time and money. A strict replay has the answers on record."""
+    if not options.ask or options.yes or options.deny or workbench.replays.mode(replay) == "strict":
+        return
+    if kernel.front(shell, workbench.settings.headless) == "headless":
+        hint = "--yes approves the steps without asking; without --ask nothing asks about them."
+        raise Denied("Nobody is here to approve the steps. Nothing was run.", hint=hint)
 
 
 def approver(options: argparse.Namespace | Line, display: Display) -> Approver:

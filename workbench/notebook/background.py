@@ -8,6 +8,8 @@ nbval) such a run is waited for in its cell: a notebook that is executed must fa
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Coroutine, Generator
 from concurrent import futures
 from concurrent.futures import CancelledError, Future
@@ -25,7 +27,7 @@ SECONDS_TO_BEGIN = 1.0
 SECONDS_TO_STOP = 5.0
 """How long whoever stops a run by its id waits for its end."""
 SECONDS_TO_HEAR = 0.2
-"""How long an interrupt of a cell that awaits a run may go unheard."""
+"""How long a cell that waits for a run may not hear of an interrupt, or of a question of the run."""
 BUG = "→ This is a bug of the workbench: `handle.result()` shows it whole."
 
 _under_way: dict[int, Handle] = {}
@@ -52,7 +54,11 @@ class Handle:
 
     @property
     def id(self) -> str:
-        """The run's id, "" while it has none: it gets one when it begins, which is now or a moment later."""
+        """The run's id; waits for it where the run has not begun yet, which is a moment. "" when it never began."""
+        from workbench.bridge import is_here
+
+        if not is_here():
+            self._display.began.wait()
         return self._display.outcome.run
 
     @property
@@ -83,12 +89,20 @@ class Handle:
 
         if is_here() and not self._shown.done():
             raise Refused("This code runs where the run itself does.", hint="Use `await handle`.")
-        try:
-            return self._shown.result(timeout)
-        except TimeoutError:
-            if self._shown.done():
-                raise
-            raise TimeoutError(f"The run goes on: it is not over after {timeout:g} seconds.") from None
+        ends = time.monotonic() + (math.inf if timeout is None else timeout)
+        while not self.ended(max(0.0, min(SECONDS_TO_HEAR, ends - time.monotonic()))):
+            self._answerable()
+            if time.monotonic() >= ends:
+                raise TimeoutError(f"The run goes on: it is not over after {timeout:g} seconds.")
+        return self._shown.result()
+
+    def _answerable(self) -> None:
+        """Raise Refused when the run waits for a click that cannot come while somebody waits for the run."""
+        if self._display.is_stuck:
+            raise Refused(
+                "The run waits for your answer in its cell, and a click does not reach a busy kernel here.",
+                hint="Answer there, then run this cell again.",
+            )
 
     def __await__(self) -> Generator[Any, None, Run]:
         return self._taken().__await__()
@@ -99,6 +113,8 @@ class Handle:
             while not shown.done():
                 # A kernel hears of an interrupt when its own loop does something: a cell that only awaits does nothing.
                 await asyncio.wait([shown], timeout=SECONDS_TO_HEAR)
+                if not shown.done():
+                    self._answerable()
             return shown.result()
         finally:
             shown.cancel()  # whoever cancels this waiting cancels no run
@@ -146,7 +162,7 @@ class Handle:
         steps = self._display.outcome.steps
         done = sum(step.state not in OPEN for step in steps)
         at = f", {done} of {len(steps)} steps finished" if steps and self.state == "running" else ""
-        return f"<run {self.id or 'that has not begun yet'}, in the background: {self.state}{at}>"
+        return f"<run {self._display.outcome.run or 'that has not begun yet'}, in the background: {self.state}{at}>"
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         return self.run._repr_mimebundle_() if self.run is not None else {"text/plain": repr(self)}
@@ -163,7 +179,6 @@ def begin(display: Display, work: Coroutine[Any, Any, Run]) -> Handle:
     """The handle of a run that begins now, on the cell's thread. Raises what the work raises before the run has begun:
     then there is none."""
     begun = display.begun
-    begun.ended.add_done_callback(lambda _: display.began.set())
     try:
         begun.start(work)
         display.began.wait(SECONDS_TO_BEGIN)
@@ -179,7 +194,7 @@ def begin(display: Display, work: Coroutine[Any, Any, Run]) -> Handle:
 
 def stop(run: str) -> Handle:
     """The handle of the run of this kernel whose id begins so, stopped. Raises Refused when there is not one."""
-    going = {handle.id: handle for handle in list(_under_way.values()) if handle.id}
+    going = {run: handle for handle in list(_under_way.values()) if (run := handle._display.outcome.run)}
     found = [handle for name, handle in going.items() if run and name.startswith(run)]
     if len(found) != 1:
         known = f"{len(found)} runs of this kernel begin" if found else "No run of this kernel begins"

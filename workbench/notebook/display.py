@@ -50,9 +50,10 @@ class Display:
         self.outcome = Outcome(run="")
         """What was heard of the run so far."""
         self.began = threading.Event()
-        """Set by the first event of the run."""
+        """Set by the first event of the run, or by its end."""
         self.begun: Begun[Run] = Begun()
         """What holds the work, to be waited for or left."""
+        self.begun.ended.add_done_callback(lambda _: self.began.set())
         self._cancelling = False
         self.consent: Approver | None = None
         """What asks in the panel; None where it cannot."""
@@ -84,6 +85,11 @@ class Display:
     def is_live(self) -> bool:
         """Whether a panel is there to show what happens."""
         return self._panel is not None
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the panel asks something that nobody can answer while a cell is busy."""
+        return not self.hears and self._panel is not None and self._panel.board.consent.shown is not None
 
     async def is_seen(self) -> bool:
         """Whether a page shows the panel."""

@@ -96,7 +96,7 @@ class AgentMagics(Magics):
     ) -> Run | Handle:
         from workbench.core.errors import Cancelled
         from workbench.notebook import kernel
-        from workbench.notebook.asking import approver
+        from workbench.notebook.asking import approver, require_somebody
         from workbench.notebook.watched import watched
         from workbench.offer import frozen
 
@@ -104,6 +104,7 @@ class AgentMagics(Magics):
             workbench = self._workbench()
         except KeyboardInterrupt:
             raise Cancelled("Stopped. Nothing was run.") from None
+        require_somebody(self.shell, workbench, asked, asked.replay)
         frames = frozen(frames)  # on this thread: the cell may be over before the run has taken them
 
         def work(display: Display) -> Coroutine[Any, Any, Run]:

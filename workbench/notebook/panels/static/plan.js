@@ -178,7 +178,7 @@ function planEditor({ check, onChange = () => {} }) {
         ...params.map(([name, item]) => {
           const reads = JSON.stringify(item) === JSON.stringify(about.plan.steps.find((one) => one.id === now.id)?.params?.[name]);
           const says = reads && odd[name] ? odd[name] : referring(item) ?? (typeof item === "string" ? item : JSON.stringify(item));
-          const tag = typeof item === "string" && (item.includes("\n") || item.length > 60) ? "pre" : "bdi";
+          const tag = says.includes("\n") || says.length > 60 ? "pre" : "bdi";
           return make("div", { class: "value" }, make("span", { class: "name", text: name }), make(tag, { text: says }));
         }),
       );
@@ -193,7 +193,11 @@ function planEditor({ check, onChange = () => {} }) {
         line.dataset.off = String(now.off);
         setText(id, now.id);
         setText(task, now.task);
-        setText(title, now.more.title && now.more.title !== now.task ? now.more.title : "");
+        const planned = about.plan.steps.find((one) => one.id === now.id);
+        const { id: _, task: __, params: ___, disabled: ____, ...beside } = planned || {};
+        // What is as it was is said as the kernel says it.
+        const known = planned && JSON.stringify(beside) === JSON.stringify(now.more) ? about.said?.[now.id] : null;
+        setText(title, known ? known.title : now.more.title && now.more.title !== now.task ? now.more.title : "");
         const before = after[now.id] || [];
         setText(comes, before.length ? `after ${before.join(", ")}` : "");
         setText(state, now.off && !editing ? "switched off" : "");
@@ -216,8 +220,8 @@ function planEditor({ check, onChange = () => {} }) {
         }
         fields.node.hidden = wanted !== "fields" || now.off;
         shown.hidden = wanted !== "text";
-        const { title: _, needs: __, ...others } = now.more; // said in the head
-        setText(more, Object.entries(others).map(([name, item]) => `${name}: ${JSON.stringify(item)}`).join(", "));
+        const others = Object.entries(now.more).filter(([name]) => name !== "title" && name !== "needs"); // said in the head
+        setText(more, known ? known.more : others.map(([name, item]) => `${name}: ${JSON.stringify(item)}`).join(", "));
         more.hidden = !more.textContent;
       },
       show(now) {
