@@ -1,7 +1,7 @@
 """Makes the pictures of docs/screens.md and README.md from the real panels in JupyterLab: `python -m docs.screens`.
 
-Needs chromium. Plans are the grammar's or those of a scripted model, and data are samples: but for the seconds a picture
-shows the same each time.
+Needs chromium. Plans are the grammar's or those of a scripted model, and data are samples: but for its seconds a
+picture shows the same each time.
 """
 
 from __future__ import annotations

@@ -72,18 +72,18 @@ def front(request: pytest.FixtureRequest, fronts: Callable[[Front], Lab]) -> Lab
     return fronts(getattr(request, "param", "lab"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chrome() -> Iterator[Browser]:
-    """One Chromium for a module. Not for the session: its driver runs a loop that async tests would trip over."""
+    """One Chromium for this folder. Not for the session: its driver runs a loop that async tests would trip over."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         yield browser
         browser.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def profiles(chrome: Browser) -> Callable[[Lab], BrowserContext]:
-    """The browser's profile for a server: what its pages load is loaded once in a module."""
+    """The browser's profile for a server: what its pages load is loaded once."""
     known: dict[str, BrowserContext] = {}
 
     def profile(lab: Lab) -> BrowserContext:
@@ -94,19 +94,20 @@ def profiles(chrome: Browser) -> Callable[[Lab], BrowserContext]:
     return profile
 
 
-@pytest.fixture(scope="module")
-def books(
-    request: pytest.FixtureRequest, profiles: Callable[[Lab], BrowserContext]
-) -> Iterator[Callable[[Lab], Notebook]]:
-    """The module's notebook on a server, opened and its `SETUP` cell run when it is first asked for."""
+@pytest.fixture(scope="package")
+def books(profiles: Callable[[Lab], BrowserContext]) -> Iterator[Callable[[Lab, str], Notebook]]:
+    """The shared notebook on a server, opened when first asked for; the second argument is run when it differs."""
     known: dict[str, Notebook] = {}
+    ready: dict[str, str] = {}
 
-    def book(lab: Lab) -> Notebook:
+    def book(lab: Lab, setup: str) -> Notebook:
         if lab.url not in known:
-            name = f"{request.module.__name__.rpartition('.')[2]}.ipynb"
-            nbformat.write(new_notebook(request.module.SETUP), lab.folder / name)  # type: ignore[no-untyped-call]  # as below
-            known[lab.url] = Notebook(lab, profiles(lab).new_page(), name)
+            nbformat.write(new_notebook("%load_ext workbench"), lab.folder / "shared.ipynb")  # type: ignore[no-untyped-call]  # as below
+            known[lab.url] = Notebook(lab, profiles(lab).new_page(), "shared.ipynb")
             known[lab.url].run(0)
+        if ready.get(lab.url) != setup:
+            known[lab.url].run(known[lab.url].add(setup))
+            ready[lab.url] = setup
         return known[lab.url]
 
     yield book
@@ -115,11 +116,11 @@ def books(
 
 
 @pytest.fixture
-def book(front: Lab, books: Callable[[Lab], Notebook]) -> Iterator[Notebook]:
-    """A notebook that the tests of a module share, its first cell, the module's `SETUP`, run: a test adds the cells
-    that it needs (`number = book.add("%agent …")`). A cell that a test leaves running is interrupted, and an error in
-    the browser's console fails it."""
-    notebook = books(front)
+def book(request: pytest.FixtureRequest, front: Lab, books: Callable[[Lab, str], Notebook]) -> Iterator[Notebook]:
+    """A notebook that all tests share, in which the module's `SETUP` has been run: a test adds the cells that it needs
+    (`number = book.add("%agent …")`). A cell that a test leaves running is interrupted, and an error in the browser's
+    console fails it."""
+    notebook = books(front, request.module.SETUP)
     notebook.page.bring_to_front()
     yield notebook
     if not notebook.is_idle():
