@@ -46,25 +46,35 @@ class Notebook:
         self.lab, self.page, self.path = lab, page, lab.folder / name
         self.console: list[str] = []
         page.on("console", lambda said: self.console.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: self.console.append(str(error)))
+        page.on("pageerror", lambda error: self.console.append(error.message))
         self.open()
+        self._noise = set(self.console)  # Notebook 7.6 has errors of its own when it opens a page
 
-    def open(self) -> None:
-        """Open the file in the page, also once more; return when its kernel is idle."""
+    def complaints(self) -> list[str]:
+        """The errors in the browser's console, but for those that were there before any cell was run."""
+        return [said for said in self.console if said not in self._noise]
+
+    def open(self, *, kernel: bool = True) -> None:
+        """Open the file in the page, also once more; return when its kernel is idle, or at once without `kernel`."""
         self.page.goto(self.lab.address(self.path.name))
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        self.page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
+        if kernel:
+            self.page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
 
-    def open_untrusted(self) -> None:
+    def open_untrusted(self, *, kernel: bool = True) -> None:
         """Open the file as one that came from somebody else: its outputs were never run or approved here."""
         notebook = nbformat.read(self.path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat is not typed
         notebook.metadata["from"] = "elsewhere"  # the signature is over all that is in the file
         nbformat.write(notebook, self.path)  # type: ignore[no-untyped-call]  # as above
-        self.open()
+        self.open(kernel=kernel)
 
     def command(self, name: str, **args: Any) -> None:
         """Have the front end do what its menus do: `command("notebook:run-all-cells")`."""
         self.page.evaluate("([name, args]) => { window.jupyterapp.commands.execute(name, args); }", [name, args])
+
+    def is_idle(self) -> bool:
+        """Whether the kernel runs no cell."""
+        return bool(self.page.evaluate(KERNEL_IS_IDLE))
 
     def add(self, code: str) -> int:
         """Add a code cell at the end, and give its number."""

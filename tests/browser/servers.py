@@ -38,6 +38,18 @@ def run(seconds: float) -> str:
     time.sleep(seconds)
     return "waited"
 '''
+_TELLER = '''"""Tells how far it is."""
+from workbench import toolkit
+PERMISSIONS = {}
+TIMEOUT = 120
+
+def run() -> str:
+    import time
+    for at in range(1000):
+        toolkit.progress(f"line {at}")
+        time.sleep(0.1)
+    return "told"
+'''
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,7 @@ def serving(front: Front, root: Path) -> Iterator[Lab]:
     folder.mkdir()
     (home / "config" / "tools").mkdir(parents=True)
     (home / "config" / "tools" / "slow.py").write_text(_SLOW)
+    (home / "config" / "tools" / "teller.py").write_text(_TELLER)
     settings = dict(_SETTINGS)
     if front == "lab-without-subshells":
         settings["apputils-extension/kernels-settings"] = {"commsOverSubshells": "disabled"}

@@ -19,6 +19,8 @@ slow = {"mode": "sequential", "steps": [
     {"title": "A long wait", "task": "slow", "params": {"seconds": 100}},
 ]}
 waiting = workbench.Workbench(model=TestModel(lambda messages: slow))
+telling = workbench.Workbench(model=TestModel(lambda messages: {"steps": [{"task": "teller", "params": {}}]}))
+bench = workbench.Workbench()
 code = '''```python
 import math
 # the area of a circle
@@ -66,20 +68,50 @@ def finished(book: Notebook) -> dict[int, list[str]]:
     return cells
 
 
-def test_a_live_panel_is_readable_in_three_themes_and_by_keyboard(book: Notebook) -> None:
+def test_a_running_panel_is_readable_in_three_themes_and_by_keyboard(book: Notebook) -> None:
     number = book.add("workbench.use(waiting)\n%agent wait for it")
     book.start(number)
     panel = book.panel(number)
     panel.locator("tr[data-state=running]").filter(has_text="A long wait").wait_for(timeout=30_000)
-    for theme in book.themes():
-        assert (theme, access.dim(panel)) == (theme, [])
-        assert (theme, access.unseen_focus(panel)) == (theme, [])
-    assert access.small(panel) == []
-    assert access.unnamed(panel) == []
-    assert access.spoken(panel) == ["Running: 1 of 2 steps finished"]
-    book.page.emulate_media(reduced_motion="reduce")
-    assert access.moving(panel) == []
+    panel.get_by_label("Show what s1 tells").click()
+    usable(book, number)
+    assert access.spoken(panel.locator(".head")) == ["Running: 1 of 2 steps finished"]
     panel.get_by_role("button", name="Cancel").press("Enter")
+    book.wait_done(number, 20)
+
+
+def test_a_question_is_readable_in_three_themes_and_by_keyboard(book: Notebook) -> None:
+    number = book.add("workbench.use(bench)\n%agent --ask total revenue by region as a bar chart of @sales")
+    book.start(number)
+    panel = book.panel(number)
+    panel.get_by_role("button", name="Approve").wait_for(timeout=30_000)
+    usable(book, number)
+    panel.get_by_role("button", name="Edit").click()
+    panel.get_by_label("tables", exact=True).first.fill('{"sales": {"$ref": "@sails"}}')
+    panel.locator(".trouble").locator("visible=true").first.wait_for()
+    usable(book, number)
+    panel.get_by_role("button", name="Edit as JSON").click()
+    panel.get_by_label("The plan as JSON").fill("[")
+    usable(book, number)
+    panel.get_by_role("button", name="Deny").press("Enter")
+    book.wait_done(number)
+
+
+def test_details_that_are_open_stay_open_and_the_focus_stays_while_a_run_goes_on(book: Notebook) -> None:
+    number = book.add("workbench.use(telling)\n%agent tell me")
+    book.start(number)
+    panel = book.panel(number)
+    shows = panel.locator("button.unfold").locator("visible=true").first
+    shows.wait_for(timeout=30_000)
+    shows.focus()
+    shows.press("Enter")
+    panel.locator(".log").get_by_text("line").first.wait_for()
+    access.count_updates(panel)
+    access.wait_updates(book.page, 20)
+    assert shows.get_attribute("aria-expanded") == "true"
+    assert shows.evaluate("node => node === document.activeElement")
+    assert panel.locator(".log").locator("visible=true").count() == 1
+    panel.get_by_role("button", name="Cancel").click()
     book.wait_done(number, 20)
 
 

@@ -164,13 +164,20 @@ function planEditor({ check, onChange = () => {} }) {
       if (next) rows.get(next.key).focusRemove();
       else adding.focus();
     }
+    // What only refers, in words: `@sales`, or `sales = @orders` under a name of its own.
+    function referring(item) {
+      if (isReference(item)) return String(item.$ref);
+      const all = item && typeof item === "object" && !Array.isArray(item) ? Object.entries(item) : [];
+      if (!all.length || !all.every(([name, one]) => isReference(one) && /^\w+$/.test(name))) return null;
+      return all.map(([name, one]) => (one.$ref === `@${name}` ? one.$ref : `${name} = ${one.$ref}`)).join(", ");
+    }
     function values(now) {
       const params = Object.entries(now.params);
       const odd = about.shown?.[now.id] || {};
       shown.replaceChildren(
         ...params.map(([name, item]) => {
           const reads = JSON.stringify(item) === JSON.stringify(about.plan.steps.find((one) => one.id === now.id)?.params?.[name]);
-          const says = reads && odd[name] ? odd[name] : isReference(item) ? String(item.$ref) : typeof item === "string" ? item : JSON.stringify(item);
+          const says = reads && odd[name] ? odd[name] : referring(item) ?? (typeof item === "string" ? item : JSON.stringify(item));
           const tag = says.includes("\n") || says.length > 60 ? "pre" : "bdi";
           return make("div", { class: "value" }, make("span", { class: "name", text: name }), make(tag, { text: says }));
         }),
