@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -166,3 +167,15 @@ def test_a_handle_says_where_the_results_are(kernel: Whole) -> None:
     )
     assert "Two." in kernel.text(kernel.run("await h"))
     assert "Two." in kernel.text(kernel.run("h"))
+
+
+def test_thirty_runs_at_once_say_no_more_than_a_server_lets_through(kernel: Whole) -> None:
+    begin = "for n in range(30): get_ipython().run_line_magic('agent', '--bg do it')"
+    asked = kernel.run(begin)
+    panels = len(kernel.of(asked, "display_data"))
+    kernel.until(lambda: len(kernel.of(asked, "update_display_data")) == panels)
+    said = kinds(kernel.of(asked), "comm_msg", "update_display_data", "comm_close", "stream")
+    seconds = Counter(int(message["header"]["date"].timestamp()) for message in said)
+    assert panels == 30
+    assert len(said) > 100
+    assert max(seconds.values()) <= 300  # of which the patches are 80 at most

@@ -40,6 +40,7 @@ VERBS: Mapping[str, str] = {
     "cancel RUN": "stop a run that goes on in the background",
     "resume RUN": "go on with a run that stopped; --done STEP, --again STEP for writes in doubt, --changed-tools",
     "rerun RUN": "its plan again; --from STEP, --set s2.params.limit=5, --drop STEP: only what changes is run",
+    "compare RUN RUN": "two runs side by side: plan, parameters, answer, tables, cost",
     "why RUN[.STEP]": "from a result back to the calls, plan, sources, hashes and cost",
     "notebook RUN [FILE]": "the run as a notebook of plain cells that work without the workbench",
     "sql QUERY": "the record: runs, steps, events, costs, failures, lineage, model_calls, tool_calls, service_calls, …",

@@ -11,7 +11,7 @@ from workbench.notebook import config
 from workbench.notebook.again import cancel, rerun, resume
 from workbench.notebook.edited import apply, undo
 from workbench.notebook.erased import erase
-from workbench.notebook.history import notebook, why
+from workbench.notebook.history import compare, notebook, why
 from workbench.notebook.personas import personas
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.replays import cassette, export, import_
@@ -28,6 +28,7 @@ __all__ = [
     "audit",
     "cancel",
     "cassette",
+    "compare",
     "conversation",
     "doctor",
     "erase",
