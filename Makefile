@@ -6,7 +6,7 @@ NOTEBOOKS = $(wildcard notebooks/*.ipynb)
 SLOW := browser or kills or peers or fresh
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo lab test test-all soak bench check format notebooks cassettes pins clean
+.PHONY: help setup demo lab test test-all soak bench check format notebooks pictures cassettes pins clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1@\2/p' $(MAKEFILE_LIST) | sed -e ':a' -e 's/^\([^@]\{1,17\}\)@/\1 @/;ta' -e 's/@//'
@@ -51,7 +51,7 @@ soak: setup  ## an hour of random system calls (as root: HOSTILE_FUZZ, HOSTILE_S
 	SURVIVAL_KILLS=$(or $(SURVIVAL_KILLS),2000) $(BIN)/python -m pytest -s -m kills tests/survival/test_kills.py
 
 bench: setup  ## what our own parts cost beside their peers, as ratios of things run side by side
-	for bench in orchestration models; do $(BIN)/python -m tests.benchmarks.bench_$$bench || exit 1; done
+	for bench in orchestration models panel background; do $(BIN)/python -m tests.benchmarks.bench_$$bench || exit 1; done
 
 check: setup  ## lint, format, types, layers
 	$(BIN)/ruff check .
@@ -66,6 +66,9 @@ format: setup  ## let ruff repair and format the code
 notebooks: setup  ## run the tutorials again and save what they show
 	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+
+pictures: setup  ## make the pictures of docs/screens.md and README.md from the real panels
+	$(BIN)/python -m docs.screens
 
 cassettes: setup  ## record the cassettes of the tutorials anew, against a server of the tests
 	$(BIN)/python -m tests.replay.recording

@@ -371,6 +371,30 @@ async def test_a_strict_replay_runs_the_plan_as_it_was_changed(tmp_path: Path) -
     await again.close()
 
 
+async def test_what_a_changed_plan_can_take_is_said_again_and_its_budget_holds(tmp_path: Path) -> None:
+    echo = Echo()
+    wb = house(tmp_path, {**TWO, "budget": {"calls": 1}}, echo=echo)
+    each = {"id": "s1", "task": "say", "params": {"text": "{{item}}"}, "foreach": ["a", "b", "c", "d"]}
+    change = changing(lambda asked: {"mode": "graph", "steps": [each], "budget": {"calls": 3}})
+    with pytest.raises(workbench.BudgetExceeded) as caught:
+        await wb.ask("x", approver=change, rounds=True)
+    assert len(echo.calls) == 3, "the budget is that of the plan that was approved"
+    run = caught.value.run
+    assert "Budget of the run: 3 calls" in "\n".join(run.outcome.notes)
+    assert "budget" in next(note for note in run.outcome.notes if note.startswith("Changed before"))
+    await wb.close()
+
+
+def test_what_another_has_typed_is_not_this_users_word() -> None:
+    from workbench.core.events import Event
+    from workbench.replay import parcels
+
+    body = {"plan": {"steps": SENDS}, "typed": {"s1": ["/text"]}, "round": 1}
+    event = Event(run="r", seq=1, at="", kind=Kind.PLAN_EDITED, body=body)
+    parcel: Any = type("Parcel", (), {"user": "eve", "workspace": "", "sha256": "0"})
+    assert "typed" not in parcels._foreign(event, parcel, "ann", "run.wbz").body
+
+
 async def test_the_record_in_sql_has_the_steps_that_ran(tmp_path: Path) -> None:
     changed = [{"id": "s2", "task": "say", "params": {"text": "mine"}}, {"id": "z", "task": "say"}]
     real = house(tmp_path)

@@ -66,7 +66,7 @@ class Record:
 
     async def show(self, run: str) -> Run:
         """A run by its id or the beginning of it. Raises Refused when there is none."""
-        return Run(fold(await self.events(run)), self._settings.artifacts, self._edits)
+        return Run(fold(await self.events(run)), self._settings.artifacts, self._edits, self.why)
 
     async def why(self, what: str) -> Account:
         """Why a result is what it is: `RUN.step` for one step, `RUN` for all results of a run. Raises Refused."""

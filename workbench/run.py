@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -16,6 +16,9 @@ from workbench.edits import Edited, Edits, code
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from workbench.compare import Comparison
+    from workbench.why import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,15 +124,23 @@ class Run:
     """A request and what became of it. `outcome` is the record; everything else reads from it.
 
     `artifacts_folder` is WORKBENCH_HOME/artifacts: tables and pictures are read from there when asked for. `edits` puts
-    code into the project; a run without it can only be looked at.
+    code into the project; a run without it can only be looked at. `tells` gives the account of a run on record, by its
+    id, or of one of its steps: `RUN.step`.
     """
 
-    def __init__(self, outcome: Outcome, artifacts_folder: Path, edits: Edits | None = None) -> None:
+    def __init__(
+        self,
+        outcome: Outcome,
+        artifacts_folder: Path,
+        edits: Edits | None = None,
+        tells: Callable[[str], Coroutine[Any, Any, Account]] | None = None,
+    ) -> None:
         self.outcome = outcome
         self.shown_in: int | None = None
         """The number of the cell that has shown this run already, so that its value is not shown there again."""
         self._folder = artifacts_folder
         self._edits = edits
+        self._tells = tells
 
     @property
     def id(self) -> str:
@@ -192,10 +203,27 @@ class Run:
             raise Refused("This run is only a record.", hint="`workbench apply RUN` writes its code.")
         return self._edits
 
+    def why(self, step: str = "") -> Account:
+        """Why the run's results are what they are, or that of one step: the calls, the plan, the sources, their hashes
+        and the cost. Raises Refused when there is no such step, or the run is not on record."""
+        if self._tells is None:
+            raise Refused("This run is not on record here.", hint="`workbench import FILE.wbz` takes one in.")
+        return wait(self._tells(f"{self.id}.{step}" if step else self.id))
+
+    def compare(self, other: Run) -> Comparison:
+        """This run and another side by side: plan, parameters, answer, tables and cost, and where they differ."""
+        from workbench.compare import compare
+
+        return compare(self, other)
+
+    def path(self, artifact: Artifact) -> Path:
+        """Where one of the run's files lies."""
+        return self._folder / artifact.path
+
     def load(self, artifact: Artifact) -> bytes | None:
         """The bytes of one of the run's files, None when the file is gone."""
         try:
-            return (self._folder / artifact.path).read_bytes()
+            return self.path(artifact).read_bytes()
         except OSError:
             return None
 

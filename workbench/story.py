@@ -80,7 +80,7 @@ class Story:
             status, answer = "budget", partial(fold(stream.events))
         stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
         await asyncio.gather(parts.memory.barrier(), asyncio.to_thread(parts.trail.sync))
-        run = Run(fold(stream.events), parts.settings.artifacts, parts.edits)
+        run = Run(fold(stream.events), parts.settings.artifacts, parts.edits, parts.record.why)
         if self._asked.follows:
             parts.conversation.hear(self._asked.notebook, run.outcome)
         problem = await parts.replays.kept(self._asked.tape, stream.events, run.outcome) or problem

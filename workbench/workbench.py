@@ -151,7 +151,8 @@ class Workbench(Parts):
         A write that was under way is asked whether it has happened (`check` in its file), else the `approver` is;
         `done` and `again` say so beforehand, by the step's id. `changed_tools`: steps that are not done may run with
         tools that were edited since. Tables are those that were taken then; `variables` are needed only where none had
-        been yet. `budget`: what the run may use, all attempts together; by default what it was given.
+        been yet. `budget`: what the run may use, all attempts together; by default what it was given. `listeners` hear
+        the events of earlier attempts first.
 
         Raises Refused when there is nothing to take up, or when another process runs it; else as `ask` does.
         """
@@ -162,6 +163,7 @@ class Workbench(Parts):
             # Whoever had it may have gone on meanwhile.
             past = Resumed(await self.record.events(past.outcome.run), self.settings, choices)
             stream = self.stream(listeners, watchers, past.events, lease.attempt)
+            stream.repeat(listeners)  # so that they know what has been done
             stream.tell(Kind.RUN_RESUMED, past.opening(self.settings.user))
             allowed = budget_of(budget or past.budget, self.settings.budget)
             allowed.resume(past.events)

@@ -107,6 +107,13 @@ def test_a_value_that_hides_something_is_told_as_it_is() -> None:
     assert described(plan, TOOLS)["shown"] == {"s1": {"text": "pay b\\u{43e}b\\u{202e} now"}}
 
 
+def test_what_a_step_does_beside_its_call_is_said_whole() -> None:
+    step = {"task": "say", "title": "Say\u202e it", "params": {"text": "{{item}}"}, "foreach": ["a", "b"], "timeout": 5}
+    said = described(load([step]), TOOLS)["said"]["s1"]
+    assert said["title"] == "Say\\u{202e} it"
+    assert said["more"] == 'for each of 2 items; the items: ["a", "b"]; at most 5 s'
+
+
 @given(json_values | st.fixed_dictionaries({"steps": st.lists(json_values | st.sampled_from(STEPS), max_size=4)}))
 def test_whatever_a_page_sends_is_a_plan_or_problems(raw: Any) -> None:
     found = checked(raw, TOOLS, before=load(STEPS))

@@ -77,7 +77,7 @@ the event for good. Bodies only ever gain fields. What each kind carries:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -262,6 +262,11 @@ class Stream:
         self._redact = redact
         self._watchers = watchers
 
+    def repeat(self, listeners: Iterable[Listener]) -> None:
+        """Let these hear the events that there are."""
+        for event in self.events:
+            self._hear(event, listeners)
+
     @property
     def watched(self) -> bool:
         """Whether anybody looks at drafts."""
@@ -289,11 +294,14 @@ class Stream:
         self._journal(event)
         self._next += 1
         self.events.append(event)
-        for listener in self._listeners:
+        self._hear(event, self._listeners)
+        return event
+
+    __call__ = tell
+
+    def _hear(self, event: Event, listeners: Iterable[Listener]) -> None:
+        for listener in listeners:
             try:
                 listener(event)
             except Exception as error:  # noqa: BLE001 - a broken listener must not cost the run
                 self._on_error(error)
-        return event
-
-    __call__ = tell

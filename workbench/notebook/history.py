@@ -1,13 +1,16 @@
-"""What `%workbench` says of a run's past: why a result is what it is, and the run as a notebook."""
+"""What `%workbench` says of a run's past: why a result is what it is, how it differs from another, and the run as a
+notebook."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
+from workbench.core.errors import Refused
 from workbench.notebook.table import Table
 
 if TYPE_CHECKING:
+    from workbench.compare import Comparison
     from workbench.why import Account
     from workbench.workbench import Workbench
 
@@ -15,6 +18,15 @@ if TYPE_CHECKING:
 def why(workbench: Workbench, rest: str) -> Account:
     """From a result back to all that it is made of: `RUN.step`, or `RUN` for every result of the run."""
     return wait(workbench.record.why(rest))
+
+
+def compare(workbench: Workbench, rest: str) -> Comparison:
+    """Two runs side by side: `RUN RUN`."""
+    words = rest.split()
+    if len(words) != 2:
+        raise Refused("Which two runs?", hint="For example %workbench compare RUN RUN; %workbench runs lists them.")
+    one, other = (wait(workbench.record.show(word)) for word in words)
+    return one.compare(other)
 
 
 def notebook(workbench: Workbench, rest: str) -> Table:

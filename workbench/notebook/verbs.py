@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
 from workbench.notebook import config
-from workbench.notebook.again import rerun, resume
+from workbench.notebook.again import cancel, rerun, resume
 from workbench.notebook.edited import apply, undo
 from workbench.notebook.erased import erase
-from workbench.notebook.history import notebook, why
+from workbench.notebook.history import compare, notebook, why
 from workbench.notebook.personas import personas
 from workbench.notebook.remembered import conversation, forget, memory, pin, recall, remember, unpin
 from workbench.notebook.replays import cassette, export, import_
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 __all__ = [
     "apply",
     "audit",
+    "cancel",
     "cassette",
+    "compare",
     "conversation",
     "doctor",
     "erase",

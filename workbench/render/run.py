@@ -109,7 +109,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
         parts.append(safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}))
     parts += [_frame_html(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_html(outcome)
-    parts += [_image_html(image, load) for image in outcome.images]
+    parts += [picture_html(image, load) for image in outcome.images]
     if outcome.sources:
         items = "".join(f"<li>{_link(s.get('title', ''), s.get('url', ''))}</li>" for _, s in _sources(outcome))
         parts.append(f"<p>Sources</p><ol>{items}</ol>")
@@ -141,7 +141,7 @@ def plan_text(plan: Plan, steps: Sequence[StepOutcome] = (), *, full: bool = Fal
             f"  {MARKS[outcome.state]} {outcome.state:<9} {step.id:<{width}}  {clean_text(step.task):<{tool}}  {title}"
         )
         lines.append(head.rstrip())
-        lines += [f"      {line}" for line in [*_conditions(step), *_count(outcome)]]
+        lines += [f"      {line}" for line in [*conditions(step), *_count(outcome)]]
         lines += [f"      {line}".rstrip() for line in _code(step.params).splitlines()]
         lines += [f"      {line}" for line in _parameters(step.params)] if full else []
         lines += [f"      {line}" for line in _trouble(outcome)]
@@ -154,7 +154,7 @@ def plan_html(steps: Sequence[StepOutcome], plan: Plan | None = None) -> str:
     planned = {step.id: step for step in plan.steps} if plan is not None else {}
     for step in steps:
         detail = escape(step.title) if step.title != step.task else ""
-        if said := [*(_conditions(planned[step.id]) if step.id in planned else ()), *_count(step)]:
+        if said := [*(conditions(planned[step.id]) if step.id in planned else ()), *_count(step)]:
             detail += f"<p>{'<br>'.join(map(escape, said))}</p>"
         if (code := _code(step.params)) != "":
             detail += f"<pre{CODE}><code>{escape(code, keep_lines=True)}</code></pre>"
@@ -199,7 +199,8 @@ def _more(frame: Artifact, shown: int) -> str:
     return f"{shown:,} of {total:,} rows; the run's .df has all" if total > shown else ""
 
 
-def _image_html(image: Artifact, load: Load) -> str:
+def picture_html(image: Artifact, load: Load) -> str:
+    """A picture of a run, in the HTML itself; in words where it is gone, no picture, or too large."""
     data = load(image)
     said = escape(image.alt or image.title or "picture")
     if data is None or not data.startswith(_PNG) or len(data) > MAX_IMAGE:
@@ -234,7 +235,7 @@ def _parameters(params: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _conditions(step: Step) -> list[str]:
+def conditions(step: Step) -> list[str]:
     """What a step does beside its call, in a line; none for most."""
     parts = []
     if step.when is not None:

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.errors import Refused
-from workbench.notebook.panels import results, shown
+from workbench.notebook.panels import question, results, shown
 from workbench.notebook.panels.course import Course
 from workbench.notebook.panels.messages import COUNT, JSON, LINE, Verb
 from workbench.policy.approval import Decision
@@ -129,13 +129,13 @@ class Desk:
 
     async def _approve(self, number: int, plan: Any = None, filled: Mapping[str, Any] | None = None) -> None:
         course = self._open()
-        course.answer(number, shown.decision(course.question, plan, filled or {}))
+        course.answer(number, question.decision(course.question, plan, filled or {}))
 
     async def _deny(self, number: int) -> None:
         self._open().answer(number, Decision(answer="deny", by="user"))
 
     async def _check(self, plan: Any) -> Mapping[str, Any]:
-        return shown.checked(self._open().question, plan)
+        return question.checked(self._open().question, plan)
 
     async def _result(self, message: Mapping[str, Any]) -> Mapping[str, Any]:
         if self._course is None or self._course.run is None:

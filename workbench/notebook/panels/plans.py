@@ -5,18 +5,18 @@ What is switched off in an editor stays there to be switched on again; in the pl
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from workbench.core import refs
 from workbench.core.errors import PlanInvalid
-from workbench.core.plan import Plan, load, read
+from workbench.core.plan import Plan, Step, load, read
 from workbench.core.tools import ToolSpec
 from workbench.policy.approval import Asked
 from workbench.policy.words import unmixed, visible
-from workbench.render import clean_text
+from workbench.render import clean_text, conditions
 
 OFF = "disabled"
 """Stands in a step of an editor that is switched off."""
@@ -47,8 +47,9 @@ def described(
     plan: Plan, tools: Mapping[str, ToolSpec], variables: Sequence[str] = (), earlier: Mapping[str, bool] | None = None
 ) -> dict[str, Any]:
     """What an editor shows of a plan, as JSON: the `plan` itself, the `tools` that may be used, what a reference may
-    name, what each step comes `after`, and by step and parameter how a value is `shown` in which something would not be
-    seen, or passes for something else."""
+    name, what each step comes `after`, by step and parameter how a value is `shown` in which something would not be
+    seen, or passes for something else, and what else is `said` of a step: its title, and what it does beside its call.
+    """
     raw = plan.dump()
     # Which way the steps hang together is decided now: an edit must not turn it round.
     raw["mode"] = "sequential" if plan.sequential else "graph"
@@ -62,6 +63,7 @@ def described(
         "earlier": [name for name, has_result in (earlier or {}).items() if has_result],
         "after": {step: list(needs) for step, needs in plan.needs().items()},
         "shown": {step.id: said for step in plan.steps if (said := dict(_odd(step.params)))},
+        "said": {step.id: _said(step) for step in plan.steps},
     }
 
 
@@ -143,6 +145,16 @@ def _id(steps: Sequence[Any], index: int) -> str:
     return str(step.get("id", "")) if isinstance(step, Mapping) else ""
 
 
+def _said(step: Step) -> dict[str, str]:
+    more = list(conditions(step))
+    if isinstance(step.foreach, list | tuple):
+        more.append(f"the items: {json.dumps(step.foreach, ensure_ascii=False, default=str)}")
+    if step.timeout is not None:
+        more.append(f"at most {step.timeout:g} s")
+    title = step.title if step.title != step.task else ""
+    return {"title": clean_text(title), "more": clean_text("; ".join(more))}
+
+
 def _kept(now: Any, was: Any) -> Any:
     """The value with each number that is as a page would have made it of the number before."""
     if isinstance(now, Mapping) and isinstance(was, Mapping):
@@ -161,23 +173,11 @@ def _as_page(number: Any) -> float:
 
 
 def _odd(params: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """The parameters whose text would read as something else than it is, and how it reads with nothing hidden."""
+    """The parameters in which something would not be seen, or passes for something else, and how they read with
+    nothing hidden."""
     for name, value in params.items():
-        for text in _texts(value):
-            seen = unmixed(visible(text.replace("\n", " ").replace("\t", " ")))
-            if seen != text.replace("\n", " ").replace("\t", " "):
-                yield name, seen[:MAX_SAID]
-                break
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if refs.is_ref(value):
-        return
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from (str(key), *_texts(item))
-    elif isinstance(value, list | tuple):
-        for item in value:
-            yield from _texts(item)
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+        lines = text.replace("\t", "    ").split("\n")
+        seen = [unmixed(visible(line)) for line in lines]
+        if seen != lines:
+            yield name, "\n".join(seen)

@@ -43,8 +43,8 @@ def panel_class() -> type[Any]:
         """Ask by it: `panel.request = "…"; panel.submit()`. `plan`, `state` and `run` may be observed; whoever does is
         called in a thread of the panel's own, in order, and may wait."""
 
-        _esm = script("asks", "fields", "plan", "question", "box", "results", "request")
-        _css = style("results", "desk")
+        _esm = script("asks", "fields", "plan", "question", "steps", "box", "results", "request")
+        _css = style("plan", "steps", "results", "desk")
         request = traitlets.Unicode().tag(sync=True)
         persona = traitlets.Unicode().tag(sync=True)
         model = traitlets.Unicode().tag(sync=True)

@@ -3,7 +3,7 @@
 // schemaFields({onChange, names}) → {node, update(schema, values), value(), problems(), show(byName), focus()}
 //   schema   of an object: {properties, required}; values: what stands there; a name without a property is kept as JSON
 //   names    () → what a reference may name: ["@sales", "s1"]
-//   value()  the values; what is left empty and not required is left out
+//   value()  the values; what is left empty and not required is left out, what cannot be read stays the text that it is
 //   problems()  {name: [text]} of what cannot be read; show(byName) puts these, and those of the kernel, under the fields
 let fieldCount = 0;
 
@@ -28,7 +28,7 @@ function fieldKind(schema) {
 
 const isReference = (value) => value !== null && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length === 1 && "$ref" in value;
 
-// One field. read() gives {value}, {missing: true} or {problem}.
+// One field. read() gives {value}, {missing: true} or {problem, text}.
 function schemaField(name, schema, required, { onChange, names }) {
   fieldCount += 1;
   const id = `workbench-value-${fieldCount}-${Math.floor(Math.random() * 2 ** 30)}`;
@@ -42,7 +42,11 @@ function schemaField(name, schema, required, { onChange, names }) {
   let shape = null;
   let first;
 
-  const known = () => ("default" in (schema || {}) ? `when empty: ${JSON.stringify(schema.default)}` : required ? "" : "may be empty");
+  function known() {
+    const standard = schema?.default;
+    if (standard === undefined || standard === null || standard === "") return required ? "" : "may be empty";
+    return `when empty: ${JSON.stringify(standard)}`;
+  }
   function place(next) {
     next.id = id;
     next.setAttribute("aria-describedby", `${id}-hint ${id}-trouble`);
@@ -72,8 +76,10 @@ function schemaField(name, schema, required, { onChange, names }) {
       place(select);
       parts.push(select);
     } else if (shape === "json") {
-      const text = make("textarea", { rows: "2", spellcheck: "false", class: "code" });
-      text.value = value === undefined ? "" : JSON.stringify(value, null, 1);
+      const short = value === undefined ? "" : JSON.stringify(value);
+      const text = make("textarea", { spellcheck: "false", class: "code" });
+      text.value = short.length > 60 ? JSON.stringify(value, null, 1) : short;
+      text.rows = Math.min(10, text.value.split("\n").length);
       place(text);
       parts.push(text);
     } else if (shape === "ref") {
@@ -94,13 +100,15 @@ function schemaField(name, schema, required, { onChange, names }) {
         parts.push(other);
       }
     } else if (shape === "string" && long) {
-      const text = make("textarea", { rows: String(Math.min(8, value.split("\n").length + 1)), spellcheck: "false" });
+      const text = make("textarea", { spellcheck: "false", class: /^(sql|code)$/.test(name) ? "code" : "" });
       text.value = value;
+      text.rows = Math.min(10, Math.max(2, value.split("\n").length));
       place(text);
       parts.push(text);
     } else {
       const text = make("input", { type: "text", autocomplete: "off", spellcheck: "false" });
       if (shape !== "string") text.setAttribute("inputmode", shape === "integer" ? "numeric" : "decimal");
+      if (shape !== "string") text.className = "number";
       text.value = value === undefined || value === null ? "" : String(value);
       place(text);
       parts.push(text);
@@ -126,14 +134,14 @@ function schemaField(name, schema, required, { onChange, names }) {
       try {
         return { value: JSON.parse(text) };
       } catch (error) {
-        return { problem: "this is not JSON" };
+        return { problem: "this is not JSON", text };
       }
     }
     const number = Number(text.trim());
-    if (!Number.isFinite(number)) return { problem: "this is not a number" };
-    if (shape === "integer" && !Number.isInteger(number)) return { problem: "this is not a whole number" };
-    if (schema.minimum !== undefined && number < schema.minimum) return { problem: `at least ${schema.minimum}` };
-    if (schema.maximum !== undefined && number > schema.maximum) return { problem: `at most ${schema.maximum}` };
+    if (!Number.isFinite(number)) return { problem: "this is not a number", text };
+    if (shape === "integer" && !Number.isInteger(number)) return { problem: "this is not a whole number", text };
+    if (schema.minimum !== undefined && number < schema.minimum) return { problem: `at least ${schema.minimum}`, text };
+    if (schema.maximum !== undefined && number > schema.maximum) return { problem: `at most ${schema.maximum}`, text };
     return { value: number };
   }
   return {
@@ -165,8 +173,9 @@ function schemaFields({ onChange, names = () => [] }) {
     value() {
       const found = {};
       for (const [name, field] of fields) {
-        const { value, missing, problem } = field.read();
-        if (!missing && problem === undefined) found[name] = value;
+        const { value, missing, problem, text } = field.read();
+        if (problem === undefined && !missing) found[name] = value;
+        else if (text) found[name] = text;
       }
       return found;
     },

@@ -53,7 +53,7 @@ function planEditor({ check, onChange = () => {} }) {
   function held() {
     return {
       ...rest,
-      steps: steps.map((step) => ({ ...step.more, id: step.id, task: step.task, params: step.params, ...(step.off ? { disabled: true } : {}) })),
+      steps: steps.map((step) => ({ id: step.id, task: step.task, ...step.more, params: step.params, ...(step.off ? { disabled: true } : {}) })),
     };
   }
   function parsed() {
@@ -164,14 +164,21 @@ function planEditor({ check, onChange = () => {} }) {
       if (next) rows.get(next.key).focusRemove();
       else adding.focus();
     }
+    // What only refers, in words: `@sales`, or `sales = @orders` under a name of its own.
+    function referring(item) {
+      if (isReference(item)) return String(item.$ref);
+      const all = item && typeof item === "object" && !Array.isArray(item) ? Object.entries(item) : [];
+      if (!all.length || !all.every(([name, one]) => isReference(one) && /^\w+$/.test(name))) return null;
+      return all.map(([name, one]) => (one.$ref === `@${name}` ? one.$ref : `${name} = ${one.$ref}`)).join(", ");
+    }
     function values(now) {
       const params = Object.entries(now.params);
       const odd = about.shown?.[now.id] || {};
       shown.replaceChildren(
         ...params.map(([name, item]) => {
           const reads = JSON.stringify(item) === JSON.stringify(about.plan.steps.find((one) => one.id === now.id)?.params?.[name]);
-          const says = reads && odd[name] ? odd[name] : isReference(item) ? String(item.$ref) : typeof item === "string" ? item : JSON.stringify(item);
-          const tag = typeof item === "string" && (item.includes("\n") || item.length > 60) ? "pre" : "bdi";
+          const says = reads && odd[name] ? odd[name] : referring(item) ?? (typeof item === "string" ? item : JSON.stringify(item));
+          const tag = says.includes("\n") || says.length > 60 ? "pre" : "bdi";
           return make("div", { class: "value" }, make("span", { class: "name", text: name }), make(tag, { text: says }));
         }),
       );
@@ -186,7 +193,11 @@ function planEditor({ check, onChange = () => {} }) {
         line.dataset.off = String(now.off);
         setText(id, now.id);
         setText(task, now.task);
-        setText(title, now.more.title && now.more.title !== now.task ? now.more.title : "");
+        const planned = about.plan.steps.find((one) => one.id === now.id);
+        const { id: _, task: __, params: ___, disabled: ____, ...beside } = planned || {};
+        // What is as it was is said as the kernel says it.
+        const known = planned && JSON.stringify(beside) === JSON.stringify(now.more) ? about.said?.[now.id] : null;
+        setText(title, known ? known.title : now.more.title && now.more.title !== now.task ? now.more.title : "");
         const before = after[now.id] || [];
         setText(comes, before.length ? `after ${before.join(", ")}` : "");
         setText(state, now.off && !editing ? "switched off" : "");
@@ -209,8 +220,8 @@ function planEditor({ check, onChange = () => {} }) {
         }
         fields.node.hidden = wanted !== "fields" || now.off;
         shown.hidden = wanted !== "text";
-        const { title: _, ...others } = now.more;
-        setText(more, Object.entries(others).map(([name, item]) => `${name}: ${JSON.stringify(item)}`).join(", "));
+        const others = Object.entries(now.more).filter(([name]) => name !== "title" && name !== "needs"); // said in the head
+        setText(more, known ? known.more : others.map(([name, item]) => `${name}: ${JSON.stringify(item)}`).join(", "));
         more.hidden = !more.textContent;
       },
       show(now) {
@@ -258,8 +269,10 @@ function planEditor({ check, onChange = () => {} }) {
       text.value = JSON.stringify(held(), null, 2);
       text.rows = Math.max(6, Math.min(24, text.value.split("\n").length));
       inJson = true;
-      draw();
+      touched();
       text.focus();
+      text.setSelectionRange(0, 0);
+      text.scrollTop = 0;
       return;
     }
     const { plan, problem } = parsed();

@@ -1,5 +1,6 @@
 // A question of a run, with its answer: lines to read, a plan that can be changed, fields to fill in where a server wants
-// some, Approve and Deny. `ask` reaches the kernel, `tell` does too and shows what went wrong.
+// some, and buttons. `ask` reaches the kernel, `tell` does too and shows what went wrong; `focus()` goes to what is asked,
+// and to no button: a key that was on its way must not be an answer.
 function questionView({ ask, tell }) {
   const head = make("h4", { tabIndex: -1 });
   const lines = make("div", { class: "lines" });
@@ -46,6 +47,7 @@ function questionView({ ask, tell }) {
   deny.addEventListener("click", () => tell({ do: "deny", number }));
   return {
     node,
+    focus: () => head.focus(),
     update(question) {
       node.hidden = !question;
       if (!question) {
@@ -55,6 +57,8 @@ function questionView({ ask, tell }) {
       if (question.number === number) return;
       number = question.number;
       setText(head, question.head);
+      setText(approve, question.yes);
+      setText(deny, question.no);
       editor.node.hidden = edit.hidden = !question.editor;
       edit.setAttribute("aria-pressed", "false");
       setText(edit, "Edit");
@@ -73,32 +77,6 @@ function questionView({ ask, tell }) {
         }),
       );
       filled.hidden = inputs.length === 0;
-    },
-  };
-}
-
-// The steps of a run as rows that are kept; only their texts change.
-function stepsView() {
-  const body = make("tbody");
-  const node = make("table", { "aria-label": "Steps" }, body);
-  const rows = new Map();
-  function row() {
-    const parts = ["state", "id", "tool", "title", "note"].map((name) => [name, make("td", { class: name })]);
-    const line = make("tr", {}, ...parts.map(([, td]) => td));
-    return {
-      node: line,
-      update(step) {
-        line.dataset.state = step.state;
-        const texts = { ...step, state: `${step.mark} ${step.state}` };
-        for (const [name, td] of parts) setText(td, texts[name] || "");
-      },
-    };
-  }
-  return {
-    node,
-    update(steps, hidden) {
-      keyed(body, rows, steps, (step) => step.id, row);
-      node.hidden = hidden || steps.length === 0;
     },
   };
 }

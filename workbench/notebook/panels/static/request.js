@@ -75,6 +75,7 @@ export default {
       setText(line, view.line || "");
       const looking = state === "waiting" && view.question?.kind === "plan";
       plan.disabled = run.disabled = busy && !looking;
+      plan.classList.toggle("main", !busy); // then what is asked has the one that stands out
       cancel.hidden = !busy;
       cancel.disabled = state === "stopping";
       setText(cancel, state === "stopping" ? "Stopping …" : "Cancel");
