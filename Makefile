@@ -51,7 +51,7 @@ soak: setup  ## an hour of random system calls (as root: HOSTILE_FUZZ, HOSTILE_S
 	SURVIVAL_KILLS=$(or $(SURVIVAL_KILLS),2000) $(BIN)/python -m pytest -s -m kills tests/survival/test_kills.py
 
 bench: setup  ## what our own parts cost beside their peers, as ratios of things run side by side
-	for bench in orchestration models; do $(BIN)/python -m tests.benchmarks.bench_$$bench || exit 1; done
+	for bench in orchestration models panel; do $(BIN)/python -m tests.benchmarks.bench_$$bench || exit 1; done
 
 check: setup  ## lint, format, types, layers
 	$(BIN)/ruff check .

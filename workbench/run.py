@@ -179,13 +179,15 @@ class Run:
     def apply(self, step: str = "") -> Edited:
         """Write the run's code into the project, or that of one step: all of it, or nothing when a file is not as it
         was. Raises Refused with the conflicts, Denied for a path outside of the project."""
-        return wait(self._writer().apply(self.outcome, step))
+        return wait(self.writer.apply(self.outcome, step))
 
     def undo(self, step: str = "") -> Edited:
         """Take back what `apply` has written: every file as it was before. Raises as `apply`."""
-        return wait(self._writer().undo(self.outcome, step))
+        return wait(self.writer.undo(self.outcome, step))
 
-    def _writer(self) -> Edits:
+    @property
+    def writer(self) -> Edits:
+        """What puts the run's code into the project. Raises Refused when the run can only be looked at."""
         if self._edits is None:
             raise Refused("This run is only a record.", hint="`workbench apply RUN` writes its code.")
         return self._edits
@@ -196,6 +198,14 @@ class Run:
             return (self._folder / artifact.path).read_bytes()
         except OSError:
             return None
+
+    def explore(self) -> Any:
+        """The run's results to look through, in a cell: tables sorted, filtered and in pages, pictures in full size,
+        code with its changes and Apply and Undo. It lives while the kernel does; saved, it is the run as it is shown
+        always."""
+        from workbench import explore  # the door is above: it is opened by the facade, when somebody asks
+
+        return explore(self)
 
     def to_notebook(self, path: str | Path | None = None, *, inputs: Mapping[str, str | Path] | None = None) -> Path:
         """Write the run as a notebook of plain cells (SQL, Python, charts) that work without the workbench; returns its

@@ -28,10 +28,26 @@ def front(shell: Any, headless: bool | None = None) -> Front:
         return "headless"  # under %%capture: what is kept there must be a result, never a panel
     if headless is not None:
         return "headless" if headless else "live"
+    # Whoever can be asked for input is a person in front of a notebook.
+    return "live" if takes_lines(shell) else "headless"
+
+
+def takes_lines(shell: Any) -> bool:
+    """Whether a line of text may be asked for while the cell that runs now does."""
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None:
+        return True
     with suppress(Exception):
-        # Whoever can be asked for input is a person in front of a notebook.
-        return "live" if kernel.get_parent()["content"].get("allow_stdin", False) else "headless"
-    return "headless"
+        return bool(kernel.get_parent()["content"].get("allow_stdin", False))
+    return False
+
+
+def shell() -> Any:
+    """The shell that runs this process's cells, None outside of IPython."""
+    import sys
+
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
 
 
 def notebook(shell: Any) -> str:

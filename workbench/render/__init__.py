@@ -1,11 +1,25 @@
 """The one output gate: everything a user sees of a run passes here, cleaned and escaped."""
 
-from workbench.render.clean import clean_text, escape, safe_html, safe_markdown
-from workbench.render.run import STYLE, Load, as_html, as_text, bundle, framed, plan_html, plan_text
+from workbench.render.clean import clean_text, escape, host_of, safe_html, safe_markdown
+from workbench.render.run import (
+    MAX_IMAGE,
+    STYLE,
+    Load,
+    as_html,
+    as_text,
+    bundle,
+    footer,
+    framed,
+    picture_html,
+    plan_html,
+    plan_text,
+    shown_frames,
+)
 from workbench.render.tables import cell, table_html, table_text
 from workbench.render.tree import Node, tree_html, tree_text
 
 __all__ = [
+    "MAX_IMAGE",
     "STYLE",
     "Load",
     "Node",
@@ -15,11 +29,15 @@ __all__ = [
     "cell",
     "clean_text",
     "escape",
+    "footer",
     "framed",
+    "host_of",
+    "picture_html",
     "plan_html",
     "plan_text",
     "safe_html",
     "safe_markdown",
+    "shown_frames",
     "table_html",
     "table_text",
     "tree_html",

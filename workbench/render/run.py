@@ -93,7 +93,7 @@ def as_text(outcome: Outcome) -> str:
         parts.append("Nothing was run: this is the plan.")
     if outcome.problem is not None and (outcome.plan is None or outcome.status == "budget"):
         parts.append(clean_text(f"{outcome.problem.kind}: {outcome.problem.message} {outcome.problem.hint}"))
-    parts.append(_footer(outcome))
+    parts.append(footer(outcome))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -109,7 +109,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
         parts.append(safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}))
     parts += [_frame_html(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_html(outcome)
-    parts += [_image_html(image, load) for image in outcome.images]
+    parts += [picture_html(image, load) for image in outcome.images]
     if outcome.sources:
         items = "".join(f"<li>{_link(s.get('title', ''), s.get('url', ''))}</li>" for _, s in _sources(outcome))
         parts.append(f"<p>Sources</p><ol>{items}</ol>")
@@ -118,7 +118,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
     if outcome.problem is not None and (outcome.plan is None or outcome.status == "budget"):
         said = f"{outcome.problem.kind}: {outcome.problem.message} {outcome.problem.hint}"
         parts.append(f"<p>{escape(said)}</p>")
-    parts.append(f'<p class="small">{escape(_footer(outcome))}</p>')
+    parts.append(f'<p class="small">{escape(footer(outcome))}</p>')
     return STYLE + framed("".join(parts))
 
 
@@ -199,7 +199,8 @@ def _more(frame: Artifact, shown: int) -> str:
     return f"{shown:,} of {total:,} rows; the run's .df has all" if total > shown else ""
 
 
-def _image_html(image: Artifact, load: Load) -> str:
+def picture_html(image: Artifact, load: Load) -> str:
+    """A picture of a run, in the HTML itself; in words where it is gone, no picture, or too large."""
     data = load(image)
     said = escape(image.alt or image.title or "picture")
     if data is None or not data.startswith(_PNG) or len(data) > MAX_IMAGE:
@@ -282,7 +283,8 @@ def _notes(outcome: Outcome) -> Sequence[str]:
     return (f"Imported from {outcome.imported}.", *outcome.notes) if outcome.imported else outcome.notes
 
 
-def _footer(outcome: Outcome) -> str:
+def footer(outcome: Outcome) -> str:
+    """Who planned and answered, and what it cost."""
     if not outcome.planner:
         return f"Cost: {outcome.cost}." if outcome.cost.calls else ""
     who = f"Planned by {clean_text(outcome.model or outcome.planner)}"
