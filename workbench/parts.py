@@ -29,7 +29,6 @@ from workbench.executor import Executor
 from workbench.inkernel import OnThread, in_kernel
 from workbench.mcp.servers import Servers
 from workbench.memories import Memories
-from workbench.memory import lease
 from workbench.memory.base import Holder, Lease, Leases, Memory
 from workbench.memory.lease import FileLeases
 from workbench.memory.remember import Remembering
@@ -195,27 +194,33 @@ class Parts:
             earlier=earlier,
         )
 
+    @property
+    def _leases(self) -> Leases:
+        """Who runs which run: that of a memory which other machines share, else files."""
+        return getattr(self.memory, "leases", None) or FileLeases(self.settings.home)
+
     @asynccontextmanager
     async def leased(self, run: str, notebook: str = "") -> AsyncIterator[Lease]:
         """Be the one process that runs this run. Raises Refused naming the one that does, Unavailable."""
-        leases: Leases = getattr(self.memory, "leases", None) or FileLeases(self.settings.home)
         since = datetime.now(UTC).isoformat(timespec="seconds")
         user, session = self.settings.user, self.session
         holder = Holder(run=run, pid=os.getpid(), session=session, notebook=notebook, user=user, since=since)
-        held = await leases.claim(holder)
+        held = await self._leases.claim(holder)
         try:
             yield held
         finally:
             await held.release()
 
     async def left(self) -> list[Holder]:
-        """This user's runs whose process on this machine died before they ended, oldest first. Reads the memory only
-        where there are some; raises Unavailable when it cannot."""
-        home, found = self.settings.home, []
-        for holder in lease.left(home):
+        """This user's runs whose process died before they ended, oldest first. Reads the memory only where there are
+        some; raises Unavailable when it cannot."""
+        leases, found = self._leases, []
+        for holder in await leases.left():
+            if holder.user not in ("", self.settings.user):
+                continue
             events = await self.memory.events(holder.run)
             if any(event.kind == Kind.RUN_DONE for event in events[-1:]) or not events:
-                lease.drop(home, holder.run)  # it died after its last word, or before its first
+                await leases.drop(holder.run)  # it died after its last word, or before its first
                 continue
             began = events[0].body  # a lease file may be damaged
             whose, where = began.get("user", holder.user), holder.notebook or str(began.get("notebook", ""))

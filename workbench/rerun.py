@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from workbench.core import artifacts, provenance
+from workbench.core import provenance
 from workbench.core.errors import Refused
 from workbench.core.events import AnyEvent, Event, Kind, Stream
 from workbench.core.outcome import Outcome, fold
@@ -23,7 +24,7 @@ from workbench.past import Kept, Present
 from workbench.planners.base import Planned
 from workbench.policy.approval import Approver
 from workbench.policy.run_budget import RunBudget
-from workbench.resume import asked_again, made_of, refuse_others, tables_of
+from workbench.resume import asked_again, is_whole, made_of, refuse_others, tables_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +66,8 @@ class Rerun:
         self.tables = tables_of(self._events, settings.artifacts)
         self.made_of = made_of(self._events)
         plan = read(_changed(before, changes), tools, [*self.tables])
-        self._left = recover(self._events)
-        done = {
-            name: result
-            for name, result in self._left.done.items()
-            if all((settings.artifacts / file.path).is_file() for file in artifacts.find(result[1]))
-        }
+        self._left = recover(self._events, partial(is_whole, settings.artifacts))
+        done = self._left.done
         self.taken = [name for name in done if name not in _touched(before, plan, changes, done)]
         self.kept = Kept(
             planned=Planned(plan=plan, planner=self.outcome.planner, model=self.outcome.model, notes=self._notes()),

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -74,7 +75,7 @@ class Resumed:
         self._folder = settings.artifacts
         refuse_others(self.outcome, settings)
         self.kept = _kept(self.events, self.outcome)
-        self.left = recover(self.events)
+        self.left = recover(self.events, partial(is_whole, settings.artifacts))
         self.tables = tables_of(self.events, self._folder)
         self.made_of = made_of(self.events)
         _refuse_strangers(self._choices, self.left)
@@ -268,6 +269,11 @@ def made_of(events: Sequence[Event]) -> dict[str, provenance.Sources]:
     """What the tables that a run took are made of beyond the user's rows, by name."""
     told = [event.body for event in events if event.kind is Kind.ARTIFACT_MADE and event.body.get("variable")]
     return {str(body["variable"]): provenance.from_json(body.get("sources", ())) for body in told}
+
+
+def is_whole(folder: Path, value: Any) -> bool:
+    """Whether the files of a result are still there."""
+    return all((folder / file.path).is_file() for file in artifacts.find(value))
 
 
 def _kept(events: Sequence[Event], outcome: Outcome) -> Kept:

@@ -150,3 +150,12 @@ class Leases(Protocol):
         """The lease of a run, for this process; gone when it dies. Raises Refused naming the living process that has
         it, Unavailable when nobody can tell."""
         ...
+
+    async def left(self) -> Sequence[Holder]:
+        """Runs that were claimed and never given back by somebody who is no more, oldest first. Some may have ended all
+        the same: their process died after its last word. Raises Unavailable."""
+        ...
+
+    async def drop(self, run: str) -> None:
+        """Forget that a run was left; one that somebody has stays theirs. Idempotent."""
+        ...
