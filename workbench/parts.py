@@ -52,6 +52,7 @@ from workbench.record import Record
 from workbench.registry import cells, plugged
 from workbench.registry.discover import Found, discover
 from workbench.registry.personas import FoundPersonas, find
+from workbench.registry.recorded import recorded
 from workbench.registry.trust import Trust
 from workbench.replay.erasing import erase_recordings
 from workbench.replay.parcels import Parcels
@@ -94,6 +95,7 @@ class Asked:
     notebook: str = ""
     follows: bool = False
     past: Past | None = None
+    rebuilt: Sequence[ToolSpec] = ()
     tape: Tape = field(default_factory=Tape)
     budget: RunBudget = field(default_factory=RunBudget)
 
@@ -149,18 +151,28 @@ class Parts:
         """Every persona there is, trusted or not, with what is wrong with other files."""
         return find(self.settings.project, self.settings.config)
 
-    def found(self) -> Found:
-        """Every tool that was found, trusted or not, with what is wrong with the others."""
-        found, offered = (
-            discover(self.settings.project, self.settings.config, cells=cells.defined()),
-            self.servers.offered(),
-        )
+    def found(self, rebuilt: Sequence[ToolSpec] = ()) -> Found:
+        """Every tool that was found, trusted or not, with what is wrong with the others. `rebuilt`: functions of cells
+        that a run on record has used; what is defined now stands in for them."""
+        own = {spec.name: spec for spec in (*rebuilt, *cells.defined())}
+        found = discover(self.settings.project, self.settings.config, cells=list(own.values()))
+        offered = self.servers.offered()
         return replace(found, tools={**found.tools, **offered.tools}, problems=(*found.problems, *offered.notes))
 
-    def tools(self) -> Mapping[str, ToolSpec]:
-        """The tools that may be used now, by name."""
+    def tools(self, rebuilt: Sequence[ToolSpec] = ()) -> Mapping[str, ToolSpec]:
+        """The tools that may be used now, by name. `rebuilt`: see `found`."""
         served = self.bases()
-        return {name: narrowed(tool, served) for name, tool in self.found().tools.items()}
+        return {name: narrowed(tool, served) for name, tool in self.found(rebuilt).tools.items()}
+
+    def rebuilt(self, events: Sequence[AnyEvent]) -> tuple[ToolSpec, ...]:
+        """The functions of cells that a run has used, from its events, as far as they are the user's. Blocks."""
+        return recorded(events, Trust(self.settings.config, self.settings.project).was_typed)
+
+    def remember_typed(self, used: Sequence[ToolSpec]) -> None:
+        """Remember which functions of cells are the user's, so that `rebuilt` knows them again. Blocks."""
+        for spec in used:
+            if spec.origin == "cell" and spec.runs == "worker":
+                Trust(self.settings.config, self.settings.project).typed(spec)
 
     def bases(self) -> Mapping[str, str]:
         """A host that tools declare → the URL where the user has it served."""

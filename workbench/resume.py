@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.core import artifacts, provenance
 from workbench.core.artifacts import Artifact
+from workbench.core.episode import again
 from workbench.core.errors import Refused, Untrusted
 from workbench.core.events import AnyEvent, Event, Kind, Stream
 from workbench.core.outcome import Outcome, fold
@@ -31,6 +32,7 @@ from workbench.planners.base import Planned
 from workbench.policy.approval import Approver, AskedStep, shown
 from workbench.policy.approval import Asked as Question
 from workbench.policy.run_budget import RunBudget
+from workbench.registry.recorded import refuse_missing
 from workbench.sandbox.frames import read_frame
 
 if TYPE_CHECKING:
@@ -85,6 +87,16 @@ class Resumed:
         """The limits that the run was given; empty when there were none."""
         return next((event.body.get("budget", {}) for event in self.events if event.kind is Kind.RUN_STARTED), {})
 
+    @property
+    def model(self) -> str:
+        """The model that the request named, "" when it named none."""
+        return next((str(e.body.get("asked_model") or "") for e in self.events if e.kind is Kind.INPUTS), "")
+
+    @property
+    def again(self) -> str:
+        """How the record calls this run, see `episode.again`."""
+        return again(self.events, resumed=True)
+
     def asked(
         self,
         frames: Mapping[str, pd.DataFrame],
@@ -135,6 +147,8 @@ class Resumed:
 
     async def _agree(self, present: Present, open_steps: Collection[str]) -> None:
         """Have the user agree to tools that are not those that the plan was made with. Raises Refused, Untrusted."""
+        to_run = {step.id: step.task for step in present.plan.steps if step.id in open_steps}
+        refuse_missing(self.events, to_run, present.tools)
         for step in present.plan.steps:
             tool, pinned = present.tools.get(step.task), self.left.pinned.get(step.id, "")
             if step.id not in open_steps:

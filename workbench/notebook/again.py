@@ -29,7 +29,7 @@ def resume(workbench: Workbench, rest: str) -> Run:
         from workbench.notebook.magic import tables
 
         return workbench.resume(
-            options.run,
+            _run(shell, options.run),
             done=options.done,
             again=options.again,
             changed_tools=options.changed_tools,
@@ -39,6 +39,8 @@ def resume(workbench: Workbench, rest: str) -> Run:
             approver=approver(options, line),
             listeners=(display.listen,),
             watchers=(display.watch,) if display.is_live else (),
+            on_thread=display.on_thread,
+            replay=options.replay,
             notebook=kernel.notebook(shell),
         )
 
@@ -51,7 +53,7 @@ def rerun(workbench: Workbench, rest: str) -> Run:
 
     def work(shell: Any, display: Display, line: Line | None) -> Coroutine[Any, Any, Run]:
         return workbench.rerun(
-            options.run,
+            _run(shell, options.run),
             first=options.first,
             values=values(options.set),
             drop=options.drop,
@@ -61,6 +63,8 @@ def rerun(workbench: Workbench, rest: str) -> Run:
             rounds=options.ask,
             listeners=(display.listen,),
             watchers=(display.watch,) if display.is_live else (),
+            on_thread=display.on_thread,
+            replay=options.replay,
             notebook=kernel.notebook(shell),
         )
 
@@ -98,6 +102,14 @@ def _shown(workbench: Workbench, work: Callable[[Any, Display, Line | None], Cor
 
     shell = get_ipython()
     return watched(shell, workbench.settings.headless, partial(work, shell))
+
+
+def _run(shell: Any, said: str) -> str:
+    """The run that is meant: its id, or a name of the notebook that holds one."""
+    from workbench.run import Run
+
+    named = getattr(shell, "user_ns", {}).get(said)
+    return named.id if isinstance(named, Run) else said
 
 
 class _Parser(argparse.ArgumentParser):
