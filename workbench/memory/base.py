@@ -80,6 +80,11 @@ class Memory(Protocol):
         """The newest runs first, as rows: run, request, status, model, started_at, seconds, usd."""
         ...
 
+    async def done_before(self, identities: Collection[str], user: str, limit: int = 30) -> Sequence[str]:
+        """The ids of this user's runs, of all on record, in which a step of one of these identities is done (see
+        `core.recovery.identity`), the newest first."""
+        ...
+
     async def recall(self, question: str, scope: Scope, limit: int = 5) -> Sequence[Hit]:
         """What was remembered in this scope (same user; same workspace or the user's own), best first."""
         ...
