@@ -62,6 +62,11 @@ class Settings(BaseModel):
     embed_api_key: SecretStr | None = Field(
         None, description="Its key. Unset: OPENAI_API_KEY, at its own endpoint only."
     )
+    image_model: str = Field("", description="Model that makes pictures, at an endpoint. Empty: none.")
+    image_base_url: str = Field("", description="OpenAI-compatible endpoint for pictures. Empty: OPENAI_BASE_URL.")
+    image_api_key: SecretStr | None = Field(
+        None, description="Its key. Unset: OPENAI_API_KEY, at its own endpoint only."
+    )
     tavily_api_key: SecretStr | None = Field(None, description="Key of the web search (TAVILY_API_KEY).")
     tavily_base_url: str = Field("https://api.tavily.com", description="Where Tavily's API is served.")
     tavily_keyless: bool = Field(

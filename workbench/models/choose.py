@@ -1,9 +1,13 @@
-"""Which model answers, from the settings alone."""
+"""Which model answers, and which one makes pictures, from the settings alone."""
 
 from __future__ import annotations
 
+from pydantic import SecretStr
+
 from workbench.core.settings import Settings
+from workbench.models.images import ImageModel, OpenAIImages
 from workbench.models.openai import OpenAIModel
+from workbench.models.remote import Remote
 
 DEFAULT = "gpt-4o"
 
@@ -24,3 +28,27 @@ def choose(settings: Settings) -> OpenAIModel | None:
         timeout=settings.model_timeout,
         retries=settings.model_retries,
     )
+
+
+def choose_images(settings: Settings) -> ImageModel | None:
+    """The model for pictures that the settings name, None when they name none: there is no default, since the names of
+    such models change within a year."""
+    if not settings.image_model:
+        return None
+    remote = Remote(
+        settings.image_model,
+        base_url=settings.image_base_url or settings.base_url,
+        api_key=_key(settings, settings.image_base_url, settings.image_api_key),
+        timeout=settings.model_timeout,
+        retries=settings.model_retries,
+        model="WORKBENCH_IMAGE_MODEL",
+        base_url_name="WORKBENCH_IMAGE_BASE_URL" if settings.image_base_url else "OPENAI_BASE_URL",
+        key_name="WORKBENCH_IMAGE_API_KEY" if settings.image_base_url else "OPENAI_API_KEY",
+    )
+    return OpenAIImages(remote)
+
+
+def _key(settings: Settings, base_url: str, own: SecretStr | None) -> SecretStr | None:
+    """A key goes to the endpoint that it was given for and to no other."""
+    same = not base_url or base_url == settings.base_url
+    return own or (settings.api_key if same else None)

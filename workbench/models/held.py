@@ -9,11 +9,14 @@ from decimal import Decimal
 from typing import Any
 
 from workbench.core.errors import WorkbenchError
+from workbench.core.retries import Retries
 from workbench.core.usage import Estimate, Price, unpriced
 from workbench.models.base import Heard, Message, Model, Priced, Reply, Usage
+from workbench.models.images import ImageModel, Painted, Progress, Wanted
 
 TOKENS_FOR_A_REPLY = 1_000
 """What is set aside for a reply whose length nobody has limited."""
+TOKENS_FOR_A_PICTURE = 4_000
 
 
 Spent = Callable[..., None]
@@ -51,7 +54,7 @@ class HeldModel:
         estimate = Estimate(
             prompt=asked, reply=max_tokens or TOKENS_FOR_A_REPLY, price=price_of(self.inner) or unpriced
         )
-        async with self._admitted(estimate) as spent:
+        async with admitted(self._admits, estimate) as spent:
             try:
                 reply = await self.inner.complete(messages, schema=schema, max_tokens=max_tokens, heard=cleaned)
             except WorkbenchError as error:
@@ -64,22 +67,56 @@ class HeldModel:
             spent(tokens=counted or asked + _tokens(reply.text), usd=reply.usd)
         return replace(reply, text=self._redact(reply.text), model=self._redact(reply.model))
 
-    @asynccontextmanager
-    async def _admitted(self, estimate: Estimate) -> AsyncIterator[Spent]:
-        entered: list[Spent] = []
 
-        def spent(*, tokens: int, usd: str | None, calls: int = 1) -> None:
-            for one in entered:
-                one(tokens=tokens, usd=usd, calls=calls)
+@asynccontextmanager
+async def admitted(admits: Sequence[Admit], estimate: Estimate) -> AsyncIterator[Spent]:
+    """Entered when each of `admits` allows a call; takes what it was found to have used."""
+    entered: list[Spent] = []
 
-        async with AsyncExitStack() as stack:
-            for admit in self._admits:
-                try:
-                    entered.append(await stack.enter_async_context(admit(estimate)))
-                except BaseException:
-                    spent(tokens=0, usd="0", calls=0)  # what the others have set aside was not needed
-                    raise
-            yield spent
+    def spent(*, tokens: int, usd: str | None, calls: int = 1) -> None:
+        for one in entered:
+            one(tokens=tokens, usd=usd, calls=calls)
+
+    async with AsyncExitStack() as stack:
+        for admit in admits:
+            try:
+                entered.append(await stack.enter_async_context(admit(estimate)))
+            except BaseException:
+                spent(tokens=0, usd="0", calls=0)  # what the others have set aside was not needed
+                raise
+        yield spent
+
+
+class HeldImages:
+    """A model for pictures, held to the same rules. `inner`, `admits` and `redact` as of HeldModel."""
+
+    def __init__(self, inner: ImageModel, admits: Sequence[Admit], redact: Callable[[str], str]) -> None:
+        self.inner = inner
+        self.name = inner.name
+        self.endpoint = inner.endpoint
+        self._admits = admits
+        self._redact = redact
+
+    def within(self, retries: Retries) -> HeldImages:
+        return HeldImages(self.inner.within(retries), self._admits, self._redact)
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    async def paint(self, wanted: Wanted, progress: Progress) -> Painted:
+        estimate = Estimate(
+            prompt=_tokens(wanted.prompt),
+            reply=TOKENS_FOR_A_PICTURE * wanted.count,
+            price=price_of(self.inner) or unpriced,
+        )
+        async with admitted(self._admits, estimate) as spent:
+            try:
+                painted = await self.inner.paint(wanted, progress)
+            except WorkbenchError:
+                spent(tokens=0, usd=None)
+                raise
+            spent(tokens=painted.usage.tokens_in + painted.usage.tokens_out, usd=painted.usd)
+        return replace(painted, revised=tuple(map(self._redact, painted.revised)))
 
 
 def price_of(model: object) -> Price | None:

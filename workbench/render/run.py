@@ -15,6 +15,7 @@ from typing import Any
 from workbench.core.artifacts import Artifact
 from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.plan import Plan, Step
+from workbench.core.png import bare
 from workbench.core.progress import State
 from workbench.render.changes import changes_html, changes_text
 from workbench.render.clean import clean_text, escape, host_of, safe_markdown
@@ -204,7 +205,15 @@ def _image_html(image: Artifact, load: Load) -> str:
     said = escape(image.alt or image.title or "picture")
     if data is None or not data.startswith(_PNG) or len(data) > MAX_IMAGE:
         return f"<p>[picture: {said}]</p>"
-    return f'<p><img alt="{said}" src="data:image/png;base64,{base64.b64encode(data).decode("ascii")}"></p>'
+    return f'<p><img alt="{said}" src="data:image/png;base64,{base64.b64encode(inline_png(data)).decode("ascii")}"></p>'
+
+
+def inline_png(data: bytes) -> bytes:
+    """A picture without the words inside of its file, which name the run: those would differ each time."""
+    try:
+        return bare(data)
+    except ValueError:
+        return data
 
 
 def _link(title: str, url: str) -> str:
