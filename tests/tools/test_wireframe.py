@@ -262,6 +262,8 @@ def test_what_cannot_be_drawn_is_listed_in_the_result_the_picture_and_its_altern
          ["form", "image “A boat”"], []),
         ("a button, a unicorn",
          ["button"], ["unicorn"]),
+        ("a list with Ana and Bruno, tabs: Chats, Calls",
+         ["list (Ana, Bruno)", "tabs (Chats, Calls)"], []),
         ("300 buttons", ["button"] * 24, ["276 more of “buttons” (at most 24)"]),
     ],
 )  # fmt: skip

@@ -146,7 +146,8 @@ def _clause(reading: _Reading, clause: str, sign: str, sign_after: str, *, first
         clause, bare = clause[parts.end() :], True
         if not clause:
             return
-    if listed and bare and not _NUMBER.match(clause):
+    begins = sign_after == ":" and NAMED.get(clause.lower())  # "a list with Ana and Bruno, tabs: Chats, Calls"
+    if listed and bare and not begins and not _NUMBER.match(clause):
         _no_noun(reading, clause, sign, sign_after)
         return
     if first and (screen := _SCREEN.fullmatch(clause)):
