@@ -62,7 +62,7 @@ class Settings(BaseModel):
     embed_api_key: SecretStr | None = Field(
         None, description="Its key. Unset: OPENAI_API_KEY, at its own endpoint only."
     )
-    image_model: str = Field("", description="Model that makes pictures, at an endpoint. Empty: none.")
+    image_model: str = Field("", description="Model that makes pictures, or diffusers:FOLDER. Empty: none.")
     image_base_url: str = Field("", description="OpenAI-compatible endpoint for pictures. Empty: OPENAI_BASE_URL.")
     image_api_key: SecretStr | None = Field(
         None, description="Its key. Unset: OPENAI_API_KEY, at its own endpoint only."

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import SecretStr
 
 from workbench.core.settings import Settings
+from workbench.models.diffusion import PREFIX, Diffusion
 from workbench.models.images import ImageModel, OpenAIImages
 from workbench.models.openai import OpenAIModel
 from workbench.models.remote import Remote
@@ -35,6 +38,8 @@ def choose_images(settings: Settings) -> ImageModel | None:
     such models change within a year."""
     if not settings.image_model:
         return None
+    if settings.image_model.startswith(PREFIX):
+        return Diffusion(Path(settings.image_model.removeprefix(PREFIX)).expanduser().absolute())
     remote = Remote(
         settings.image_model,
         base_url=settings.image_base_url or settings.base_url,
