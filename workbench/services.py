@@ -23,13 +23,15 @@ from workbench.core.errors import Denied, TransientError, Unavailable
 from workbench.core.events import Kind, Stream
 from workbench.core.request import Scope
 from workbench.core.settings import Settings
-from workbench.core.tools import ToolCall, ToolSpec, digest
+from workbench.core.tools import ToolCall, ToolSpec, by_content, digest
 from workbench.core.usage import Use
 from workbench.memory.remember import Note, Remembering
 from workbench.models.base import Model
+from workbench.models.held import HeldSpeech, HeldTranscription
 from workbench.models.images import ImageModel
 from workbench.models.painting import painting_service
 from workbench.models.service import complete_service
+from workbench.models.sounding import speaking_service, transcribing_service
 from workbench.policy.connections import connection_services
 from workbench.policy.egress import http_service
 from workbench.policy.outgoing import WayOut
@@ -71,9 +73,9 @@ class Means:
     """What host functions work with.
 
     `secrets`: all that the host has, by name. `bases`: a host → the URL where the user has it served. `model` is None
-    when none is connected, and so is `images`, the one for pictures. `room` raises BudgetExceeded when the user may not
-    use so much more. `artifacts`: folder of the runs' files. `connections`: databases by name. With `recorded`
-    answers are those of an earlier run, where there are any.
+    when none is connected, and so are `images`, `speech` and `transcription`, those for pictures and sound. `room`
+    raises BudgetExceeded when the user may not use so much more. `artifacts`: folder of the runs' files. `connections`:
+    databases by name. With `recorded` answers are those of an earlier run, where there are any.
     """
 
     memory: Remembering
@@ -82,6 +84,8 @@ class Means:
     bases: Mapping[str, str]
     model: Model | None
     images: ImageModel | None = None
+    speech: HeldSpeech | None = None
+    transcription: HeldTranscription | None = None
     room: Callable[[Use], Awaitable[None]] | None = None
     artifacts: Path
     guard: Guard = unguarded
@@ -124,10 +128,18 @@ def host_services(
         purpose = f"tool {call.tool.name}"
         model = complete_service(means.model, purpose, asked_a_model)
         images = painting_service(means.images, purpose, call.run, asked_a_model, progress, room)
+        speak = speaking_service(means.speech, purpose, asked_a_model)
+        transcribe = transcribing_service(
+            means.transcription, purpose, means.artifacts, means.secrets.are_in, asked_a_model
+        )
         inner: dict[str, Service] = {
             "memory.write": _write(means, call, tell),
             "memory.recall": _recall(means, call),
             "model.complete": _final(_recorded("model.complete", model, means.model, means, recorder, tell)),
+            "audio.speak": _final(_recorded("audio.speak", speak, means.speech, means, recorder, tell)),
+            "audio.transcribe": _final(
+                _recorded("audio.transcribe", transcribe, means.transcription, means, recorder, tell)
+            ),
             "image.make": _final(_recorded("image.make", images, means.images, means, recorder, tell)),
             "http.door": door_service(send, way, doors),
             **cache_services(Cache(means.artifacts.parent, call.tool, means.secrets.redacted)),
@@ -184,7 +196,7 @@ _models: ContextVar[list[Mapping[str, Any]]] = ContextVar("models")
 def _recorded(
     name: str,
     ask: Service,
-    model: Model | ImageModel | None,
+    model: Model | ImageModel | HeldSpeech | HeldTranscription | None,
     means: Means,
     recorder: Recorder,
     tell: Callable[[Kind, Mapping[str, Any]], None],
@@ -193,13 +205,13 @@ def _recorded(
     model a user has connected is the run's business. From the record, its calls are told again with their cost."""
 
     async def recorded(params: Mapping[str, Any]) -> Any:
-        sent = pack(dict(params))
+        sent = pack(by_content(params))
         _models.set([])
         async with recorder.exchange(
             service=name,
             host=model.endpoint if model is not None else "",
             method="",
-            request_sha256=digest({"service": name, "params": params}),
+            request_sha256=digest({"service": name, "params": by_content(params)}),
             bytes_out=len(sent),
         ) as exchange:
             if means.secrets.holds_key(sent.decode()):

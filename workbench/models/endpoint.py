@@ -93,6 +93,23 @@ class Endpoint:
         """The JSON that the server answers to a request for pictures."""
         return await self._exchange(self._client.post("/images/generations", cast_to=object, body=body))
 
+    async def speech(self, body: dict[str, Any]) -> bytes:
+        """The sound that the server answers to a request for speech."""
+        kind = openai.HttpxBinaryResponseContent
+        raw = await self._exchange(self._client.post("/audio/speech", cast_to=kind, body=body))
+        return bytes(raw.content)
+
+    async def transcription(self, fields: dict[str, Any], name: str, sound: bytes) -> Any:
+        """The JSON that the server answers to a sound which is to be written down."""
+        call = self._client.post(
+            "/audio/transcriptions",
+            cast_to=object,
+            body=fields,
+            files=[("file", (name, sound))],
+            options={"headers": {"Content-Type": "multipart/form-data"}},
+        )
+        return await self._exchange(call)
+
     async def stream(self, body: dict[str, Any], heard: Heard) -> Any:
         """As `chat`, heard while it comes. A server that does not stream answers in one piece, and that will do.
 
