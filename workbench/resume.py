@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.core import artifacts, provenance
 from workbench.core.artifacts import Artifact
+from workbench.core.episode import again
 from workbench.core.errors import Refused, Untrusted
 from workbench.core.events import AnyEvent, Event, Kind, Stream
 from workbench.core.outcome import Outcome, fold
@@ -30,6 +32,7 @@ from workbench.planners.base import Planned
 from workbench.policy.approval import Approver, AskedStep, shown
 from workbench.policy.approval import Asked as Question
 from workbench.policy.run_budget import RunBudget
+from workbench.registry.recorded import refuse_missing
 from workbench.sandbox.frames import read_frame
 
 if TYPE_CHECKING:
@@ -74,7 +77,7 @@ class Resumed:
         self._folder = settings.artifacts
         refuse_others(self.outcome, settings)
         self.kept = _kept(self.events, self.outcome)
-        self.left = recover(self.events)
+        self.left = recover(self.events, partial(is_whole, settings.artifacts))
         self.tables = tables_of(self.events, self._folder)
         self.made_of = made_of(self.events)
         _refuse_strangers(self._choices, self.left)
@@ -83,6 +86,16 @@ class Resumed:
     def budget(self) -> Mapping[str, float]:
         """The limits that the run was given; empty when there were none."""
         return next((event.body.get("budget", {}) for event in self.events if event.kind is Kind.RUN_STARTED), {})
+
+    @property
+    def model(self) -> str:
+        """The model that the request named, "" when it named none."""
+        return next((str(e.body.get("asked_model") or "") for e in self.events if e.kind is Kind.INPUTS), "")
+
+    @property
+    def again(self) -> str:
+        """How the record calls this run, see `episode.again`."""
+        return again(self.events, resumed=True)
 
     def asked(
         self,
@@ -134,6 +147,8 @@ class Resumed:
 
     async def _agree(self, present: Present, open_steps: Collection[str]) -> None:
         """Have the user agree to tools that are not those that the plan was made with. Raises Refused, Untrusted."""
+        to_run = {step.id: step.task for step in present.plan.steps if step.id in open_steps}
+        refuse_missing(self.events, to_run, present.tools)
         for step in present.plan.steps:
             tool, pinned = present.tools.get(step.task), self.left.pinned.get(step.id, "")
             if step.id not in open_steps:
@@ -268,6 +283,11 @@ def made_of(events: Sequence[Event]) -> dict[str, provenance.Sources]:
     """What the tables that a run took are made of beyond the user's rows, by name."""
     told = [event.body for event in events if event.kind is Kind.ARTIFACT_MADE and event.body.get("variable")]
     return {str(body["variable"]): provenance.from_json(body.get("sources", ())) for body in told}
+
+
+def is_whole(folder: Path, value: Any) -> bool:
+    """Whether the files of a result are still there."""
+    return all((folder / file.path).is_file() for file in artifacts.find(value))
 
 
 def _kept(events: Sequence[Event], outcome: Outcome) -> Kept:

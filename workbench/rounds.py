@@ -49,7 +49,7 @@ class Rounds:
         await asyncio.to_thread(refuse_keys, taken, parts.secrets, parts.settings.artifacts)
         self._tables |= taken
         self._tell_tables(used, made_of)
-        tell_definitions(plan, tools, stream)
+        await asyncio.to_thread(parts.remember_typed, tell_definitions(plan, tools, stream))
         call = parts.call(asked, gate)
         same = identities(plan, tools, self._tables, known(stream.events))
         recovered = None

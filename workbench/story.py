@@ -94,7 +94,8 @@ class Story:
     async def _serve(self) -> Ending:
         asked, parts, stream = self._asked, self._parts, self._stream
         persona = asked.persona
-        usable = persona.may_use(parts.tools()) if persona is not None else parts.tools()
+        found = parts.tools(asked.rebuilt)
+        usable = persona.may_use(found) if persona is not None else found
         tools = inputs.offered(asked.tape, usable)
         await asyncio.to_thread(parts.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
         inner = parts.planner(asked)

@@ -85,14 +85,17 @@ def spoken_as(persona: Persona | None, planned: Planned) -> list[str]:
     return [f"As {persona.name}."]
 
 
-def tell_definitions(plan: Plan, tools: Mapping[str, ToolSpec], stream: Stream) -> None:
-    """Put on record what the tools of a plan are that lie in no file, once in a run."""
+def tell_definitions(plan: Plan, tools: Mapping[str, ToolSpec], stream: Stream) -> list[ToolSpec]:
+    """Put on record what the tools of a plan are that lie in no file, once in a run; gives those that were told."""
+    new = []
     told = {event.body.get("version") for event in stream.events if event.kind is Kind.TOOL_DEFINED}
     for name in dict.fromkeys(step.task for step in plan.steps):
-        tool = tools[name]
-        if tool.origin in ("cell", "server") and tool.version not in told:
+        tool = tools.get(name)  # of a run that is gone on with it may be gone
+        if tool is not None and tool.origin in ("cell", "server") and tool.version not in told:
             body = {"tool": name, "version": tool.version, "origin": tool.origin, "runs": tool.runs}
             stream.tell(Kind.TOOL_DEFINED, body | {"source": tool.source.decode("utf-8", "replace")})
+            new.append(tool)
+    return new
 
 
 def failure(outcome: Outcome) -> WorkbenchError | None:

@@ -33,7 +33,7 @@ def resume(workbench: Workbench, rest: str) -> Run | Handle:
         from workbench.offer import frozen
 
         return workbench.resume(
-            options.run,
+            _run(shell, options.run),
             done=options.done,
             again=options.again,
             changed_tools=options.changed_tools,
@@ -43,6 +43,8 @@ def resume(workbench: Workbench, rest: str) -> Run | Handle:
             approver=approver(options, display),
             listeners=(display.listen,),
             watchers=(display.watch,) if display.is_live else (),
+            on_thread=display.on_thread,
+            replay=options.replay,
             notebook=kernel.notebook(shell),
         )
 
@@ -56,7 +58,7 @@ def rerun(workbench: Workbench, rest: str) -> Run | Handle:
 
     def work(shell: Any, display: Display) -> Coroutine[Any, Any, Run]:
         return workbench.rerun(
-            options.run,
+            _run(shell, options.run),
             first=options.first,
             values=values(options.set),
             drop=options.drop,
@@ -66,6 +68,8 @@ def rerun(workbench: Workbench, rest: str) -> Run | Handle:
             rounds=options.ask,
             listeners=(display.listen,),
             watchers=(display.watch,) if display.is_live else (),
+            on_thread=display.on_thread,
+            replay=options.replay,
             notebook=kernel.notebook(shell),
         )
 
@@ -109,6 +113,14 @@ def _shown(
 ) -> Run | Handle:
     shell = kernel.shell()
     return watched(shell, workbench.settings.headless, partial(work, shell), background=background)
+
+
+def _run(shell: Any, said: str) -> str:
+    """The run that is meant: its id, or a name of the notebook that holds one."""
+    from workbench.run import Run
+
+    named = getattr(shell, "user_ns", {}).get(said)
+    return named.id if isinstance(named, Run) else said
 
 
 class _Parser(argparse.ArgumentParser):
