@@ -40,13 +40,13 @@ def test_cancel_reaches_a_busy_cell_and_the_panel_freezes(book: Notebook, figure
     book.run(warm)  # what serves all workers is there from now on
     before = book.processes()
     number = book.add(WAIT)
-    book.watch("keydown", CANCEL)
+    book.watch("keydown", CANCEL, cell=number)
     long_run(book, number)
     figure(f"ms from Run to Cancel, {book.lab.front}", book.seen())
     assert book.processes() - before, "the step that waits is a process"
     clock = book.panel(number).locator(".clock")
     wait_for(lambda: clock.inner_text() not in ("", "0 s"), 10, "the clock to go on")
-    book.watch("click", done=number)
+    book.watch("click", cell=number)
     book.panel(number).get_by_role("button", name="Cancel").click()
     figure(f"ms from Cancel to the end of the cell, {book.lab.front}", book.seen())
     text = book.output(number).inner_text()
