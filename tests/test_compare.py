@@ -68,7 +68,7 @@ def test_columns_and_rows_of_one_run_alone_are_told(tmp_path: Path) -> None:
     a = run_of(tmp_path, "a", pd.DataFrame({"x": [1, 2], "only": [1, 1]}))
     b = run_of(tmp_path, "b", pd.DataFrame({"x": [1.5, 2, 3]}))
     assert told(a.compare(b)) == [
-        ("s1 table", "2 rows, 2 columns", "3 rows, 1 columns"),
+        ("s1 table", "2 rows, 2 columns", "3 rows, 1 column"),
         ("s1 table, columns", "x, only", "x"),
         ("s1 table, x", "int64", "float64"),
         ("s1 table, row 1, x", "1", "1.5"),

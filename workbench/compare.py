@@ -54,7 +54,7 @@ class Comparison:
 
     def _rows(self) -> Iterator[tuple[str, str, str, str]]:
         for pair in self.pairs:
-            yield "same" if pair.same else "differs", pair.what, pair.left, "" if pair.same else pair.right
+            yield "same" if pair.same else "differs", pair.what, pair.left, "the same" if pair.same else pair.right
 
     def _head(self) -> str:
         count = len(self.differences)
@@ -256,7 +256,8 @@ def _shape(artifact: Artifact | None) -> str:
     if artifact is None:
         return "not there"
     if artifact.is_frame:
-        return f"{artifact.rows or 0:,} rows, {len(artifact.columns)} columns"
+        rows, columns = artifact.rows or 0, len(artifact.columns)
+        return f"{rows:,} {'row' if rows == 1 else 'rows'}, {columns} {'column' if columns == 1 else 'columns'}"
     return f"{'picture' if artifact.is_image else artifact.mime}, {artifact.bytes:,} bytes"
 
 

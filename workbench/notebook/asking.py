@@ -44,9 +44,12 @@ def require_somebody(
     which costs time and money. A strict replay has the answers on record."""
     if not options.ask or options.yes or options.deny or workbench.replays.mode(replay) == "strict":
         return
-    if kernel.front(shell, workbench.settings.headless) == "headless":
-        hint = "--yes approves the steps without asking; without --ask nothing asks about them."
+    front = kernel.front(shell, workbench.settings.headless)
+    hint = "--yes approves the steps without asking; without --ask nothing asks about them."
+    if front == "headless":
         raise Denied("Nobody is here to approve the steps. Nothing was run.", hint=hint)
+    if front == "terminal" and options.bg:
+        raise Denied("A run in the background cannot ask in a terminal. Nothing was run.", hint=hint)
 
 
 def approver(options: argparse.Namespace | Line, display: Display) -> Approver:

@@ -196,6 +196,8 @@ class Display:
         known = outcome.plan is not None or outcome.cost.calls > 0
         if not known:  # there is no plan to keep and no cost to tell
             data, metadata = {"text/plain": NOTHING, "text/html": f"<p>{NOTHING}</p>"}, {}
+        if self._front == "terminal" and not here:  # between other lines: whose result it is
+            data = data | {"text/plain": f"In the background: {clean_text(outcome.request)}\n\n{data['text/plain']}"}
         self._show(_with(data, said), metadata, worth_it=known or bool(said))
         if run is not None and here:
             run.shown_in = self.cell

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from workbench.run import Run
 
 LEFT = (
-    "A click does not reach a busy cell here, so the run goes on in the background and asks above. "
-    "This cell gave its handle: `handle.result()` is the run."
+    "A click does not reach a busy cell here: the run goes on in the background and asks above.\n"
+    "The value of this cell is its handle, and `.result()` of that the run."
 )
 
 
