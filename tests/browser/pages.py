@@ -139,9 +139,13 @@ class Notebook:
 
     def processes(self) -> set[int]:
         """The processes that the notebook's kernel has started and that live now."""
+        return descendants(self.kernel())
+
+    def kernel(self) -> int:
+        """The process of the notebook's kernel."""
         sessions = self.lab.ask("api/sessions")
         (kernel,) = [session["kernel"]["id"] for session in sessions if session["path"] == self.path.name]
-        return descendants(kernel_process(kernel))
+        return kernel_process(kernel)
 
     def theme(self, name: str) -> None:
         """Take one of `THEMES`. The server keeps it for its later pages."""

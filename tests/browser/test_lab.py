@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -117,3 +119,15 @@ def test_a_saved_notebook_holds_one_plain_display_and_reads_wherever_it_is_opene
         assert [word for word in ("✓ done", "query_data", "North", "Cost: $0") if word not in text] == []
         wait_for(lambda: book.output(1).locator("img").count() == 1, 10, "the chart")
         assert book.panel(1).count() == 0
+
+
+def test_a_panel_whose_kernel_has_died_says_so_and_shows_no_dead_button(open_notebook: Callable[..., Notebook]) -> None:
+    book = open_notebook("dies.ipynb", SETUP, WAIT)
+    book.run(0)
+    long_run(book, 1)
+    os.kill(book.kernel(), signal.SIGKILL)
+    panel = book.panel(1)
+    panel.get_by_text("The kernel of this panel has ended.").wait_for()
+    assert panel.get_by_role("button").locator("visible=true").count() == 0
+    assert "Running" not in panel.inner_text()
+    assert "✓ done" in panel.inner_text()
