@@ -51,7 +51,7 @@ CELLS = {
     "flag": st.one_of(st.none(), st.booleans()),
     "day": st.one_of(st.none(), st.dates(date(2024, 1, 1), date(2024, 1, 5))),
 }
-KINDS = pd.CategoricalDtype(pd.array(["b", "9", "", "a", "B", "ä", "Zoë", "10"], dtype="str"))
+KINDS = pd.CategoricalDtype(pd.Index(["b", "9", "", "a", "B", "ä", "Zoë", "10"], dtype="str"))
 TABLES = st.lists(st.fixed_dictionaries(CELLS), max_size=30)
 
 

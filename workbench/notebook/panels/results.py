@@ -62,12 +62,16 @@ async def answer(run: Run, message: Mapping[str, Any]) -> dict[str, Any]:
     """
     try:
         return await _answered(run, message)
-    except WorkbenchError as error:
-        told = {"error": clean_text(error.message), "hint": clean_text(error.hint)}
-        conflicts = error.data.get("conflicts") or ()
-        return told | {"conflicts": [clean_text(str(one)) for one in conflicts]}
     except Exception as error:  # noqa: BLE001 - a bug of ours, told where it was met: nobody else waits for this
+        return told(error)
+
+
+def told(error: Exception) -> dict[str, Any]:
+    """An error as an answer."""
+    if not isinstance(error, WorkbenchError):
         return {"error": clean_text(f"{type(error).__name__}: {error}"), "hint": "", "conflicts": []}
+    conflicts = [clean_text(str(one)) for one in error.data.get("conflicts") or ()]
+    return {"error": clean_text(error.message), "hint": clean_text(error.hint), "conflicts": conflicts}
 
 
 async def _answered(run: Run, message: Mapping[str, Any]) -> dict[str, Any]:

@@ -284,7 +284,8 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
       setText(said, answer.error ? problem(answer) : answer.done.map(({ path, did }) => `${path}: ${did}`).join(", "));
     }
     for (const one of [apply, undo]) one.setAttribute("aria-disabled", "true");
-    look();
+    // Whenever it comes into view: the project may have changed meanwhile.
+    new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && look()).observe(node);
     return node;
   }
 
