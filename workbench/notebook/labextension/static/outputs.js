@@ -5,6 +5,7 @@
 // is shown comes from there. Outputs of a notebook that is not trusted are left alone.
 const TARGET = "workbench.results";
 const BUSY = 400; // milliseconds before a busy kernel is told
+const GONE = ["dead", "unknown", "restarting", "autorestarting", "terminating"];
 
 // The panels' scripts are one text for a widget, and so they are here.
 let drawing = null;
@@ -94,7 +95,8 @@ class Output {
   explore({ make, resultsView }, described, ask) {
     const all = make("div", { hidden: true });
     let view = null;
-    const explore = make("button", { type: "button", text: "Explore", "aria-expanded": "false", on: { click: show } });
+    const own = { "data-lm-suppress-shortcuts": "true" };
+    const explore = make("button", { type: "button", text: "Explore", "aria-expanded": "false", on: { click: show }, ...own });
     const bar = this.add(this.node.lastElementChild, make("div", { class: "results" }, make("div", { class: "bar" }, explore)), all);
     function show() {
       const exploring = all.hidden;
@@ -182,7 +184,9 @@ class Watched {
     this.panel = panel;
     this.outputs = new Map();
     this.line = null;
-    this.asking = false;
+    this.asking = null; // the question under way; one to a kernel that went away may never be answered
+    this.missed = false;
+    this.tried = false; // whether this kernel was asked already if it knows us
     this.again = () => this.look();
     const { sessionContext } = panel;
     sessionContext.kernelChanged.connect(this.lost, this);
@@ -237,27 +241,37 @@ class Watched {
   async connected() {
     const kernel = this.kernel;
     if (this.line) return true;
-    if (this.asking || !kernel || kernel.isDisposed || ["dead", "unknown", "restarting", "terminating"].includes(kernel.status)) return false;
-    this.asking = true;
+    if (this.asking) {
+      this.missed = true;
+      return false;
+    }
+    if (!kernel || kernel.isDisposed || GONE.includes(kernel.status)) return false;
+    const asking = (this.asking = {});
+    this.tried = true;
     try {
       // A question that any kernel takes: only one that knows %agent has something to say to us.
       const { content } = await kernel.requestComplete({ code: "%agent", cursor_pos: 6 });
-      if (content.status !== "ok" || !content.matches.includes("%agent") || kernel !== this.kernel) return false;
+      if (content.status !== "ok" || !content.matches.includes("%agent") || asking !== this.asking) return false;
       const line = new Line(kernel, () => this.line === line && this.lost());
-      if (!(await line.ready)) return false;
+      if (!(await line.ready) || asking !== this.asking) return false;
       styled();
       this.line = line;
       return true;
     } catch {
       return false; // the kernel went away meanwhile
     } finally {
-      this.asking = false;
+      if (asking === this.asking) {
+        this.asking = null;
+        if (this.missed) this.look();
+        this.missed = false;
+      }
     }
   }
 
   lost() {
     const line = this.line;
-    this.line = null;
+    this.line = this.asking = null;
+    this.tried = false;
     for (const output of this.outputs.values()) output.detach();
     this.outputs.clear();
     line?.waiting.clear();
@@ -269,11 +283,14 @@ class Watched {
   }
 
   status(_, status) {
-    if (["dead", "unknown", "restarting", "autorestarting", "terminating"].includes(status)) this.lost();
+    if (GONE.includes(status)) this.lost();
     clearTimeout(this.busy);
     const paused = status === "busy" && this.line && !this.line.whileBusy;
     if (paused) this.busy = setTimeout(() => this.pause(true), BUSY);
-    else if (status === "idle") this.pause(false);
+    else if (status === "idle") {
+      this.pause(false);
+      if (!this.tried) this.look();
+    }
   }
 
   pause(on) {

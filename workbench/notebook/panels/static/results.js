@@ -3,6 +3,9 @@
 // by itself. The only HTML that is taken as such is `answer`, which the kernel's output gate has made.
 
 const { resultsView, tableView, editButtons, resultsAsker } = (() => {
+  // What has the focus keeps its keys: a notebook has shortcuts of single letters.
+  const OWN = { "data-lm-suppress-shortcuts": "true" };
+
   // `ask` over the messages of a widget: see `reply` in results.py.
   function asker(model) {
     const waiting = new Map();
@@ -31,7 +34,7 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
   }
 
   function button(text, click, options = {}) {
-    return make("button", { type: "button", text, on: { click }, ...options });
+    return make("button", { type: "button", text, on: { click }, ...OWN, ...options });
   }
 
   // A table in pages. The first one comes with the description, every other is asked for.
@@ -52,16 +55,14 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
     const body = make("tbody");
     const grid = make("table", { class: "rows", "aria-label": table.title || "Table" });
     grid.append(make("thead", {}, make("tr", {}, ...heads.map((head) => head.th))), body);
-    const scroll = make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": table.title || "Table" }, grid);
+    const scroll = make("div", { class: "scroll", role: "region", tabindex: "0", ...OWN, "aria-label": table.title || "Table" }, grid);
 
-    const filter = make("input", { type: "search", placeholder: "Filter", "aria-label": "Show only rows that contain" });
+    const filter = make("input", { type: "search", placeholder: "Filter", "aria-label": "Show only rows that contain", ...OWN });
     let typing = null;
     filter.addEventListener("input", () => {
       clearTimeout(typing);
       typing = setTimeout(() => show({ filter: filter.value, start: 0 }), 200);
     });
-    // A notebook has shortcuts of its own for what is typed.
-    for (const event of ["keydown", "keyup", "keypress"]) filter.addEventListener(event, (e) => e.stopPropagation());
     const where = make("span", { class: "hint", role: "status" });
     const first = button("«", () => wanted.start > 0 && show({ start: 0 }), { "aria-label": "First page", title: "First page" });
     const back = button("‹", () => wanted.start > 0 && show({ start: wanted.start - count }), { "aria-label": "Previous page", title: "Previous page" });
@@ -247,7 +248,7 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
     const bar = make("div", { class: "bar" }, make("span", { class: "path", text: `${file.path} (${file.change}${checked})` }));
     // Of a new file there is nothing to compare.
     bar.append(...(isNew ? [] : ways), copy, said);
-    const scroll = make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": `Changes of ${file.path}` }, table);
+    const scroll = make("div", { class: "scroll", role: "region", tabindex: "0", ...OWN, "aria-label": `Changes of ${file.path}` }, table);
     const node = make("div", { class: "file" }, bar, scroll);
     if (file.more) node.append(make("p", { class: "hint", text: `${counted(file.more)} more lines` }));
     draw(false);
@@ -284,8 +285,12 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
       setText(said, answer.error ? problem(answer) : answer.done.map(({ path, did }) => `${path}: ${did}`).join(", "));
     }
     for (const one of [apply, undo]) one.setAttribute("aria-disabled", "true");
-    // Whenever it comes into view: the project may have changed meanwhile.
-    new IntersectionObserver((seen) => seen.some((one) => one.isIntersecting) && look()).observe(node);
+    // At once, and whenever it comes into view: the project may have changed meanwhile.
+    let first = true;
+    new IntersectionObserver((seen) => {
+      if (first || seen.some((one) => one.isIntersecting)) look();
+      first = false;
+    }).observe(node);
     return node;
   }
 
