@@ -13,6 +13,8 @@ from workbench.render.run import (
     plan_html,
     plan_text,
     shown_frames,
+    shown_views,
+    view_html,
 )
 from workbench.render.tables import cell, table_html, table_text
 from workbench.render.tree import Node, tree_html, tree_text
@@ -36,8 +38,10 @@ __all__ = [
     "safe_html",
     "safe_markdown",
     "shown_frames",
+    "shown_views",
     "table_html",
     "table_text",
     "tree_html",
     "tree_text",
+    "view_html",
 ]

@@ -18,7 +18,7 @@ from workbench.core.artifacts import PNG, Artifact
 from workbench.core.errors import Refused, Unavailable, WorkbenchError
 from workbench.core.outcome import StepOutcome
 from workbench.notebook.panels import diffs, rows
-from workbench.render import MAX_IMAGE, clean_text, footer, host_of, safe_markdown, shown_frames
+from workbench.render import MAX_IMAGE, clean_text, footer, host_of, safe_markdown, shown_frames, shown_views, view_html
 from workbench.run import Run
 
 MAX_SOUND = 25_000_000
@@ -34,6 +34,7 @@ def described(run: Run) -> dict[str, Any]:
         "run": outcome.run,
         "status": outcome.status,
         "answer": safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}),
+        "views": [{"html": view_html(view)} for view in shown_views(outcome)],
         "tables": [_table(known[frame.path], frame) for frame in shown_frames(outcome)],
         "pictures": [
             {"id": known[one.path], "alt": clean_text(one.alt or one.title or "picture")} for one in outcome.images

@@ -1,6 +1,6 @@
 // The results of a run. `resultsView({ask})` makes {node, update(described)}: `described` is what the kernel says there
 // is, and `ask(message)` gives a promise of what it answers. Nothing is loaded from elsewhere, and a link loads nothing
-// by itself. The only HTML that is taken as such is `answer`, which the kernel's output gate has made.
+// by itself. The only HTML that is taken as such is that of `answer` and `views`, which the kernel's output gate has made.
 
 const { resultsView, tableView, editButtons, resultsAsker } = (() => {
   // What has the focus keeps its keys: a notebook has shortcuts of single letters.
@@ -309,6 +309,7 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
 
   function resultsView({ ask }) {
     const answer = make("div", { class: "answer" });
+    const objects = make("div", { class: "answer" });
     const groups = [
       ["tables", make("div"), (one) => one.id, (one) => tableView(ask, one)],
       ["pictures", make("div"), (one) => one.id, (one) => pictureView(ask, one)],
@@ -317,9 +318,10 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
       ["sources", make("ol", { "aria-label": "Sources" }), (one) => `${one.title} ${one.url}`, sourceView],
     ].map(([name, parent, key, create]) => ({ name, parent, key, create, known: new Map() }));
     const footer = make("p", { class: "hint" });
-    const node = make("div", { class: "results" }, answer, ...groups.map((group) => group.parent), footer);
+    const node = make("div", { class: "results" }, answer, objects, ...groups.map((group) => group.parent), footer);
     let run = null;
     let text = null;
+    let seen = null;
 
     function update(described) {
       if (described.run !== run) {
@@ -327,6 +329,9 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
         for (const group of groups) keyed(group.parent, group.known, [], group.key, group.create);
       }
       if (described.answer !== text) answer.innerHTML = text = described.answer || "";
+      const html = (described.views || []).map((one) => one.html).join("");
+      if (html !== seen) objects.innerHTML = seen = html;
+      objects.hidden = !html;
       for (const group of groups) {
         const items = described[group.name] || [];
         keyed(group.parent, group.known, items, group.key, group.create);

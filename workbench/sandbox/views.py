@@ -1,0 +1,96 @@
+"""Objects of the user's own types as they want to be seen: by the methods that IPython knows (`_repr_html_` and the
+like), and figures of matplotlib. Standard library only. What goes wrong in a method never costs the result.
+
+What stands for an object is described in `core.views`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from workbench import toolkit
+
+METHODS = {
+    "text/html": "_repr_html_",
+    "text/markdown": "_repr_markdown_",
+    "image/png": "_repr_png_",
+}
+MAX_TEXT = 20_000
+MAX_MARKUP = 200_000
+"""Characters; longer HTML or Markdown is left out, as nobody could read it."""
+
+
+def of(value: Any) -> Any | None:
+    """What stands for the object: a view or a picture. None when its type has no way to be seen."""
+    kind = type(value)
+    if kind.__module__.partition(".")[0] == "matplotlib" and hasattr(value, "savefig"):
+        return _figure(value)
+    ways: dict[str, Callable[[], Any]] = {
+        mime: getattr(value, name) for mime, name in METHODS.items() if callable(getattr(kind, name, None))
+    }
+    if callable(getattr(kind, "_repr_mimebundle_", None)):
+        bundle = _bundle(value)
+        ways |= {mime: partial(bundle.get, mime) for mime in METHODS if bundle.get(mime)}
+        return view(value, ways)
+    return view(value, ways) if ways else None
+
+
+def view(value: Any, ways: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+    """A view of the object by the first way, best first, that gives something; its text alone when none does."""
+    kind = type(value)
+    made: dict[str, Any] = {
+        "type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
+        "text": _text(value),
+    }
+    for mime, key in (("text/html", "html"), ("text/markdown", "markdown"), ("image/png", "picture")):
+        found: Any = None
+        with suppress(Exception):
+            found = ways[mime]() if mime in ways else None
+        if mime == "image/png":
+            if png := _png(found):
+                return made | {key: toolkit.Image(png, title=kind.__qualname__, alt=made["text"][:1000])}
+        elif isinstance(found, str) and 0 < len(found) <= MAX_MARKUP:
+            return made | {key: found}
+    return made
+
+
+def _bundle(value: Any) -> Mapping[str, Any]:
+    with suppress(Exception):
+        found = value._repr_mimebundle_(include=None, exclude=None)
+        found = found[0] if isinstance(found, tuple) else found
+        if isinstance(found, Mapping):
+            return found
+    return {}
+
+
+def _text(value: Any) -> str:
+    with suppress(Exception):
+        text = repr(value)
+        return text if len(text) <= MAX_TEXT else f"{text[: MAX_TEXT - 1]}…"
+    return f"<{type(value).__qualname__}>"
+
+
+def _png(found: Any) -> bytes:
+    """The bytes of a PNG, which may also be written as text; empty when it is none."""
+    if isinstance(found, tuple) and found:  # with the metadata of its size
+        found = found[0]
+    if isinstance(found, str):
+        with suppress(binascii.Error, ValueError):
+            found = base64.b64decode(found, validate=False)
+    return bytes(found) if isinstance(found, bytes | bytearray) and found[:8] == b"\x89PNG\r\n\x1a\n" else b""
+
+
+def _figure(figure: Any) -> Any | None:
+    with suppress(Exception):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=120, bbox_inches="tight", metadata={"Software": None})
+        titles = [figure.get_suptitle(), *(axes.get_title() for axes in figure.axes)]
+        title = next((" ".join(text.split()) for text in titles if text.strip()), "Figure")
+        return toolkit.Image(buffer.getvalue(), title=title, alt=title)
+    return None
