@@ -152,17 +152,19 @@ def _open(artifact: Artifact, folder: Path) -> Any:
         from workbench.sandbox.frames import read_frame
 
         return read_frame(folder / artifact.path)
-    return toolkit.Image((folder / artifact.path).read_bytes(), title=artifact.title, alt=artifact.alt)
+    made = toolkit.Audio if artifact.is_sound else toolkit.Image
+    return made((folder / artifact.path).read_bytes(), title=artifact.title, alt=artifact.alt)
 
 
 def _keep(item: Any, outputs: Outputs) -> Artifact | None:
-    """A table or picture as a file of the run; None for anything else."""
+    """A table, picture or sound as a file of the run; None for anything else."""
     if isinstance(item, Artifact):
         return item
-    if isinstance(item, toolkit.Image):
-        number, fd = outputs.open("image", title=item.title, alt=item.alt)
+    if isinstance(item, toolkit.Image | toolkit.Audio):
+        is_image = isinstance(item, toolkit.Image)
+        number, fd = outputs.open("image" if is_image else "sound", title=item.title, alt=item.alt)
         with os.fdopen(fd, "wb") as file:
-            file.write(item.png)
+            file.write(item.png if isinstance(item, toolkit.Image) else item.data)
         return outputs.settle(number)
     import pandas as pd
 

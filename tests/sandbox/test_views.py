@@ -15,6 +15,7 @@ from workbench.core.progress import State
 from workbench.core.views import find, is_view
 from workbench.render import as_html, as_text
 from workbench.sandbox.values import NotPlain, plain
+from workbench.sandbox.vetting import check_png
 
 
 class Html:
@@ -108,6 +109,69 @@ def test_a_figure_of_matplotlib_is_a_picture() -> None:
     assert plain([figure], keep) == [{"$artifact": 0}]
     assert found[0].title == "Tides"
     assert found[0].png.startswith(b"\x89PNG")
+
+
+class Drawing:
+    def __init__(self, svg: str) -> None:
+        self.svg = svg
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def __repr__(self) -> str:
+        return "Drawing"
+
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:q="http://www.w3.org/1999/xlink" width="40" height="20">%s</svg>'
+
+
+def drawn(svg: str) -> toolkit.Image | None:
+    found: list[toolkit.Image] = []
+
+    def keep(value: Any) -> Any | None:
+        if not isinstance(value, toolkit.Image):
+            return None
+        found.append(value)
+        return {"$artifact": 0}
+
+    view = plain(Drawing(svg), keep)
+    assert view["text"] == "Drawing"
+    assert "<svg" not in json.dumps(view), "a drawing never goes further as a drawing"
+    return found[0] if found else None
+
+
+def test_a_drawing_is_seen_as_a_picture_also_its_words() -> None:
+    picture = drawn(SVG % '<rect width="40" height="20" fill="red"/><text y="15">Hi</text>')
+    empty = drawn(SVG % '<rect width="40" height="20" fill="red"/>')
+    assert picture is not None
+    assert empty is not None
+    check_png(picture.png)
+    assert picture.png != empty.png
+    assert picture.alt == "Drawing"
+
+
+@pytest.mark.parametrize(
+    "svg",
+    [
+        SVG % '<image q:href="/etc/passwd" width="9" height="9"/>',
+        SVG % '<image href = "file:///etc/passwd"/>',
+        SVG % "<image href='https://a.example/x.png'/>",
+        SVG % '<image href="&#47;etc/passwd"/>',
+        SVG % '<image href="data:image/svg+xml;base64,AAAA"/>',
+        "<!DOCTYPE svg [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>" + SVG % "<text>&x;</text>",
+        "<svg",
+        "no drawing",
+        "",
+    ],
+)
+def test_a_drawing_that_reaches_beyond_itself_or_is_none_is_its_text(svg: str) -> None:
+    assert drawn(svg) is None
+
+
+def test_a_script_in_a_drawing_does_not_come_along() -> None:
+    picture = drawn(SVG % "<script>alert(1)</script><rect onclick='alert(1)' width='40' height='20'/>")
+    assert picture is not None
+    assert b"alert" not in picture.png
 
 
 def shown(value: Any) -> tuple[str, str]:

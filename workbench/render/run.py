@@ -14,9 +14,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from workbench.core import views
-from workbench.core.artifacts import Artifact
+from workbench.core.artifacts import FLAC, MP3, OGG, SOUNDS, WAV, Artifact
 from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.plan import Plan, Step
+from workbench.core.png import bare
 from workbench.core.progress import State
 from workbench.render.changes import changes_html, changes_text
 from workbench.render.clean import clean_text, escape, host_of, safe_html, safe_markdown
@@ -27,6 +28,8 @@ Load = Callable[[Artifact], bytes | None]
 
 MAX_ROWS = 20
 MAX_IMAGE = 8_000_000
+MAX_SOUND = 2_000_000
+"""Bytes of a sound that stands in the page; a longer one is in the run's `.audio`."""
 MARKS = {
     State.WAITING: "·",
     State.RUNNING: "▸",
@@ -41,6 +44,7 @@ MARKS = {
 STATE = ' style="text-align:left;white-space:nowrap"'
 CODE = ' style="white-space:pre-wrap;word-break:normal"'
 _PNG = b"\x89PNG\r\n\x1a\n"
+_SOUNDS = {WAV: b"RIFF", MP3: b"ID3", OGG: b"OggS", FLAC: b"fLaC"}
 
 STYLE = (
     "<style>.workbench.workbench{font-size:var(--jp-ui-font-size1,13px);color:var(--jp-ui-font-color1,CanvasText)}"
@@ -89,6 +93,7 @@ def as_text(outcome: Outcome) -> str:
     parts += [_frame_text(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_text(outcome)
     parts += [f"[picture] {clean_text(image.alt or image.title)}" for image in outcome.images]
+    parts += [f"[sound, {_length(sound)}] {clean_text(sound.alt or sound.title)}" for sound in outcome.sounds]
     if outcome.sources:
         lines = [f"[{n}] {clean_text(s.get('title', ''))} {clean_text(s.get('url', ''))}" for n, s in _sources(outcome)]
         parts.append("Sources\n" + "\n".join(lines))
@@ -114,6 +119,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
     parts += [_frame_html(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_html(outcome)
     parts += [_image_html(image, load) for image in outcome.images]
+    parts += [_sound_html(sound, load) for sound in outcome.sounds]
     if outcome.sources:
         items = "".join(f"<li>{_link(s.get('title', ''), s.get('url', ''))}</li>" for _, s in _sources(outcome))
         parts.append(f"<p>Sources</p><ol>{items}</ol>")
@@ -226,7 +232,37 @@ def _image_html(image: Artifact, load: Load) -> str:
     said = escape(image.alt or image.title or "picture")
     if data is None or not data.startswith(_PNG) or len(data) > MAX_IMAGE:
         return f"<p>[picture: {said}]</p>"
-    return f'<p><img alt="{said}" src="data:image/png;base64,{base64.b64encode(data).decode("ascii")}"></p>'
+    return f'<p><img alt="{said}" src="data:image/png;base64,{base64.b64encode(inline_png(data)).decode("ascii")}"></p>'
+
+
+def _sound_html(sound: Artifact, load: Load) -> str:
+    """A player for a sound that is small enough to stand in the page; it plays when somebody says so."""
+    data = load(sound) if sound.mime in SOUNDS else None
+    said = escape(sound.alt or sound.title or "sound")
+    if data is None or len(data) > MAX_SOUND or not _is_sound(data, sound.mime):
+        return f"<p>[sound, {_length(sound)}: {said}]</p>"
+    source = f"data:{sound.mime};base64,{base64.b64encode(data).decode('ascii')}"
+    return (
+        f'<p><audio controls preload="metadata" title="{said}" src="{source}"></audio><br>{said} ({_length(sound)})</p>'
+    )
+
+
+def _is_sound(data: bytes, mime: str) -> bool:
+    return data.startswith(_SOUNDS[mime]) or (mime == MP3 and data[:1] == b"\xff")
+
+
+def _length(sound: Artifact) -> str:
+    """Minutes and seconds: "0:12"."""
+    whole = round(sound.seconds or 0)
+    return f"{whole // 60}:{whole % 60:02}"
+
+
+def inline_png(data: bytes) -> bytes:
+    """A picture without the words inside of its file, which name the run: those would differ each time."""
+    try:
+        return bare(data)
+    except ValueError:
+        return data
 
 
 def _link(title: str, url: str) -> str:

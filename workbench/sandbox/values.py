@@ -98,11 +98,11 @@ def _simple(value: Any, where: str) -> Any:
     if hasattr(value, "tolist") and type(value).__module__.partition(".")[0] == "pandas":
         return value.tolist()
     if isinstance(value, bytes | bytearray | memoryview):
-        raise NotPlain(f"{where} is bytes: return text, or toolkit.Image for a PNG.")
+        raise NotPlain(f"{where} is bytes: return text, toolkit.Image for a PNG, or toolkit.Audio for a sound.")
     if (seen := views.of(value)) is not None:
         return seen
     raise NotPlain(
-        f"{where} is a {_name(type(value))}: return JSON values, a DataFrame, toolkit.Table or toolkit.Image, "
+        f"{where} is a {_name(type(value))}: return JSON values, a DataFrame, toolkit.Table, Image or Audio, "
         "or give its class a `_repr_html_`."
     )
 

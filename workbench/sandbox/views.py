@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import importlib
 import io
+import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -20,10 +22,17 @@ METHODS = {
     "text/html": "_repr_html_",
     "text/markdown": "_repr_markdown_",
     "image/png": "_repr_png_",
+    "image/svg+xml": "_repr_svg_",
 }
+KEYS = {"text/html": "html", "text/markdown": "markdown", "image/png": "picture", "image/svg+xml": "picture"}
+"""What a view has them under, best first."""
 MAX_TEXT = 20_000
 MAX_MARKUP = 200_000
 """Characters; longer HTML or Markdown is left out, as nobody could read it."""
+
+MAX_DRAWING = 5_000_000
+_REACHES = re.compile(r"<!DOCTYPE|<!ENTITY|href\s*=\s*[\"'](?!\s*(?:#|data:image/(?:png|jpeg|gif);))", re.IGNORECASE)
+"""What could lead a drawing beyond itself: a reference that is no part of it, or words that another hides in."""
 
 
 def of(value: Any) -> Any | None:
@@ -48,12 +57,12 @@ def view(value: Any, ways: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
         "type": f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."),
         "text": _text(value),
     }
-    for mime, key in (("text/html", "html"), ("text/markdown", "markdown"), ("image/png", "picture")):
+    for mime, key in KEYS.items():
         found: Any = None
         with suppress(Exception):
             found = ways[mime]() if mime in ways else None
-        if mime == "image/png":
-            if png := _png(found):
+        if key == "picture":
+            if png := _drawn(found) if mime == "image/svg+xml" else _png(found):
                 return made | {key: toolkit.Image(png, title=kind.__qualname__, alt=made["text"][:1000])}
         elif isinstance(found, str) and 0 < len(found) <= MAX_MARKUP:
             return made | {key: found}
@@ -84,6 +93,30 @@ def _png(found: Any) -> bytes:
         with suppress(binascii.Error, ValueError):
             found = base64.b64decode(found, validate=False)
     return bytes(found) if isinstance(found, bytes | bytearray) and found[:8] == b"\x89PNG\r\n\x1a\n" else b""
+
+
+def _drawn(found: Any) -> bytes:
+    """A drawing as a PNG; empty when it is none, or when it names a file or an address. An SVG never goes further: on a
+    page it could load what it likes, and run what it holds."""
+    if not isinstance(found, str) or len(found) > MAX_DRAWING or _REACHES.search(found):
+        return b""
+    with suppress(Exception):
+        import resvg_py
+
+        fonts = importlib.import_module("matplotlib").get_data_path() + "/fonts/ttf/"
+        return bytes(
+            resvg_py.svg_to_bytes(
+                svg_string=found,
+                zoom=2,
+                skip_system_fonts=True,
+                font_files=[f"{fonts}DejaVuSans.ttf", f"{fonts}DejaVuSans-Bold.ttf", f"{fonts}DejaVuSansMono.ttf"],
+                font_family="DejaVu Sans",
+                sans_serif_family="DejaVu Sans",
+                serif_family="DejaVu Sans",
+                monospace_family="DejaVu Sans Mono",
+            )
+        )
+    return b""
 
 
 def _figure(figure: Any) -> Any | None:

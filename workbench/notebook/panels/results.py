@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -18,12 +17,21 @@ from workbench.core.artifacts import PNG, Artifact
 from workbench.core.errors import Refused, Unavailable, WorkbenchError
 from workbench.core.outcome import StepOutcome
 from workbench.notebook.panels import diffs, rows
-from workbench.render import MAX_IMAGE, clean_text, footer, host_of, safe_markdown, shown_frames, shown_views, view_html
+from workbench.render import (
+    MAX_IMAGE,
+    clean_text,
+    footer,
+    host_of,
+    inline_png,
+    safe_markdown,
+    shown_frames,
+    shown_views,
+    view_html,
+)
 from workbench.run import Run
 
 MAX_SOUND = 25_000_000
 MAX_SOURCES = 50
-_AUDIO = re.compile(r"audio/[a-z0-9.+-]{1,40}")
 
 
 def described(run: Run) -> dict[str, Any]:
@@ -40,9 +48,8 @@ def described(run: Run) -> dict[str, Any]:
             {"id": known[one.path], "alt": clean_text(one.alt or one.title or "picture")} for one in outcome.images
         ],
         "audio": [
-            {"id": name, "title": clean_text(one.title or one.path.rpartition("/")[2])}
-            for name, one in _files(run).items()
-            if _AUDIO.fullmatch(one.mime)
+            {"id": known[one.path], "title": clean_text(one.title or "sound"), "said": clean_text(one.alt)}
+            for one in outcome.sounds
         ],
         "code": [{"step": clean_text(step.id), "files": diffs.described(step)} for step in diffs.steps(outcome)],
         "sources": [_source(source) for source in outcome.sources[:MAX_SOURCES]],
@@ -196,14 +203,14 @@ def _step(run: Run, message: Mapping[str, Any]) -> StepOutcome:
 
 
 def _bytes(run: Run, artifact: Artifact) -> dict[str, Any]:
-    is_sound = _AUDIO.fullmatch(artifact.mime) is not None
-    if not is_sound and artifact.mime != PNG:
+    if not artifact.is_sound and artifact.mime != PNG:
         raise Refused("That is no picture and no sound.")
     data = run.load(artifact)
     if data is None:
         raise Unavailable("The file is gone.", hint="Run the request again.")
-    if len(data) > (MAX_SOUND if is_sound else MAX_IMAGE):
+    if len(data) > (MAX_SOUND if artifact.is_sound else MAX_IMAGE):
         raise Refused(f"A file of {len(data):,} bytes is not shown here.", hint="The run's .artifacts name it.")
+    data = data if artifact.is_sound else inline_png(data)
     return {"mime": artifact.mime, "data": base64.b64encode(data).decode("ascii")}
 
 

@@ -157,8 +157,9 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
   }
 
   function soundView(ask, sound) {
-    const player = make("audio", { controls: true, "aria-label": sound.title });
+    const player = make("audio", { controls: true, preload: "metadata", "aria-label": sound.title });
     const node = make("figure", {}, make("figcaption", { text: sound.title }), player);
+    if (sound.said) node.append(make("p", { class: "said", text: sound.said }));
     source(ask, sound.id, player, (why) => node.append(make("p", { class: "hint", text: why })));
     return { node, update() {} };
   }
