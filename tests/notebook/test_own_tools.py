@@ -88,7 +88,9 @@ def draw(corners: int) -> object:
 def fold(corners: int) -> object:
     class Paper:
         def _repr_html_(self):
-            return f"<em>{corners} folds</em>"
+            return f"<em>{corners} folds</em>" if corners < 9 else None
+        def _repr_svg_(self):
+            return '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="5"/></svg>'
         def __repr__(self):
             return f"Paper({corners})"
     return Paper()
@@ -97,6 +99,7 @@ def fold(corners: int) -> object:
         "run.steps[0].value['text']",
         "html.for_type(Shape, lambda shape: 1 / 0)\nrun = %agent draw 7 corners\n"
         "(run.status, run.steps[0].value['text'])",
+        "run = %agent fold 9 corners\nlen(run.images), run.images[0].png[1:4]",
     )
     assert "<em>5 corners</em>" in outputs[2][0].data["text/html"]
     assert "alert" not in outputs[2][0].data["text/html"]
@@ -105,3 +108,5 @@ def fold(corners: int) -> object:
     assert text_of(outputs[5]) == "'Paper(3)'"
     assert "('done', '<__main__.Shape object" in text_of(outputs[6])
     assert "ZeroDivisionError" not in text_of(outputs[6])
+    assert "(1, b'PNG')" in text_of(outputs[7])
+    assert '<img alt="Paper(9)" src="data:image/png;base64,' in outputs[7][0].data["text/html"]
