@@ -58,7 +58,7 @@ diffusion: setup  ## a tiny diffusers pipeline for real; installs torch (1 GB or
 	.venv/diffusion/bin/python -m pytest -m diffusion tests/models/test_diffusers.py
 
 bench: setup  ## what our own parts cost beside their peers, as ratios of things run side by side
-	for bench in orchestration models; do $(BIN)/python -m tests.benchmarks.bench_$$bench || exit 1; done
+	for bench in orchestration models panel; do $(BIN)/python -m tests.benchmarks.bench_$$bench || exit 1; done
 
 check: setup  ## lint, format, types, layers
 	$(BIN)/ruff check .

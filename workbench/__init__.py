@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         WorkbenchError,
     )
     from workbench.notebook import load_ipython_extension, unload_ipython_extension
+    from workbench.notebook.panels.kinds import panel
     from workbench.notebook.panels.results import explore
     from workbench.registry.cells import tool
     from workbench.run import Run
@@ -38,6 +39,7 @@ _HOMES = {
     "use": "workbench.workbench",
     "explore": "workbench.notebook.panels.results",
     "tool": "workbench.registry.cells",
+    "panel": "workbench.notebook.panels.kinds",
     "Run": "workbench.run",
     "BudgetExceeded": "workbench.core.errors",
     "Cancelled": "workbench.core.errors",
@@ -72,6 +74,7 @@ __all__ = [
     "current",
     "explore",
     "load_ipython_extension",
+    "panel",
     "tool",
     "unload_ipython_extension",
     "use",

@@ -17,7 +17,7 @@ from workbench.core.outcome import Outcome, fold
 from workbench.core.plan import Plan, dump_step, read
 from workbench.core.recovery import Recovered, known, recover
 from workbench.core.settings import Settings
-from workbench.core.tools import ToolSpec
+from workbench.core.tools import ToolSpec, digest
 from workbench.parts import Asked
 from workbench.past import Kept, Present
 from workbench.planners.base import Planned
@@ -95,8 +95,9 @@ class Rerun:
 
     async def results(self, present: Present) -> Recovered:
         """See `Past`."""
-        take_over(self._events, {name: name for name in self.taken}, present)
-        return Recovered(done={name: self._left.done[name] for name in self.taken})
+        taken = [name for name in self.taken if name in _unchanged(self.kept.planned.plan, present.plan)]
+        take_over(self._events, {name: name for name in taken}, present)
+        return Recovered(done={name: self._left.done[name] for name in taken})
 
     def _notes(self) -> list[str]:
         what = str(self.changes)
@@ -184,3 +185,13 @@ def _touched(before: Plan, after: Plan, changes: Changes, done: Mapping[str, Any
     while more := {name for name, needed in needs.items() if name not in found and needed & found}:
         found |= more
     return found
+
+
+def _unchanged(before: Plan, after: Plan) -> set[str]:
+    """The steps that a person has left as they were, with all that they descend from."""
+    was = {step.id: digest(dump_step(step)) for step in before.steps}
+    same = {step.id for step in after.steps if digest(dump_step(step)) == was.get(step.id)}
+    needs = {name: {*before.needs().get(name, ()), *after.needs()[name]} for name in same}
+    while less := {name for name in same if not needs[name] <= same}:
+        same -= less
+    return same

@@ -275,17 +275,18 @@ def _kept(events: Sequence[Event], outcome: Outcome) -> Kept:
     run = outcome.run
     if outcome.status == "done":
         raise Refused(f"{run} is done: there is nothing to resume.", hint=f"workbench rerun {run} runs it once more.")
-    plans = [n for n, event in enumerate(events) if event.kind is Kind.PLAN_MADE]
+    plans = [n for n, event in enumerate(events) if event.kind in (Kind.PLAN_MADE, Kind.PLAN_EDITED)]
     if not plans:
         raise Refused(f"{run} had no plan yet when it stopped, so nothing was done.", hint="Ask again.")
     if outcome.status == "planned":
         raise Refused(f"{run} was only to be planned.", hint="Ask again without --plan.")
-    body = events[plans[-1]].body
-    if "plan" not in body:
+    last = events[plans[-1]].body
+    body = next(event.body for event in reversed(events) if event.kind is Kind.PLAN_MADE)
+    if "plan" not in last:
         raise Refused(f"The plan of {run} lay in a file that is gone.", hint="Ask again.")
-    number = int(body.get("round", 1))
+    number = int(last.get("round", 1))
     later = [s.id for s in outcome.steps]
-    plan = _plan(body["plan"], later)
+    plan = _plan(last["plan"], later)
     answers = [e.body for e in events[plans[-1] :] if e.kind is Kind.APPROVAL and e.step is None]
     return Kept(
         planned=Planned(plan=plan, planner=body.get("planner", ""), model=body.get("model", "")),
@@ -293,6 +294,7 @@ def _kept(events: Sequence[Event], outcome: Outcome) -> Kept:
         sources=provenance.from_json(body.get("sources", ())),
         told=True,
         approved=any(answer.get("decision") == "allow" for answer in answers) or not _asks(events),
+        typed=last.get("typed", {}),
     )
 
 

@@ -40,12 +40,17 @@ def made(
         ]
     return {
         "plan": planned.plan.dump(),
-        "tools": {step.task: tools[step.task].version for step in planned.plan.steps if step.task in tools},
+        "tools": versions(planned.plan, tools),
         "planner": planned.planner,
         "model": planned.model,
         "notes": [*planned.notes, *notes, *more],
         "round": number,
     } | ({"mends": list(mends)} if mends else {})
+
+
+def versions(plan: Plan, tools: Mapping[str, ToolSpec]) -> dict[str, str]:
+    """The version of each tool that a plan names."""
+    return {step.task: tools[step.task].version for step in plan.steps if step.task in tools}
 
 
 def shown(request: Request) -> list[str]:

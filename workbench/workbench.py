@@ -110,7 +110,7 @@ class Workbench(Parts):
             model=model or (speaker.model if speaker is not None else "") or None,
             plan_only=plan_only,
             approver=self.replays.approver(tape, approver and allowed.patient(approver)),
-            rounds=rounds,
+            rounds=rounds or self.replays.is_edited(tape),
             inserted=inserted,
             memory=memory,
             planner=planner,

@@ -12,7 +12,7 @@ from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.browser.pages import Notebook, new_notebook
 from tests.browser.servers import Front, Lab, serving, wait_for
@@ -115,25 +115,30 @@ def books(
 
 
 @pytest.fixture
-def book(front: Lab, books: Callable[[Lab], Notebook]) -> Notebook:
+def book(front: Lab, books: Callable[[Lab], Notebook]) -> Iterator[Notebook]:
     """A notebook that the tests of a module share, its first cell, the module's `SETUP`, run: a test adds the cells
-    that it needs (`number = book.add("%agent …")`), and leaves none running."""
+    that it needs (`number = book.add("%agent …")`). A cell that a test leaves running is interrupted, and an error in
+    the browser's console fails it."""
     notebook = books(front)
     notebook.page.bring_to_front()
-    return notebook
+    yield notebook
+    if not notebook.is_idle():
+        notebook.command("notebook:interrupt-kernel")
+        wait_for(notebook.is_idle, 20, "the kernel to be idle")
+    assert notebook.complaints() == []
 
 
 @pytest.fixture
 def open_notebook(front: Lab, profiles: Callable[[Lab], BrowserContext]) -> Iterator[Callable[..., Notebook]]:
     """Open a notebook with these code cells in a new page: `open_notebook("name.ipynb", "1 + 1", "%agent …")`."""
-    pages: list[Page] = []
+    books: list[Notebook] = []
 
     def opened(name: str, *cells: str) -> Notebook:
         nbformat.write(new_notebook(*cells), front.folder / name)  # type: ignore[no-untyped-call]  # nbformat is not typed
-        page = profiles(front).new_page()
-        pages.append(page)
-        return Notebook(front, page, name)
+        books.append(Notebook(front, profiles(front).new_page(), name))
+        return books[-1]
 
     yield opened
-    for page in pages:
-        page.close()
+    for book in books:
+        book.page.close()
+    assert [said for book in books for said in book.complaints()] == []

@@ -46,25 +46,35 @@ class Notebook:
         self.lab, self.page, self.path = lab, page, lab.folder / name
         self.console: list[str] = []
         page.on("console", lambda said: self.console.append(said.text) if said.type == "error" else None)
-        page.on("pageerror", lambda error: self.console.append(str(error)))
+        page.on("pageerror", lambda error: self.console.append(error.message))
         self.open()
+        self._noise = set(self.console)  # Notebook 7.6 has errors of its own when it opens a page
 
-    def open(self) -> None:
-        """Open the file in the page, also once more; return when its kernel is idle."""
+    def complaints(self) -> list[str]:
+        """The errors in the browser's console, but for those that were there before any cell was run."""
+        return [said for said in self.console if said not in self._noise]
+
+    def open(self, *, kernel: bool = True) -> None:
+        """Open the file in the page, also once more; return when its kernel is idle, or at once without `kernel`."""
         self.page.goto(self.lab.address(self.path.name))
         self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        self.page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
+        if kernel:
+            self.page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
 
-    def open_untrusted(self) -> None:
+    def open_untrusted(self, *, kernel: bool = True) -> None:
         """Open the file as one that came from somebody else: its outputs were never run or approved here."""
         notebook = nbformat.read(self.path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat is not typed
         notebook.metadata["from"] = "elsewhere"  # the signature is over all that is in the file
         nbformat.write(notebook, self.path)  # type: ignore[no-untyped-call]  # as above
-        self.open()
+        self.open(kernel=kernel)
 
     def command(self, name: str, **args: Any) -> None:
         """Have the front end do what its menus do: `command("notebook:run-all-cells")`."""
         self.page.evaluate("([name, args]) => { window.jupyterapp.commands.execute(name, args); }", [name, args])
+
+    def is_idle(self) -> bool:
+        """Whether the kernel runs no cell."""
+        return bool(self.page.evaluate(KERNEL_IS_IDLE))
 
     def add(self, code: str) -> int:
         """Add a code cell at the end, and give its number."""
@@ -89,6 +99,10 @@ class Notebook:
 
     def output(self, number: int) -> Any:
         return self.cell(number).locator(".jp-OutputArea")
+
+    def results(self, number: int) -> Any:
+        """What a cell shows, without the front end's own marks at its side."""
+        return self.output(number).locator(".jp-OutputArea-output")
 
     def panel(self, number: int) -> Any:
         """The live panel under a cell."""
@@ -134,13 +148,8 @@ class Notebook:
         """Take one of `THEMES`. The server keeps it for its later pages."""
         self.command("apputils:change-theme", theme=name)
         self.page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=name)
-        # The sheet of the theme is a file of its own: its colours are there when the light and the dark flag agree.
-        self.page.wait_for_function(
-            "light => matchMedia('all').matches && (parseInt(getComputedStyle(document.body)"
-            ".getPropertyValue('--jp-layout-color0').trim().replace('#', '').slice(0, 1) || 'f', 16) > 7 ||"
-            " /white/.test(getComputedStyle(document.body).getPropertyValue('--jp-layout-color0'))) === light",
-            arg="Light" in name,
-        )
+        # The sheet of the theme is a file of its own, and a picture lies over the page until it is there.
+        self.page.wait_for_function("!document.querySelector('#jupyterlab-splash')")
 
     def themes(self) -> Iterator[str]:
         """Each of `THEMES` in turn, in force; the light one again at the end."""

@@ -38,6 +38,18 @@ def run(seconds: float) -> str:
     time.sleep(seconds)
     return "waited"
 '''
+_TELLER = '''"""Tells how far it is."""
+from workbench import toolkit
+PERMISSIONS = {}
+TIMEOUT = 120
+
+def run() -> str:
+    import time
+    for at in range(1000):
+        toolkit.progress(f"line {at}")
+        time.sleep(0.1)
+    return "told"
+'''
 
 
 @dataclass(frozen=True)
@@ -67,6 +79,7 @@ def serving(front: Front, root: Path) -> Iterator[Lab]:
     folder.mkdir()
     (home / "config" / "tools").mkdir(parents=True)
     (home / "config" / "tools" / "slow.py").write_text(_SLOW)
+    (home / "config" / "tools" / "teller.py").write_text(_TELLER)
     settings = dict(_SETTINGS)
     if front == "lab-without-subshells":
         settings["apputils-extension/kernels-settings"] = {"commsOverSubshells": "disabled"}
@@ -74,9 +87,6 @@ def serving(front: Front, root: Path) -> Iterator[Lab]:
         path = home / ".jupyter/lab/user-settings/@jupyterlab" / f"{plugin}.jupyterlab-settings"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(values))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     token = secrets.token_hex(16)
     env = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "OPENAI", "WORKBENCH"))}
     env |= {
@@ -85,31 +95,57 @@ def serving(front: Front, root: Path) -> Iterator[Lab]:
         "WORKBENCH_CONFIG": str(home / "config"),
         "PATH": f"{Path(sys.executable).parent}:{env.get('PATH', '')}",
     }
-    with (root / "server.log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "jupyter", "notebook" if front == "notebook" else "lab"),
-                *("--no-browser", "--allow-root", "--expose-app-in-browser", "--ip=127.0.0.1"),
-                *(f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"),
-                *(f"--ServerApp.root_dir={folder}", "--LabApp.news_url="),
-            ],
-            env=env,
-            stdout=log,
-            stderr=log,
-        )
-    url = f"http://127.0.0.1:{port}"
+    server, url = _started(front, folder, token, env, root / "server.log")
     try:
-        wait_for(lambda: _answers(f"{url}/api?token={token}"), 60, f"{front} to answer")
         yield Lab(url, token, folder, home, front)
     finally:
         below = descendants(server.pid)
         server.terminate()
         try:
             server.wait(20)
-        finally:
-            for pid in [server.pid, *below]:
-                with suppress(ProcessLookupError):
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait(5)
+        for pid in below:
+            with suppress(OSError):  # nearly all have ended; a number may be another's by now
+                if str(home).encode() in Path(f"/proc/{pid}/environ").read_bytes():
                     os.kill(pid, signal.SIGKILL)
+
+
+def _started(
+    front: Front, folder: Path, token: str, env: dict[str, str], log: Path
+) -> tuple[subprocess.Popen[bytes], str]:
+    """A server that answers, and its address. Between a look for a free port and its use somebody may take it."""
+    for _ in range(3):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        with log.open("wb") as said:
+            server = subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "jupyter", "notebook" if front == "notebook" else "lab"),
+                    *("--no-browser", "--allow-root", "--expose-app-in-browser", "--ip=127.0.0.1"),
+                    *(f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"),
+                    *(f"--ServerApp.root_dir={folder}", "--LabApp.news_url="),
+                ],
+                env=env,
+                stdout=said,
+                stderr=said,
+            )
+        url = f"http://127.0.0.1:{port}"
+        if _is_up(server, f"{url}/api?token={token}"):
+            return server, url
+    pytest.fail(f"{front} does not start:\n{log.read_text()[-2000:]}")
+
+
+def _is_up(server: subprocess.Popen[bytes], url: str) -> bool:
+    """Wait for its first answer. False when it ended instead."""
+    try:
+        wait_for(lambda: server.poll() is not None or _answers(url), 90, "the server to answer")
+    except BaseException:
+        server.kill()
+        raise
+    return server.poll() is None
 
 
 def _answers(url: str) -> bool:

@@ -72,7 +72,32 @@ def test_stop_ends_a_run_and_the_next_cell_works(book: Notebook) -> None:
 
 
 @everywhere
-def test_a_saved_notebook_holds_one_plain_display_and_reads_after_reopening(
+def test_a_click_reaches_a_cell_of_run_all_and_the_cells_after_one_that_failed_do_not_run(
+    open_notebook: Callable[..., Notebook],
+) -> None:
+    book = open_notebook("all.ipynb", SETUP, ASK.replace("%agent", "%agent --ask"), WAIT, "after = 1")
+    book.command("notebook:run-all-cells")
+    book.panel(1).get_by_role("button", name="Approve").click(timeout=60_000)
+    book.panel(2).locator("tr[data-state=running]").filter(has_text="A long wait").wait_for(timeout=60_000)
+    book.panel(2).get_by_role("button", name="Cancel").click()
+    book.wait_done(2, 20)
+    wait_for(book.is_idle, 10, "the kernel to be idle")
+    assert "North" in book.output(1).inner_text()
+    assert "Cancelled: Stopped." in book.output(2).inner_text()
+    assert book.number(3) == ""
+    book.command("notebook:restart-run-all")
+    book.page.locator(".jp-Dialog-button.jp-mod-accept").click()
+    book.panel(1).get_by_role("button", name="Deny").click(timeout=60_000)
+    book.wait_done(1, 20)
+    wait_for(book.is_idle, 10, "the kernel to be idle")
+    text = book.output(1).inner_text()
+    assert "Denied: The steps were not approved." in text
+    assert "✓" not in text
+    assert [book.number(2), book.number(3)] == ["", ""]
+
+
+@everywhere
+def test_a_saved_notebook_holds_one_plain_display_and_reads_wherever_it_is_opened(
     open_notebook: Callable[..., Notebook],
 ) -> None:
     book = open_notebook("saved.ipynb", SETUP, "%agent total revenue by region as a bar chart of @sales", "_.df")
@@ -84,26 +109,11 @@ def test_a_saved_notebook_holds_one_plain_display_and_reads_after_reopening(
     assert sorted(outputs[0].data) == ["text/html", "text/plain"]
     assert "widget" not in book.path.read_text("utf-8")
     assert saved.cells[2].outputs[0].output_type == "execute_result"
-    assert not [line for line in book.console if "workbench" in line.lower()]
     book.command("kernelmenu:shutdown")
-    book.open()
-    book.page.wait_for_selector(".workbench table")
-    text = book.output(1).inner_text()
-    assert "North" in text
-    assert "query_data" in text
-    wait_for(lambda: book.output(1).locator("img").count() == 1, 10, "the chart")
-
-
-@everywhere
-def test_a_person_approves_the_steps_in_the_cell(book: Notebook) -> None:
-    number = book.add(ASK.replace("%agent", "%agent --ask"))
-    book.start(number)
-    line = book.output(number).locator("input.jp-Stdin-input")
-    line.wait_for(timeout=30_000)
-    line.fill("y")
-    line.press("Enter")
-    book.wait_done(number)
-    text = book.output(number).inner_text()
-    assert "✓" in text
-    assert "North" in text
-    assert "Not approved" not in text
+    for opens in (book.open, book.open_untrusted):
+        opens(kernel=False)
+        book.output(1).locator("table").first.wait_for()
+        text = book.output(1).inner_text().replace("\u00a0", " ")
+        assert [word for word in ("✓ done", "query_data", "North", "Cost: $0") if word not in text] == []
+        wait_for(lambda: book.output(1).locator("img").count() == 1, 10, "the chart")
+        assert book.panel(1).count() == 0

@@ -11,7 +11,8 @@ from workbench.notebook import kernel
 CANARY = """
 import asyncio, threading
 from ipykernel.kernelbase import Kernel
-from workbench.notebook import kernel, panel
+from workbench.notebook import kernel
+from workbench.notebook.panels import run as panel
 from workbench.core.outcome import Outcome
 
 heard = threading.Event()

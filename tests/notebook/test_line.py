@@ -13,10 +13,27 @@ from workbench.notebook.line import BadLine, expand, named, read
 
 @given(st.text(st.characters(exclude_categories=["Cs"])).filter(lambda t: not t.lstrip().startswith("--")))
 def test_a_request_without_options_is_taken_as_it_is(text: str) -> None:
-    if "<<" in text:
+    if "<<" in text or text.rstrip(" \t\n").endswith(";"):
         return
     assert read(text).text == text.strip(" \t")
     assert read("", text).text == text
+
+
+@pytest.mark.parametrize(
+    ("line", "cell", "text", "silent"),
+    [
+        ("total of @x;", None, "total of @x", True),
+        ("total of @x ;  ", None, "total of @x", True),
+        ("a; b", None, "a; b", False),
+        ("", "total\n;\n", "total\n", True),
+        ("", "explain\nint x = 1;", "explain\nint x = 1;", False),
+    ],
+)
+def test_a_semicolon_at_the_end_silences_and_pasted_code_does_not(
+    line: str, cell: str | None, text: str, silent: bool
+) -> None:
+    found = read(line, cell)
+    assert (found.text, found.silent) == (text, silent)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,8 @@ class Recording:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
     """One run as a replay needs it. `model`: the one that the request named, "" when it named none. `inputs`: body of
-    the event `inputs`. `approvals`: bodies of the answers about rounds. `files`: sha256 → path below artifacts/."""
+    the event `inputs`. `approvals`: bodies of the answers about rounds, with the `plan` where a person has changed it.
+    `files`: sha256 → path below artifacts/."""
 
     request: str
     model: str = ""
@@ -75,13 +76,20 @@ def episode(events: Iterable[AnyEvent]) -> Episode:
         model=str(inputs.pop("asked_model", "") or ""),
         inputs=inputs,
         recordings=tuple(_recordings(events, files)),
-        approvals=tuple(_only(e.body, ("round", "decision", "by", "reason")) for e in events if _about_a_round(e)),
+        approvals=tuple(_approvals(events)),
         files=files,
     )
 
 
-def _about_a_round(event: AnyEvent) -> bool:
-    return event.kind == "approval" and event.step is None and "tool" not in event.body
+def _approvals(events: Sequence[AnyEvent]) -> Iterator[dict[str, Any]]:
+    plan: Any = None
+    for event in events:
+        if event.kind == "plan.edited":
+            plan = event.body.get("plan")
+        elif event.kind == "approval" and event.step is None and "tool" not in event.body:
+            told = _only(event.body, ("round", "decision", "by", "reason"))
+            yield told if plan is None else told | {"plan": plan}
+            plan = None
 
 
 def _recordings(events: Sequence[AnyEvent], files: dict[str, str]) -> Iterator[Recording]:

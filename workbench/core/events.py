@@ -17,6 +17,10 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     step}] as in core.provenance; mends: ids of failed steps, and of those that needed them, in whose
                     place this round's steps are; isolation: the level that is in force (in run.started: the lowest that
                     it can be)
+    plan.edited     plan (as data): what runs in place of this round's, as a person has changed it before it ran; round,
+                    by, notes (what was changed, in words), tools: as in plan.made; left_out: ids of the steps that
+                    are gone; typed {step: [places in its params that they have written, "" for the whole step]}. It
+                    stands before the approval that it belongs to
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
                     finish, seconds, error; of a planner's also asked {sha256, parts}: what was asked, by content, and
                     reply: the text; replayed: it comes from the record and nothing was sent
@@ -89,6 +93,7 @@ class Kind(StrEnum):
     INPUTS = "inputs"
     RUN_RESUMED = "run.resumed"
     PLAN_MADE = "plan.made"
+    PLAN_EDITED = "plan.edited"
     MODEL_CALLED = "model.called"
     TOOL_DEFINED = "tool.defined"
     STEP_INTENT = "step.intent"

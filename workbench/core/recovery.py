@@ -93,9 +93,12 @@ def recover(events: Iterable[AnyEvent]) -> Recovered:
         if not isinstance(event, Event):
             continue
         body, step = event.body, event.step
-        if event.kind is Kind.PLAN_MADE and "plan" in body:
-            if int(body.get("round", 1)) == 1:
+        if event.kind in (Kind.PLAN_MADE, Kind.PLAN_EDITED) and "plan" in body:
+            if event.kind is Kind.PLAN_MADE and int(body.get("round", 1)) == 1:
                 planned.clear()
+            for gone in body.get("left_out", ()):
+                planned.pop(gone, None)
+                pinned.pop(gone, None)
             planned |= {raw["id"]: raw for raw in body["plan"]["steps"]}
             pinned |= {raw["id"]: body.get("tools", {}).get(raw["task"], "") for raw in body["plan"]["steps"]}
         if step not in planned:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 OPTIONS: Mapping[str, str] = {
     "plan": "show the plan and run nothing",
+    "bg": "run in the background: the cell is over at once, and gives a handle of the run",
     "ask": "show the steps and ask before they run",
     "yes": "answer every question with yes: the steps of --ask, and calls that the policy asks about",
     "deny": "answer the same questions with no",
@@ -36,6 +37,7 @@ VERBS: Mapping[str, str] = {
     "show RUN": "one run again",
     "apply RUN[.STEP]": "write the code of a run into the project",
     "undo RUN[.STEP]": "take it back: every file as it was",
+    "cancel RUN": "stop a run that goes on in the background",
     "resume RUN": "go on with a run that stopped; --done STEP, --again STEP for writes in doubt, --changed-tools",
     "rerun RUN": "its plan again; --from STEP, --set s2.params.limit=5, --drop STEP: only what changes is run",
     "why RUN[.STEP]": "from a result back to the calls, plan, sources, hashes and cost",
@@ -57,7 +59,7 @@ VERBS: Mapping[str, str] = {
     "import FILE.wbz": "a run from such a file into your record",
 }
 """What may stand behind `%workbench`, as it is typed, and what it gives; `notebook.verbs` has a function for each."""
-MODES = ("strict", "auto", "off")
+MODES: tuple[Literal["strict", "auto", "off"], ...] = ("strict", "auto", "off")
 """What `--replay` may be; the first when it says nothing."""
 VALUED: Mapping[str, str] = {
     "model": "NAME",
@@ -75,6 +77,8 @@ _EXAMPLES = {
 _WORD = re.compile(r"\s*(--?[A-Za-z][\w-]*)(?:=(\S*))?(?:\s|$)")
 _CAPTURE = re.compile(r"\s*([^\W\d]\w*)\s*<<(?:\s|$)")
 _NAME = re.compile(r"(?<![\w.@/])@([^\W\d]\w*)")
+_SILENT = re.compile(r"\n[ \t]*;\s*\Z")
+"""Of a cell: a line of its own, since what is pasted may end in one."""
 _PACKAGE = re.compile(r"@[\w-]+/")
 _DECORATOR = re.compile(r"^[ \t]*@[\w.]+(?:\(.*\))?[ \t]*\n(?=[ \t]*(?:@|def |class |async ))", re.MULTILINE)
 _MAX_ENDS = 20
@@ -87,10 +91,12 @@ class BadLine(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """What a line asks for. `capture` is the name that keeps the run, "" when there is none."""
+    """What a line asks for. `capture` is the name that keeps the run, "" when there is none; `silent`: it ends in `;`,
+    and shows nothing."""
 
     text: str
     plan: bool = False
+    bg: bool = False
     ask: bool = False
     yes: bool = False
     deny: bool = False
@@ -103,6 +109,7 @@ class Line:
     persona: str = ""
     budget: str | None = None
     help: bool = False
+    silent: bool = False
     capture: str = ""
 
 
@@ -113,7 +120,7 @@ def read(line: str, body: str | None = None) -> Line:
     while (found := _WORD.match(rest)) is not None and found[1].startswith("--"):
         name, value, rest = found[1][2:], found[2], rest[found.end() :]
         if name not in OPTIONS:
-            raise BadLine(f"There is no option --{name}{_near(name, OPTIONS, '--')}")
+            raise BadLine(f"There is no option --{name}{near(name, OPTIONS, '--')}")
         if name == "replay":
             if value not in (None, *MODES):
                 raise BadLine("--replay is strict, auto or off: --replay=auto")
@@ -133,6 +140,10 @@ def read(line: str, body: str | None = None) -> Line:
     if (kept := _CAPTURE.match(rest)) is not None and not keyword.iskeyword(kept[1]):
         options["capture"], rest = kept[1], rest[kept.end() :]
     rest = rest.strip(" \t") if body is None else rest.strip()
+    if body is None and rest.endswith(";"):
+        options["silent"], rest = True, rest[:-1].rstrip()
+    elif body is not None and (end := _SILENT.search(body)) is not None:
+        options["silent"], body = True, body[: end.start() + 1]
     text = rest if body is None else f"{rest}\n{body}" if rest else body
     return Line(text=text, **options)
 
@@ -193,12 +204,12 @@ def named(text: str, tables: Iterable[str], others: Iterable[str] = ()) -> list[
     for name in found:
         if name not in known and name in meant:
             if name in set(others):
-                raise BadLine(f"@{name} is not a DataFrame{_near(name, known, '@')}")
-            raise BadLine(f"There is no table @{name}{_near(name, known, '@')}")
+                raise BadLine(f"@{name} is not a DataFrame{near(name, known, '@')}")
+            raise BadLine(f"There is no table @{name}{near(name, known, '@')}")
     return [name for name in found if name in known]
 
 
-def _near(name: str, known: Iterable[str], mark: str) -> str:
+def near(name: str, known: Iterable[str], mark: str) -> str:
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:

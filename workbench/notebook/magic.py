@@ -10,13 +10,14 @@ from IPython.core import magic_arguments
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class, needs_local_scope, no_var_expand
 
+from workbench.notebook import config
 from workbench.notebook import line as lines
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from workbench.notebook.background import Handle
     from workbench.notebook.display import Display
-    from workbench.notebook.options import Line
     from workbench.run import Run
     from workbench.workbench import Workbench
 
@@ -51,18 +52,21 @@ class AgentMagics(Magics):
     @needs_local_scope
     @line_cell_magic
     @_documented
-    def agent(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Run | None:
+    def agent(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Run | Handle | None:
         """Ask for something, in words: `%agent REQUEST`, or a longer request in a cell under `%%agent`.
 
         %agent total revenue by region in 2025 as a bar chart of @sales
         growth = %agent ...        keep the run; `_` is the last one
         %%agent growth <<          the same for a cell
+        %agent ... ;               show nothing; in a cell, a last line of `;`
+        job = %agent --bg ...      at once, while the run goes on: job.result() is the run, job.cancel() stops it
+        %config Workbench          what requests are asked with unless their line says otherwise
 
         `@name` names a DataFrame, `{{expression}}` puts a value of yours into the request; everything else is taken as
         it is. The run has .df .answer .images .artifacts .steps .plan .cost .id .status
         """
         try:
-            asked = lines.read(line, cell)
+            asked = config.applied(lines.read(line, cell), config.of(self.shell))
             scope = {**self._namespace(), **(local_ns or {})}
             if asked.help or (cell is None and not asked.text and not asked.capture):
                 print(self._help())  # noqa: T201 - the answer to a bare %agent
@@ -87,18 +91,22 @@ class AgentMagics(Magics):
             return None
         return run
 
-    def _ask(self, text: str, frames: dict[str, Any], names: list[str], asked: lines.Line, values: list[str]) -> Run:
+    def _ask(
+        self, text: str, frames: dict[str, Any], names: list[str], asked: lines.Line, values: list[str]
+    ) -> Run | Handle:
         from workbench.core.errors import Cancelled
         from workbench.notebook import kernel
-        from workbench.notebook.options import approver
+        from workbench.notebook.asking import approver
         from workbench.notebook.watched import watched
+        from workbench.offer import frozen
 
         try:
             workbench = self._workbench()
         except KeyboardInterrupt:
             raise Cancelled("Stopped. Nothing was run.") from None
+        frames = frozen(frames)  # on this thread: the cell may be over before the run has taken them
 
-        def work(display: Display, line: Line | None) -> Coroutine[Any, Any, Run]:
+        def work(display: Display) -> Coroutine[Any, Any, Run]:
             return workbench.ask(
                 text,
                 variables=frames,
@@ -106,7 +114,7 @@ class AgentMagics(Magics):
                 plan_only=asked.plan,
                 model=asked.model,
                 budget=asked.budget,
-                approver=approver(asked, line),
+                approver=approver(asked, display),
                 rounds=asked.ask,
                 inserted=values,
                 listeners=(display.listen,),
@@ -121,7 +129,7 @@ class AgentMagics(Magics):
                 notebook=kernel.notebook(self.shell),
             )
 
-        return watched(self.shell, workbench.settings.headless, work)
+        return watched(self.shell, workbench.settings.headless, work, background=asked.bg, silent=asked.silent)
 
     @no_var_expand
     @line_magic

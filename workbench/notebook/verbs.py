@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
-from workbench.notebook.again import rerun, resume
+from workbench.notebook import config
+from workbench.notebook.again import cancel, rerun, resume
 from workbench.notebook.edited import apply, undo
 from workbench.notebook.erased import erase
 from workbench.notebook.history import notebook, why
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "apply",
     "audit",
+    "cancel",
     "cassette",
     "conversation",
     "doctor",
@@ -53,11 +55,15 @@ __all__ = [
 
 def status(workbench: Workbench) -> Table:
     """What is in force."""
+    from IPython.core.getipython import get_ipython
+
     with suppress(WorkbenchError):  # then what it says is why
         wait(workbench.sandbox.prepare())
     left = wait(workbench.budgets.left())
     budget = [("budget", "; ".join(map(str, left)))] if left else []
-    return Table(("what", "in force"), [*workbench.status().items(), *budget])
+    said = ", ".join(f"{name} = {value}" for name, value in config.of(get_ipython()).changed().items())
+    set_here = [("%config", said)] if said else []
+    return Table(("what", "in force"), [*workbench.status().items(), *budget, *set_here])
 
 
 def tools(workbench: Workbench, rest: str = "") -> Table:

@@ -118,7 +118,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
     parts += [view_html(view) for view in shown_views(outcome)]
     parts += [_frame_html(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_html(outcome)
-    parts += [_image_html(image, load) for image in outcome.images]
+    parts += [picture_html(image, load) for image in outcome.images]
     parts += [_sound_html(sound, load) for sound in outcome.sounds]
     if outcome.sources:
         items = "".join(f"<li>{_link(s.get('title', ''), s.get('url', ''))}</li>" for _, s in _sources(outcome))
@@ -227,7 +227,8 @@ def _more(frame: Artifact, shown: int) -> str:
     return f"{shown:,} of {total:,} rows; the run's .df has all" if total > shown else ""
 
 
-def _image_html(image: Artifact, load: Load) -> str:
+def picture_html(image: Artifact, load: Load) -> str:
+    """A picture of a run, in the HTML itself; in words where it is gone, no picture, or too large."""
     data = load(image)
     said = escape(image.alt or image.title or "picture")
     if data is None or not data.startswith(_PNG) or len(data) > MAX_IMAGE:

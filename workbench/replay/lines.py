@@ -154,6 +154,7 @@ class _Approval(_Line):
     decision: Literal["allow", "deny"]
     by: Word = ""
     reason: Text = ""
+    plan: Json = None
 
 
 class _Episode(_Line):

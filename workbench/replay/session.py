@@ -13,10 +13,11 @@ from workbench.core.episode import Episode, episode
 from workbench.core.errors import WorkbenchError
 from workbench.core.events import AnyEvent
 from workbench.core.outcome import Outcome
+from workbench.core.plan import load
 from workbench.core.settings import Settings
 from workbench.core.tape import Replay, Tape, chosen, unknown
 from workbench.memory.base import Memory
-from workbench.policy.approval import Approver, Asked, Decision
+from workbench.policy.approval import Approver, Asked, Decision, nobody
 
 if TYPE_CHECKING:
     from workbench.replay.cassette import Cassette
@@ -112,17 +113,22 @@ class Replays:
         return None
 
     def approver(self, tape: Tape, approver: Approver | None) -> Approver | None:
-        """Who answers questions: in a strict replay, where nothing is done, rounds are answered as they were."""
-        if approver is None or not tape.is_strict or tape.own is None:
+        """Who answers questions: in a strict replay, where nothing is done, rounds are answered as they were, also
+        where a person had changed them."""
+        if not tape.is_strict or tape.own is None or (approver is None and not self.is_edited(tape)):
             return approver
         answers = {int(body["round"]): body for body in tape.own.approvals if "round" in body}
-        asks = approver
+        asks = approver or nobody
 
         async def answered(asked: Asked) -> Decision:
             body = answers.get(asked.round) if asked.call is None else None
             return await asks(asked) if body is None else _decision(body)
 
         return answered
+
+    def is_edited(self, tape: Tape) -> bool:
+        """Whether the run is replayed from one whose plan a person had changed: then its rounds are asked about."""
+        return tape.is_strict and tape.own is not None and any("plan" in body for body in tape.own.approvals)
 
     async def _newest(self, request: str, model: str) -> tuple[Episode | None, str]:
         """The newest run of the same request, of those that were done if there are any; "" or where it came from."""
@@ -148,5 +154,8 @@ class Replays:
 def _decision(body: Mapping[str, Any]) -> Decision:
     allowed = body.get("decision") == "allow"
     return Decision(
-        answer="allow" if allowed else "deny", by=str(body.get("by", "")), reason=str(body.get("reason", ""))
+        answer="allow" if allowed else "deny",
+        by=str(body.get("by", "")),
+        reason=str(body.get("reason", "")),
+        plan=load(body["plan"]) if body.get("plan") is not None else None,
     )

@@ -101,11 +101,11 @@ def _drawn(found: Any) -> bytes:
     if not isinstance(found, str) or len(found) > MAX_DRAWING or _REACHES.search(found):
         return b""
     with suppress(Exception):
-        import resvg_py
-
+        # By name: a worker needs neither unless something is drawn.
+        resvg = importlib.import_module("resvg_py")
         fonts = importlib.import_module("matplotlib").get_data_path() + "/fonts/ttf/"
         return bytes(
-            resvg_py.svg_to_bytes(
+            resvg.svg_to_bytes(
                 svg_string=found,
                 zoom=2,
                 skip_system_fonts=True,
