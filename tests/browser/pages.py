@@ -125,7 +125,12 @@ class Notebook:
         """Save, and give the notebook as it is in the file."""
         before = self.path.stat().st_mtime_ns
         self.command("docmanager:save")
-        wait_for(lambda: self.path.stat().st_mtime_ns > before, 20, "the file to be saved")
+        # While it is written it may be empty.
+        wait_for(
+            lambda: self.path.stat().st_mtime_ns > before and self.path.read_text("utf-8").endswith("}\n"),
+            20,
+            "the file to be saved",
+        )
         return nbformat.read(self.path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat is not typed
 
     def watch(self, event: str, selector: str = "", *, done: int = 0) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from tests.browser import access
 from tests.browser.conftest import Notebook, everywhere, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -139,6 +140,24 @@ def test_exploring_takes_the_place_of_the_results_and_gives_it_back(book: Notebo
     output.get_by_role("button", name="Close").click()
     assert output.inner_text() == before
     assert set(book.console) <= {THEIRS}
+
+
+def test_what_is_live_can_be_read_and_reached_by_everybody(book: Notebook) -> None:
+    outputs = [ask(book, "every sale"), ask(book, "a greeting")]
+    outputs[0].get_by_role("button", name="revenue").click()
+    expect(outputs[0].locator("th[aria-sort]")).to_have_count(1)
+    outputs[1].get_by_role("button", name="Explore").click()
+    expect(outputs[1].get_by_role("button", name="Apply").last).to_have_attribute("aria-disabled", "false")
+    for theme in book.themes():
+        for output in outputs:
+            live = output.locator(".workbench-live:visible")
+            for node in live.all():
+                assert (theme, access.dim(node)) == (theme, [])
+    for output in outputs:
+        for node in output.locator(".workbench-live:visible").all():
+            assert access.small(node) == []
+            assert access.unnamed(node) == []
+            assert access.unseen_focus(node) == []
 
 
 def test_a_panel_of_a_runs_results_can_be_put_anywhere(book: Notebook) -> None:
