@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, partial
 from typing import Any
 
-from workbench import bridge
 from workbench.core.artifacts import PNG, Artifact
 from workbench.core.errors import Refused, Unavailable, WorkbenchError
 from workbench.core.outcome import StepOutcome
 from workbench.notebook.panels import diffs, rows
+from workbench.notebook.panels.messages import Verb
 from workbench.render import (
     MAX_IMAGE,
     clean_text,
@@ -115,33 +115,17 @@ async def _answered(run: Run, message: Mapping[str, Any]) -> dict[str, Any]:
             raise Refused("The panel asked for something unknown.", hint="Reload the page.")
 
 
-def reply(run: Run, content: Mapping[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
-    """Answer `{do: "ask", id, message}`, as `asker` in results.js sends it, with `send({"answer": id, "value": …})`.
-    Returns at once; other messages are left alone."""
-    message = content.get("message")
-    if content.get("do") != "ask" or not isinstance(message, Mapping):
-        return
-
-    async def answered() -> None:
-        send({"answer": content.get("id"), "value": await answer(run, message)})
-
-    bridge.submit(answered())
-
-
 @cache
 def panel_class() -> type[Any]:
     """The widget's class; made at the first use, since anywidget takes a while to import."""
-    import anywidget
-    import traitlets
-
     from workbench.notebook.panels.parts import script, style
+    from workbench.notebook.panels.widget import panel_class as base
 
-    class ResultsPanel(anywidget.AnyWidget):
-        """The results of one run. `results` is what `described` says."""
+    class ResultsPanel(base()):  # type: ignore[misc]  # anywidget ships no types
+        """The results of one run. `view` is what `described` says."""
 
-        _esm = script("results", "explore")
+        _esm = script("asks", "results", "explore")
         _css = style("results")
-        results = traitlets.Dict().tag(sync=True)
 
     return ResultsPanel
 
@@ -157,8 +141,12 @@ class Explored:
     def panel(self) -> Any:
         """The widget, to be put into a `VBox`; made at the first look."""
         if self._panel is None:
-            self._panel = panel_class()(results=described(self._run))
-            self._panel.on_msg(lambda widget, content, buffers: reply(self._run, content, widget.send))
+            self._panel = panel_class()(
+                about=repr(self._run),
+                verbs={"result": Verb(do=partial(answer, self._run), takes={"message": {"type": "object"}})},
+                on_bug=lambda error: None,  # `answer` tells it where it was met
+                view=described(self._run),
+            )
         return self._panel
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -167,10 +155,8 @@ class Explored:
         from workbench.notebook import kernel
 
         data, metadata = self._run._repr_mimebundle_()
-        shell = get_ipython()
-        if kernel.front(shell) != "live":
+        if kernel.front(get_ipython()) != "live":
             return data, metadata
-        kernel.route_clicks(shell, self.panel.comm)
         shown, more = self.panel._repr_mimebundle_()
         return {**shown, **data}, {**more, **metadata}
 

@@ -2,26 +2,9 @@
 // is, and `ask(message)` gives a promise of what it answers. Nothing is loaded from elsewhere, and a link loads nothing
 // by itself. The only HTML that is taken as such is that of `answer` and `views`, which the kernel's output gate has made.
 
-const { resultsView, tableView, editButtons, resultsAsker } = (() => {
+const { resultsView, tableView, editButtons } = (() => {
   // What has the focus keeps its keys: a notebook has shortcuts of single letters.
   const OWN = { "data-lm-suppress-shortcuts": "true" };
-
-  // `ask` over the messages of a widget: see `reply` in results.py.
-  function asker(model) {
-    const waiting = new Map();
-    let last = 0;
-    model.on("msg:custom", (said) => {
-      const done = waiting.get(said?.answer);
-      waiting.delete(said?.answer);
-      done?.(said.value);
-    });
-    return (message) =>
-      new Promise((done) => {
-        const id = `${Date.now().toString(36)}.${++last}`; // two views of one model ask beside each other
-        waiting.set(id, done);
-        model.send({ do: "ask", id, message });
-      });
-  }
 
   function counted(number) {
     return number.toLocaleString("en-US");
@@ -343,5 +326,5 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
     return { node, update };
   }
 
-  return { resultsView, tableView, editButtons, resultsAsker: asker };
+  return { resultsView, tableView, editButtons };
 })();
