@@ -79,6 +79,8 @@ def load_secrets(settings: Settings, env: Mapping[str, str] | None = None) -> Se
     env = os.environ if env is None else env
     known = {"OPENAI_API_KEY": settings.api_key, "TAVILY_API_KEY": settings.tavily_api_key}
     known["WORKBENCH_EMBED_API_KEY"] = settings.embed_api_key
+    known["WORKBENCH_IMAGE_API_KEY"] = settings.image_api_key
+    known["WORKBENCH_AUDIO_API_KEY"] = settings.audio_api_key
     known["WORKBENCH_MEMORY"] = settings.memory
     if settings.memory is not None:
         address = settings.memory.get_secret_value()

@@ -33,9 +33,11 @@ from workbench.memory import lease
 from workbench.memory.base import Holder, Lease, Leases, Memory
 from workbench.memory.lease import FileLeases
 from workbench.memory.remember import Remembering
+from workbench.models.audio import Speech, Transcription
 from workbench.models.base import Model, Patient
-from workbench.models.choose import choose
-from workbench.models.held import HeldModel, price_of
+from workbench.models.choose import choose, choose_images, choose_speech, choose_transcription
+from workbench.models.held import HeldImages, HeldModel, HeldSpeech, HeldTranscription, price_of
+from workbench.models.images import ImageModel
 from workbench.models.openai import OpenAIModel
 from workbench.models.replay import ReplayModel
 from workbench.planners.base import Planner
@@ -123,6 +125,9 @@ class Parts:
         self._model = model
         self._planner = planner
         self._models: dict[str | None, Model | None] = {}
+        self._images: list[ImageModel | None] = []
+        self._speech: list[Speech | None] = []
+        self._transcription: list[Transcription | None] = []
         self.secrets = load_secrets(self.settings)
         self.parcels = Parcels(self.settings, self.memory, self.secrets)
         self.servers = Servers(self.settings, self.secrets, server_environment())
@@ -268,6 +273,34 @@ class Parts:
         admits = (self.budgets.for_model(stream.tell), budget.for_model)
         return HeldModel(mine, admits, self.secrets.redact, self.secrets.begun)
 
+    def images(self, stream: Stream, budget: RunBudget) -> ImageModel | None:
+        """The model for pictures, for the calls of one run; None when none is connected."""
+        if not self._images:
+            self._images.append(choose_images(self.settings))
+        chosen = self._images[0]
+        if chosen is None:
+            return None
+        admits = (self.budgets.for_model(stream.tell), budget.for_model)
+        return HeldImages(chosen.within(budget.retries), admits, self.secrets.redact)
+
+    def speech(self, stream: Stream, budget: RunBudget) -> HeldSpeech | None:
+        """The model that reads aloud, for the calls of one run; None when none is connected."""
+        if not self._speech:
+            self._speech.append(choose_speech(self.settings))
+        chosen = self._speech[0]
+        admits = (self.budgets.for_model(stream.tell), budget.for_model)
+        return None if chosen is None else HeldSpeech(chosen.within(budget.retries), admits)
+
+    def transcription(self, stream: Stream, budget: RunBudget) -> HeldTranscription | None:
+        """The model that writes down speech, for the calls of one run; None when none is connected."""
+        if not self._transcription:
+            self._transcription.append(choose_transcription(self.settings))
+        chosen = self._transcription[0]
+        admits = (self.budgets.for_model(stream.tell), budget.for_model)
+        if chosen is None:
+            return None
+        return HeldTranscription(chosen.within(budget.retries), admits, self.secrets.redact)
+
     def price(self, name: str | None) -> Price | None:
         """What gives the price of so many tokens in and out of a request's model, None when there is none to ask."""
         return price_of(self._models.get(name))
@@ -306,6 +339,10 @@ class Parts:
             secrets=self.secrets,
             bases=self.bases(),
             model=self.model(asked.model, stream, asked.budget),
+            images=self.images(stream, asked.budget),
+            speech=self.speech(stream, asked.budget),
+            transcription=self.transcription(stream, asked.budget),
+            room=self.budgets.room_for,
             artifacts=folder,
             guard=gate.guard,
             connections=self.settings.connections,
@@ -339,6 +376,9 @@ class Parts:
         for model in self._models.values():
             if isinstance(model, OpenAIModel):
                 await model.close()
+        for other in (*self._images, *self._speech, *self._transcription):
+            if other is not None:
+                await other.close()
         await self.memory.close()
 
 

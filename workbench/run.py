@@ -42,8 +42,29 @@ class Picture:
         return self.png
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A sound of a run. `path` is the file, `alt` what is said in it, `seconds` how long it takes."""
+
+    path: Path
+    alt: str
+    mime: str
+    seconds: float
+
+    @property
+    def data(self) -> bytes:
+        return self.path.read_bytes()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the sound to a file of your own; returns its path."""
+        target = Path(path)
+        target.write_bytes(self.data)
+        return target
+
+
 class StepView:
-    """One step of a run: `.state`, `.value` (tables as DataFrames), `.df`, `.images`, `.text`, `.error`, `.params`."""
+    """One step of a run: `.state`, `.value` (tables as DataFrames), `.df`, `.images`, `.audio`, `.text`, `.error`,
+    `.params`."""
 
     def __init__(self, outcome: StepOutcome, folder: Path) -> None:
         self.outcome = outcome
@@ -80,7 +101,7 @@ class StepView:
 
     @property
     def value(self) -> Any:
-        """The step's result; tables are DataFrames, pictures `Picture`s. Reads files."""
+        """The step's result; tables are DataFrames, pictures `Picture`s, sounds `Sound`s. Reads files."""
         return replace(self.outcome.value, lambda artifact: _open(artifact, self._folder))
 
     @property
@@ -92,6 +113,10 @@ class StepView:
     @property
     def images(self) -> list[Picture]:
         return [_picture(artifact, self._folder) for artifact in self.outcome.artifacts if artifact.is_image]
+
+    @property
+    def audio(self) -> list[Sound]:
+        return [_sound(artifact, self._folder) for artifact in self.outcome.artifacts if artifact.is_sound]
 
     def __repr__(self) -> str:
         return f"<step {self.id}: {self.title}, {self.state}>"
@@ -176,6 +201,10 @@ class Run:
     @property
     def images(self) -> list[Picture]:
         return [_picture(artifact, self._folder) for artifact in self.outcome.images]
+
+    @property
+    def audio(self) -> list[Sound]:
+        return [_sound(artifact, self._folder) for artifact in self.outcome.sounds]
 
     @property
     def artifacts(self) -> list[Artifact]:
@@ -274,7 +303,13 @@ def _picture(artifact: Artifact, folder: Path) -> Picture:
     return Picture(folder / artifact.path, artifact.alt)
 
 
+def _sound(artifact: Artifact, folder: Path) -> Sound:
+    return Sound(folder / artifact.path, artifact.alt, artifact.mime, artifact.seconds or 0.0)
+
+
 def _open(artifact: Artifact, folder: Path) -> Any:
     if artifact.is_frame:
         return _frame(artifact, folder)
+    if artifact.is_sound:
+        return _sound(artifact, folder)
     return _picture(artifact, folder) if artifact.is_image else folder / artifact.path

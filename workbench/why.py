@@ -199,7 +199,7 @@ def _places(sources: Sources) -> list[Any]:
 
 
 def _file(artifact: Artifact) -> str:
-    what = "picture" if artifact.is_image else artifact.mime
+    what = artifact.noun if artifact.noun != "file" else artifact.mime
     if artifact.is_frame:
         what = f"{artifact.rows or 0:,} rows, {len(artifact.columns)} columns"
     title = f" “{artifact.title}”" if artifact.title else ""

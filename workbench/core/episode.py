@@ -1,7 +1,8 @@
 """What a replay needs of one run, taken from the run's events: what it took in, and each call with what came back.
 
 Ids, times, paths and addresses are left out, so that the same work gives the same episode. A table or a picture stands
-in a value as `{"$blob": sha256, "as": "frame" | "image", "title", "alt"}`; `files` says where the bytes lie.
+in a value as `{"$blob": sha256, "as": "frame" | "image" | "sound", "title", "alt"}`; `files` says where
+the bytes lie.
 
 A result is told in two events, which belong together by its hash: `tool.called` has what was asked, `step.done` (of one
 item of a foreach, `item.done`) has what came back. What a tool sent out and what it asked a model is `inside` its call.
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from workbench.core.artifacts import ARROW, PNG, Artifact, find, from_json
+from workbench.core.artifacts import ARROW, PNG, SOUNDS, Artifact, find, from_json
 from workbench.core.artifacts import replace as replace_files
 from workbench.core.events import AnyEvent
 from workbench.core.fingerprint import Fingerprint, read
@@ -23,7 +24,7 @@ from workbench.core.tools import by_content, digest
 BLOB = "$blob"
 INSIDE = ("service.called", "model.called")
 """Kinds of event that tell what a tool did through host functions, and that a replay tells again."""
-_KINDS = {ARROW: "frame", PNG: "image"}
+_KINDS = {ARROW: "frame", PNG: "image", **dict.fromkeys(SOUNDS, "sound")}
 _OF_A_REPLY = ("purpose", "model", "request_sha256", "tokens_in", "tokens_out", "usd", "finish", "error")
 _OF_A_SERVICE = (
     *("service", "host", "method", "status", "bytes_out", "bytes_in", "request_sha256", "occurrence"),

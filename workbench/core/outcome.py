@@ -119,6 +119,11 @@ class Outcome:
         return tuple(a for step in self.steps for a in step.artifacts if a.is_image)
 
     @property
+    def sounds(self) -> tuple[Artifact, ...]:
+        """The sounds of the run, in the order of the plan."""
+        return tuple(a for step in self.steps for a in step.artifacts if a.is_sound)
+
+    @property
     def frames(self) -> tuple[Artifact, ...]:
         """The tables of the run, in the order of the plan."""
         return tuple(a for step in self.steps for a in step.artifacts if a.is_frame)

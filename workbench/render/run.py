@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from workbench.core.artifacts import Artifact
+from workbench.core import views
+from workbench.core.artifacts import FLAC, MP3, OGG, SOUNDS, WAV, Artifact
 from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.plan import Plan, Step
+from workbench.core.png import bare
 from workbench.core.progress import State
 from workbench.render.changes import changes_html, changes_text
-from workbench.render.clean import clean_text, escape, host_of, safe_markdown
+from workbench.render.clean import clean_text, escape, host_of, safe_html, safe_markdown
 from workbench.render.tables import TEXT, table_html, table_text
 
 Load = Callable[[Artifact], bytes | None]
@@ -25,6 +28,8 @@ Load = Callable[[Artifact], bytes | None]
 
 MAX_ROWS = 20
 MAX_IMAGE = 8_000_000
+MAX_SOUND = 2_000_000
+"""Bytes of a sound that stands in the page; a longer one is in the run's `.audio`."""
 MARKS = {
     State.WAITING: "·",
     State.RUNNING: "▸",
@@ -39,6 +44,7 @@ MARKS = {
 STATE = ' style="text-align:left;white-space:nowrap"'
 CODE = ' style="white-space:pre-wrap;word-break:normal"'
 _PNG = b"\x89PNG\r\n\x1a\n"
+_SOUNDS = {WAV: b"RIFF", MP3: b"ID3", OGG: b"OggS", FLAC: b"fLaC"}
 
 STYLE = (
     "<style>.workbench.workbench{font-size:var(--jp-ui-font-size1,13px);color:var(--jp-ui-font-color1,CanvasText)}"
@@ -83,9 +89,11 @@ def as_text(outcome: Outcome) -> str:
         parts.append("\n".join(notes))
     if outcome.answer:
         parts.append(clean_text(outcome.answer, keep_lines=True))
+    parts += [clean_text(view["text"], keep_lines=True) for view in shown_views(outcome)]
     parts += [_frame_text(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_text(outcome)
     parts += [f"[picture] {clean_text(image.alt or image.title)}" for image in outcome.images]
+    parts += [f"[sound, {_length(sound)}] {clean_text(sound.alt or sound.title)}" for sound in outcome.sounds]
     if outcome.sources:
         lines = [f"[{n}] {clean_text(s.get('title', ''))} {clean_text(s.get('url', ''))}" for n, s in _sources(outcome)]
         parts.append("Sources\n" + "\n".join(lines))
@@ -107,9 +115,11 @@ def as_html(outcome: Outcome, load: Load) -> str:
         parts.append("".join(f'<p class="small">{escape(note)}</p>' for note in notes))
     if outcome.answer:
         parts.append(safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}))
+    parts += [view_html(view) for view in shown_views(outcome)]
     parts += [_frame_html(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_html(outcome)
     parts += [picture_html(image, load) for image in outcome.images]
+    parts += [_sound_html(sound, load) for sound in outcome.sounds]
     if outcome.sources:
         items = "".join(f"<li>{_link(s.get('title', ''), s.get('url', ''))}</li>" for _, s in _sources(outcome))
         parts.append(f"<p>Sources</p><ol>{items}</ol>")
@@ -169,13 +179,31 @@ def plan_html(steps: Sequence[StepOutcome], plan: Plan | None = None) -> str:
 
 def shown_frames(outcome: Outcome) -> list[Artifact]:
     """The tables that are results: those that no later step took as its input, except to draw them."""
+    return list(dict.fromkeys(a for step in _last(outcome) for a in step.artifacts if a.is_frame))
+
+
+def shown_views(outcome: Outcome) -> list[Mapping[str, Any]]:
+    """The objects that are results, in the same way."""
+    return [view for step in _last(outcome) if step.state is State.DONE for view in views.find(step.value)]
+
+
+def view_html(view: Mapping[str, Any]) -> str:
+    """An object as it wants to be seen, cleaned; its text where nothing of that is left. Its picture stands with those
+    of the run."""
+    told = safe_html(view["html"]) if "html" in view else safe_markdown(view["markdown"]) if "markdown" in view else ""
+    if not re.sub(r"<[^>]*>|&#10;|\s", "", told):
+        told = "" if "picture" in view else f"<pre{CODE}>{escape(view['text'], keep_lines=True)}</pre>"
+    return f"<div>{told}</div>" if told else ""
+
+
+def _last(outcome: Outcome) -> list[StepOutcome]:
+    """The steps that no later one took as its input, except to draw it."""
     needs = outcome.plan.needs() if outcome.plan is not None else {}
     drawn = {step.id for step in outcome.steps if any(artifact.is_image for artifact in step.artifacts)}
     used = {need for step, before in needs.items() if step not in drawn for need in before}
     if outcome.plan is not None and outcome.plan.sequential:
         used = set()
-    leaves = (a for step in outcome.steps if step.id not in used for a in step.artifacts if a.is_frame)
-    return list(dict.fromkeys(leaves))
+    return [step for step in outcome.steps if step.id not in used]
 
 
 def _frame_text(frame: Artifact, told: set[str]) -> str:
@@ -205,7 +233,37 @@ def picture_html(image: Artifact, load: Load) -> str:
     said = escape(image.alt or image.title or "picture")
     if data is None or not data.startswith(_PNG) or len(data) > MAX_IMAGE:
         return f"<p>[picture: {said}]</p>"
-    return f'<p><img alt="{said}" src="data:image/png;base64,{base64.b64encode(data).decode("ascii")}"></p>'
+    return f'<p><img alt="{said}" src="data:image/png;base64,{base64.b64encode(inline_png(data)).decode("ascii")}"></p>'
+
+
+def _sound_html(sound: Artifact, load: Load) -> str:
+    """A player for a sound that is small enough to stand in the page; it plays when somebody says so."""
+    data = load(sound) if sound.mime in SOUNDS else None
+    said = escape(sound.alt or sound.title or "sound")
+    if data is None or len(data) > MAX_SOUND or not _is_sound(data, sound.mime):
+        return f"<p>[sound, {_length(sound)}: {said}]</p>"
+    source = f"data:{sound.mime};base64,{base64.b64encode(data).decode('ascii')}"
+    return (
+        f'<p><audio controls preload="metadata" title="{said}" src="{source}"></audio><br>{said} ({_length(sound)})</p>'
+    )
+
+
+def _is_sound(data: bytes, mime: str) -> bool:
+    return data.startswith(_SOUNDS[mime]) or (mime == MP3 and data[:1] == b"\xff")
+
+
+def _length(sound: Artifact) -> str:
+    """Minutes and seconds: "0:12"."""
+    whole = round(sound.seconds or 0)
+    return f"{whole // 60}:{whole % 60:02}"
+
+
+def inline_png(data: bytes) -> bytes:
+    """A picture without the words inside of its file, which name the run: those would differ each time."""
+    try:
+        return bare(data)
+    except ValueError:
+        return data
 
 
 def _link(title: str, url: str) -> str:
