@@ -53,7 +53,6 @@ def says(messages):
 settings = load_settings(dict(os.environ), project)
 bench = workbench.use(workbench.Workbench(settings, model=TestModel(says)))
 '''
-THEIRS = "Cannot read properties of undefined (reading 'schema')"  # Notebook 7.6 says so of itself when it starts
 RESTARTED = """window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle' &&
     window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.connectionStatus === 'connected'"""
 BEFORE = b'def greet(name):\r\n    return "Hi " + name'
@@ -92,7 +91,6 @@ def test_a_saved_table_is_sorted_turned_and_filtered_where_it_stands(book: Noteb
     assert {row[0] for row in shown(output)} == {"region 3"}
     output.get_by_role("searchbox").fill("no such thing")
     expect(where).to_have_text("No row of 1,000 matches")
-    assert set(book.console) <= {THEIRS}
 
 
 def test_code_is_applied_and_taken_back_by_the_byte(book: Notebook) -> None:
@@ -117,7 +115,6 @@ def test_code_is_applied_and_taken_back_by_the_byte(book: Notebook) -> None:
     conflict = output.locator(".conflicts:visible li")
     expect(conflict).to_have_text(["greet.py: line 1 should be 'def greet(name):\\r\\n' and is 'mine\\n'"])
     file.write_bytes(BEFORE)
-    assert set(book.console) <= {THEIRS}
 
 
 def test_exploring_takes_the_place_of_the_results_and_gives_it_back(book: Notebook) -> None:
@@ -139,7 +136,6 @@ def test_exploring_takes_the_place_of_the_results_and_gives_it_back(book: Notebo
     assert 'return f"Hello, {name}!"' in copied
     output.get_by_role("button", name="Close").click()
     assert output.inner_text() == before
-    assert set(book.console) <= {THEIRS}
 
 
 def test_what_is_live_can_be_read_and_reached_by_everybody(book: Notebook) -> None:
@@ -170,7 +166,6 @@ def test_a_panel_of_a_runs_results_can_be_put_anywhere(book: Notebook) -> None:
     picture = panel.get_by_role("img")
     expect(picture).to_have_attribute("src", re.compile("^data:image/png;base64,"))
     assert "revenue" in (picture.get_attribute("alt") or "")
-    assert set(book.console) <= {THEIRS}
 
 
 def test_nothing_of_it_is_saved_and_nothing_is_there_without_the_kernel(open_notebook: Callable[..., Notebook]) -> None:
@@ -204,7 +199,6 @@ def test_nothing_of_it_is_saved_and_nothing_is_there_without_the_kernel(open_not
     expect(live).to_have_count(0)
     assert book.output(1).locator("button").count() == 0
     assert book.output(1).locator("table:visible").count() == 2
-    assert set(book.console) <= {THEIRS}
 
 
 def test_what_nobody_trusts_yet_and_runs_that_are_not_ours_are_left_alone(
@@ -232,7 +226,6 @@ def test_what_nobody_trusts_yet_and_runs_that_are_not_ours_are_left_alone(
     book.run(again)
     expect(live).to_have_count(4)
     assert book.output(claim).locator("button").count() == 0
-    assert set(book.console) <= {THEIRS}
 
 
 @everywhere
@@ -253,4 +246,3 @@ def test_while_a_cell_runs_it_works_or_says_that_it_cannot(book: Notebook) -> No
         expect(output.locator(".workbench-live [role=status]")).to_have_text("21–40 of 1,000")
         assert book.number(waiting) == "*"
         book.wait_done(waiting)
-    assert set(book.console) <= {THEIRS}
