@@ -54,8 +54,8 @@ class Notebook:
         self._noise = set(self.console)  # Notebook 7.6 has errors of its own when it opens a page
 
     def complaints(self) -> list[str]:
-        """The errors in the browser's console, but for those that were there before any cell was run, and a known one of
-        JupyterLab's."""
+        """The errors in the console of the browser, but for those that were there before any cell was run, and a known
+        one of JupyterLab's."""
         return [said for said in self.console if said not in self._noise and not said.startswith(_THEIRS)]
 
     def open(self, *, kernel: bool = True) -> None:
