@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
+# What an editable install copies, and so has to be installed again when it changes: JupyterLab's extension.
+COPIED = $(wildcard workbench/notebook/labextension/*.json workbench/notebook/*/static/*.js workbench/notebook/*/static/*.css)
 SLOW := browser or kills or peers or fresh
 
 .DELETE_ON_ERROR:
@@ -13,7 +15,7 @@ help:  ## this list
 
 setup: $(READY)  ## make .venv with the pinned versions (uv when it is on PATH, pip when not)
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt pyproject.toml $(COPIED)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | tail -1). Try: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@set -e; if command -v uv >/dev/null; then \

@@ -11,18 +11,21 @@ from playwright.sync_api import Page
 from tests.browser.servers import Lab, descendants, kernel_process, wait_for
 
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
+_THEIRS = ("Could not restore the debugger state",)
+"""Errors that JupyterLab tells of itself when a kernel is restarted while its debugger asks it something."""
 KERNEL_IS_IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 # Measured in the page, from the event that a person causes to the frame that shows its effect: what the driver of the
 # browser needs on top is no part of it.
-_WATCH = """([event, selector, prompt]) => {
+_WATCH = """([event, selector, number]) => {
   const found = (window.seen = {from: null, at: null});
   addEventListener(event, (e) => { if (event !== "keydown" || e.key === "Enter") found.from ??= performance.now(); },
     {capture: true, once: event !== "keydown"});
+  const cell = document.querySelectorAll(".jp-Notebook .jp-CodeCell")[number];
   function look() {
     if (found.from !== null) {
       const there = selector
-        ? [...document.querySelectorAll(selector)].some((node) => node.checkVisibility())
-        : /\\d/.test(document.querySelectorAll(".jp-CodeCell")[prompt].querySelector(".jp-InputPrompt").textContent);
+        ? [...cell.querySelectorAll(selector)].some((node) => node.checkVisibility())
+        : /\\d/.test(cell.querySelector(".jp-InputPrompt").textContent);
       if (there) { found.at = performance.now(); return; }
     }
     requestAnimationFrame(look);
@@ -51,8 +54,9 @@ class Notebook:
         self._noise = set(self.console)  # Notebook 7.6 has errors of its own when it opens a page
 
     def complaints(self) -> list[str]:
-        """The errors in the browser's console, but for those that were there before any cell was run."""
-        return [said for said in self.console if said not in self._noise]
+        """The errors in the console of the browser, but for those that were there before any cell was run, and a known
+        one of JupyterLab's."""
+        return [said for said in self.console if said not in self._noise and not said.startswith(_THEIRS)]
 
     def open(self, *, kernel: bool = True) -> None:
         """Open the file in the page, also once more; return when its kernel is idle, or at once without `kernel`."""
@@ -123,15 +127,13 @@ class Notebook:
 
     def save(self) -> Any:
         """Save, and give the notebook as it is in the file."""
-        before = self.path.stat().st_mtime_ns
-        self.command("docmanager:save")
-        wait_for(lambda: self.path.stat().st_mtime_ns > before, 20, "the file to be saved")
+        self.page.evaluate("async () => { await window.jupyterapp.commands.execute('docmanager:save'); }")
         return nbformat.read(self.path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat is not typed
 
-    def watch(self, event: str, selector: str = "", *, done: int = 0) -> None:
-        """From the next `event` ("click", or "keydown" for Enter) on, wait in the page for something visible that
-        matches `selector`, or without one for cell `done` to show its number; `seen` has the milliseconds."""
-        self.page.evaluate(_WATCH, [event, selector, done])
+    def watch(self, event: str, selector: str = "", *, cell: int) -> None:
+        """From the next `event` ("click", or "keydown" for Enter) on, wait in the page for something visible in the
+        cell that matches `selector`, or without one for the cell to show its number; `seen` has the milliseconds."""
+        self.page.evaluate(_WATCH, [event, selector, cell])
 
     def seen(self, seconds: float = 30) -> float:
         """Milliseconds from the event to the sight that `watch` was told to wait for."""
@@ -140,9 +142,13 @@ class Notebook:
 
     def processes(self) -> set[int]:
         """The processes that the notebook's kernel has started and that live now."""
+        return descendants(self.kernel())
+
+    def kernel(self) -> int:
+        """The process of the notebook's kernel."""
         sessions = self.lab.ask("api/sessions")
         (kernel,) = [session["kernel"]["id"] for session in sessions if session["path"] == self.path.name]
-        return descendants(kernel_process(kernel))
+        return kernel_process(kernel)
 
     def theme(self, name: str) -> None:
         """Take one of `THEMES`. The server keeps it for its later pages."""

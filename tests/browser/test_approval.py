@@ -60,7 +60,7 @@ def test_the_steps_are_shown_and_approved(book: Notebook, figure: Callable[[str,
     text = book.panel(number).inner_text()
     assert "select region, sum(revenue)" in text
     assert "Running" not in text
-    book.watch("click", ".workbench-panel tr[data-state=running], .workbench-panel tr[data-state=done]", done=number)
+    book.watch("click", ".workbench-panel tr[data-state=running], .workbench-panel tr[data-state=done]", cell=number)
     button(book, number, "Approve").click()
     figure(f"ms from Approve to running, {book.lab.front}", book.seen())
     text = frozen(book, number)

@@ -53,7 +53,7 @@ def cancelled(book: Notebook, number: int) -> None:
 @everywhere
 def test_a_run_in_the_background_lands_in_its_own_cell(book: Notebook, figure: Callable[[str, float], None]) -> None:
     asked, busy = book.add(f"%%agent --bg h <<\n{SHORT}"), book.add(BUSY)
-    book.watch("keydown", RUNNING)
+    book.watch("keydown", RUNNING, cell=asked)
     book.run(asked)
     figure(f"ms from Run to running in the background, {book.lab.front}", book.seen())
     assert book.panel(asked).count() == 1
@@ -77,7 +77,7 @@ def test_cancel_stops_a_run_in_the_background_while_another_cell_is_busy(
     book.run(asked)
     running(book, asked)
     book.start(busy)
-    book.watch("click", done=busy)
+    book.watch("click", cell=busy)
     button(book, asked, "Cancel").click()
     figure(f"ms from Cancel to the end of a background run, {book.lab.front}", book.seen())
     assert text(book, busy) == "cancelled"
@@ -111,37 +111,10 @@ def test_where_a_click_does_not_reach_a_busy_cell_the_answer_is_given_in_the_bac
     book.run(asked)
     assert "the run goes on in the background and asks above" in text(book, asked)
     book.panel(asked).get_by_text("Waiting for your approval").wait_for()
-    book.watch("click", f"{RUNNING}, .workbench-panel tr[data-state=done]")
+    book.watch("click", f"{RUNNING}, .workbench-panel tr[data-state=done]", cell=asked)
     button(book, asked, "Approve").click()
     figure(f"ms from Approve to running in the background, {book.lab.front}", book.seen())
     value = book.add("h.result().status")
     book.run(value)
     assert text(book, value) == "'done'"
     book.run(book.add("BaseComm._reply_subshell_for = route"))
-
-
-@everywhere
-def test_run_all_then_cancel_stops_the_cells_behind_it(open_notebook: Callable[..., Notebook]) -> None:
-    book = open_notebook("run_all.ipynb", SETUP, f"%%agent\n{LONG}", "print('behind')")
-    book.command("notebook:run-all-cells")
-    running(book, 1)
-    button(book, 1, "Cancel").click()
-    book.wait_done(1)
-    assert "Cancelled: Stopped. 1 of 2 steps finished and are kept." in text(book, 1)
-    wait_for(lambda: book.number(2) == "", 10, "the cell behind it to be left alone")
-    assert text(book, 2) == ""
-
-
-@everywhere
-def test_restart_and_run_all_then_deny_runs_nothing(open_notebook: Callable[..., Notebook]) -> None:
-    book = open_notebook("restart.ipynb", SETUP, f"%%agent --ask\n{SHORT}", "print('behind')")
-    book.run(0)
-    book.command("notebook:restart-run-all")
-    book.page.locator(".jp-Dialog button.jp-mod-accept").click()
-    book.panel(1).get_by_text("Waiting for your approval").wait_for(timeout=60_000)
-    button(book, 1, "Deny").click()
-    book.wait_done(1)
-    assert "Denied: The steps were not approved." in text(book, 1)
-    assert text(book, 1).count("■ cancelled") == 2
-    wait_for(lambda: book.number(2) == "", 10, "the cell behind it to be left alone")
-    assert text(book, 2) == ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Callable
 from typing import Any
 
@@ -40,13 +42,13 @@ def test_cancel_reaches_a_busy_cell_and_the_panel_freezes(book: Notebook, figure
     book.run(warm)  # what serves all workers is there from now on
     before = book.processes()
     number = book.add(WAIT)
-    book.watch("keydown", CANCEL)
+    book.watch("keydown", CANCEL, cell=number)
     long_run(book, number)
     figure(f"ms from Run to Cancel, {book.lab.front}", book.seen())
     assert book.processes() - before, "the step that waits is a process"
     clock = book.panel(number).locator(".clock")
     wait_for(lambda: clock.inner_text() not in ("", "0 s"), 10, "the clock to go on")
-    book.watch("click", done=number)
+    book.watch("click", cell=number)
     book.panel(number).get_by_role("button", name="Cancel").click()
     figure(f"ms from Cancel to the end of the cell, {book.lab.front}", book.seen())
     text = book.output(number).inner_text()
@@ -117,3 +119,15 @@ def test_a_saved_notebook_holds_one_plain_display_and_reads_wherever_it_is_opene
         assert [word for word in ("✓ done", "query_data", "North", "Cost: $0") if word not in text] == []
         wait_for(lambda: book.output(1).locator("img").count() == 1, 10, "the chart")
         assert book.panel(1).count() == 0
+
+
+def test_a_panel_whose_kernel_has_died_says_so_and_shows_no_dead_button(open_notebook: Callable[..., Notebook]) -> None:
+    book = open_notebook("dies.ipynb", SETUP, WAIT)
+    book.run(0)
+    long_run(book, 1)
+    os.kill(book.kernel(), signal.SIGKILL)
+    panel = book.panel(1)
+    panel.get_by_text("The kernel of this panel has ended.").wait_for()
+    assert panel.get_by_role("button").locator("visible=true").count() == 0
+    assert "Running" not in panel.inner_text()
+    assert "✓ done" in panel.inner_text()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from queue import SimpleQueue
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -16,13 +18,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.test_edits import Project, wrote
+from workbench import bridge
+from workbench import workbench as module
 from workbench.core.artifacts import PNG, Artifact
 from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.progress import State
-from workbench.notebook.panels import results
+from workbench.notebook.panels import frozen, results
 from workbench.render import cell
 from workbench.run import Run
 from workbench.sandbox.frames import snapshot
+from workbench.workbench import Workbench, use
 
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -51,7 +56,7 @@ CELLS = {
     "flag": st.one_of(st.none(), st.booleans()),
     "day": st.one_of(st.none(), st.dates(date(2024, 1, 1), date(2024, 1, 5))),
 }
-KINDS = pd.CategoricalDtype(pd.array(["b", "9", "", "a", "B", "ä", "Zoë", "10"], dtype="str"))
+KINDS = pd.CategoricalDtype(pd.Index(["b", "9", "", "a", "B", "ä", "Zoë", "10"], dtype="str"))
 TABLES = st.lists(st.fixed_dictionaries(CELLS), max_size=30)
 
 
@@ -96,8 +101,7 @@ async def test_a_page_is_the_table_sorted_by_value_with_equals_as_they_were_and_
         full = [record for record in wanted if not is_missing(record[by])]
         # Python's sort is stable both ways.
         full.sort(key=lambda record: record[by], reverse=descending)
-        gaps = [record for record in wanted if is_missing(record[by])]
-        wanted = full + sorted(gaps, key=lambda record: record[by] is None)
+        wanted = full + [record for record in wanted if is_missing(record[by])]
     assert answer["total"] == len(records)
     assert answer["matching"] == len(wanted)
     assert answer["start"] <= max(0, start)
@@ -258,3 +262,68 @@ def test_a_diff_of_a_stranger_that_is_none_shows_no_file(tmp_path: Path) -> None
 def test_where_nobody_can_click_exploring_shows_the_run_as_it_is_saved(tmp_path: Path) -> None:
     run = run_with(tmp_path, pd.DataFrame({"n": [1]}))
     assert run.explore()._repr_mimebundle_() == run._repr_mimebundle_()
+
+
+class Comm:
+    """A front end's comm: keeps what it is sent."""
+
+    def __init__(self) -> None:
+        self.said: SimpleQueue[dict[str, Any]] = SimpleQueue()
+        self.heard: Callable[[Any], None] = lambda said: None
+
+    def on_msg(self, heard: Callable[[Any], None]) -> None:
+        self.heard = heard
+
+    def send(self, data: dict[str, Any]) -> None:
+        self.said.put(data)
+
+
+@pytest.fixture
+def bench(own_home: Path) -> Iterator[Workbench]:
+    """The process's workbench, with a table to ask about."""
+    before = module._current
+    made = use(Workbench())
+    yield made
+    bridge.wait(made.close())
+    module._current = before
+
+
+def test_an_output_is_answered_for_the_run_that_the_record_has(bench: Workbench) -> None:
+    sales = pd.DataFrame({"region": ["North", "South"], "revenue": [1.0, 2.0]})
+    run = bridge.wait(bench.ask("total revenue by region of @sales", sales=sales))
+
+    def answer(name: Any, message: Any) -> dict[str, Any]:
+        return bridge.wait(frozen.answer({"run": name, "message": message}))
+
+    told = answer(run.id, {"do": "described"})
+    assert (told["run"], told["tables"][0]["rows"]) == (run.id, [["South", "2"], ["North", "1"]])
+    rows = answer(run.id, {"do": "rows", "table": told["tables"][0]["id"], "sort": "region"})
+    assert rows["rows"] == [["North", "1"], ["South", "2"]]
+    # The beginning of an id is for people; a front end knows the whole.
+    for name in (run.id[:-1], "", "r-nobody", None, 3, ["x"], {"run": run.id}):
+        assert answer(name, {"do": "described"})["error"]
+    unknown: list[Any] = [None, 3, [], {"do": "everything"}]
+    for message in unknown:
+        assert answer(run.id, message)["error"]
+    stranger = Workbench(bench.settings.model_copy(update={"user": "somebody else"}))
+    use(stranger)
+    assert "There is no run" in answer(run.id, {"do": "described"})["error"]
+    bridge.wait(stranger.close())
+
+
+def test_a_kernel_that_has_loaded_us_answers_over_its_comm_and_no_longer_when_unloaded(bench: Workbench) -> None:
+    targets: dict[str, Any] = {}
+    comms = SimpleNamespace(register_target=targets.__setitem__, targets=targets)
+    shell = SimpleNamespace(kernel=SimpleNamespace(comm_manager=comms))
+    frozen.register(shell)
+    comm = Comm()
+    targets[frozen.TARGET](comm, {})
+    assert comm.said.get(timeout=20) == {"hello": {"while_busy": False}}
+    for data in ("nonsense", None, {"id": "7", "run": "r-nobody", "message": {"do": "described"}}):
+        comm.heard({"content": {"data": data}})
+    told = comm.said.get(timeout=20)
+    assert told["answer"] == "7"
+    assert told["value"]["error"]
+    frozen.unregister(shell)
+    assert not targets
+    frozen.register(SimpleNamespace())  # plain IPython has no kernel

@@ -127,7 +127,9 @@ class _Parser(argparse.ArgumentParser):
     """Reads a line of a cell: what is wrong is told as any other error there, and nothing ends the kernel."""
 
     def error(self, message: str) -> NoReturn:
-        raise Refused(f"%workbench {self.prog}: {message.split(' (choose from')[0]}.", hint=self.format_usage().strip())
+        raise Refused(
+            f"%workbench {self.prog}: {message.split(' (choose from')[0]}.", hint=" ".join(self.format_usage().split())
+        )
 
 
 def _read(verb: str, takes: Callable[[argparse.ArgumentParser], None], rest: str) -> argparse.Namespace:

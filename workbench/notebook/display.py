@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 SECONDS_BETWEEN = 0.1
 """At most ten updates of a panel a second, …"""
-UPDATES = 80
+UPDATES = 50
 """… and at most so many of all panels together: a server turns away a kernel that says too much."""
 NOTHING = "Nothing was run."
 UNFINISHED = "Running, or never finished: the result takes the place of this line."

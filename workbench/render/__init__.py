@@ -11,10 +11,13 @@ from workbench.render.run import (
     conditions,
     footer,
     framed,
+    inline_png,
     picture_html,
     plan_html,
     plan_text,
     shown_frames,
+    shown_views,
+    view_html,
 )
 from workbench.render.tables import cell, table_html, table_text
 from workbench.render.tree import Node, tree_html, tree_text
@@ -34,14 +37,17 @@ __all__ = [
     "footer",
     "framed",
     "host_of",
+    "inline_png",
     "picture_html",
     "plan_html",
     "plan_text",
     "safe_html",
     "safe_markdown",
     "shown_frames",
+    "shown_views",
     "table_html",
     "table_text",
     "tree_html",
     "tree_text",
+    "view_html",
 ]

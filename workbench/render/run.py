@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from workbench.core import views
 from workbench.core.artifacts import FLAC, MP3, OGG, SOUNDS, WAV, Artifact
 from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.plan import Plan, Step
 from workbench.core.png import bare
 from workbench.core.progress import State
 from workbench.render.changes import changes_html, changes_text
-from workbench.render.clean import clean_text, escape, host_of, safe_markdown
+from workbench.render.clean import clean_text, escape, host_of, safe_html, safe_markdown
 from workbench.render.tables import TEXT, table_html, table_text
 
 Load = Callable[[Artifact], bytes | None]
@@ -87,6 +89,7 @@ def as_text(outcome: Outcome) -> str:
         parts.append("\n".join(notes))
     if outcome.answer:
         parts.append(clean_text(outcome.answer, keep_lines=True))
+    parts += [clean_text(view["text"], keep_lines=True) for view in shown_views(outcome)]
     parts += [_frame_text(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_text(outcome)
     parts += [f"[picture] {clean_text(image.alt or image.title)}" for image in outcome.images]
@@ -112,6 +115,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
         parts.append("".join(f'<p class="small">{escape(note)}</p>' for note in notes))
     if outcome.answer:
         parts.append(safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}))
+    parts += [view_html(view) for view in shown_views(outcome)]
     parts += [_frame_html(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_html(outcome)
     parts += [picture_html(image, load) for image in outcome.images]
@@ -175,13 +179,31 @@ def plan_html(steps: Sequence[StepOutcome], plan: Plan | None = None) -> str:
 
 def shown_frames(outcome: Outcome) -> list[Artifact]:
     """The tables that are results: those that no later step took as its input, except to draw them."""
+    return list(dict.fromkeys(a for step in _last(outcome) for a in step.artifacts if a.is_frame))
+
+
+def shown_views(outcome: Outcome) -> list[Mapping[str, Any]]:
+    """The objects that are results, in the same way."""
+    return [view for step in _last(outcome) if step.state is State.DONE for view in views.find(step.value)]
+
+
+def view_html(view: Mapping[str, Any]) -> str:
+    """An object as it wants to be seen, cleaned; its text where nothing of that is left. Its picture stands with those
+    of the run."""
+    told = safe_html(view["html"]) if "html" in view else safe_markdown(view["markdown"]) if "markdown" in view else ""
+    if not re.sub(r"<[^>]*>|&#10;|\s", "", told):
+        told = "" if "picture" in view else f"<pre{CODE}>{escape(view['text'], keep_lines=True)}</pre>"
+    return f"<div>{told}</div>" if told else ""
+
+
+def _last(outcome: Outcome) -> list[StepOutcome]:
+    """The steps that no later one took as its input, except to draw it."""
     needs = outcome.plan.needs() if outcome.plan is not None else {}
     drawn = {step.id for step in outcome.steps if any(artifact.is_image for artifact in step.artifacts)}
     used = {need for step, before in needs.items() if step not in drawn for need in before}
     if outcome.plan is not None and outcome.plan.sequential:
         used = set()
-    leaves = (a for step in outcome.steps if step.id not in used for a in step.artifacts if a.is_frame)
-    return list(dict.fromkeys(leaves))
+    return [step for step in outcome.steps if step.id not in used]
 
 
 def _frame_text(frame: Artifact, told: set[str]) -> str:

@@ -74,7 +74,7 @@ def summary(step: StepOutcome) -> str:
     """What a step has made, in a few words; "" when nothing that can be looked at."""
     frames = [made for made in step.artifacts if made.is_frame]
     images = sum(made.is_image for made in step.artifacts)
-    parts = [f"{(made.rows or 0):,} rows × {len(made.columns)}" for made in frames[:2]]
+    parts = [f"{made.rows or 0:,} row{'' if made.rows == 1 else 's'} × {len(made.columns)}" for made in frames[:2]]
     parts += [f"{images} picture{'s' if images > 1 else ''}"] if images else []
     others = len(step.artifacts) - len(frames) - images
     parts += [f"{others} file{'s' if others > 1 else ''}"] if others else []

@@ -8,22 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Mapping
+from functools import cache, partial
 from typing import Any
 
-from workbench import bridge
 from workbench.core.artifacts import PNG, Artifact
 from workbench.core.errors import Refused, Unavailable, WorkbenchError
 from workbench.core.outcome import StepOutcome
 from workbench.notebook.panels import diffs, rows
-from workbench.render import MAX_IMAGE, clean_text, footer, host_of, safe_markdown, shown_frames
+from workbench.notebook.panels.messages import Verb
+from workbench.render import (
+    MAX_IMAGE,
+    clean_text,
+    footer,
+    host_of,
+    inline_png,
+    safe_markdown,
+    shown_frames,
+    shown_views,
+    view_html,
+)
 from workbench.run import Run
 
 MAX_SOUND = 25_000_000
 MAX_SOURCES = 50
-_AUDIO = re.compile(r"audio/[a-z0-9.+-]{1,40}")
 
 
 def described(run: Run) -> dict[str, Any]:
@@ -34,14 +42,14 @@ def described(run: Run) -> dict[str, Any]:
         "run": outcome.run,
         "status": outcome.status,
         "answer": safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}),
+        "views": [{"html": view_html(view)} for view in shown_views(outcome)],
         "tables": [_table(known[frame.path], frame) for frame in shown_frames(outcome)],
         "pictures": [
             {"id": known[one.path], "alt": clean_text(one.alt or one.title or "picture")} for one in outcome.images
         ],
         "audio": [
-            {"id": name, "title": clean_text(one.title or one.path.rpartition("/")[2])}
-            for name, one in _files(run).items()
-            if _AUDIO.fullmatch(one.mime)
+            {"id": known[one.path], "title": clean_text(one.title or "sound"), "said": clean_text(one.alt)}
+            for one in outcome.sounds
         ],
         "code": [{"step": clean_text(step.id), "files": diffs.described(step)} for step in diffs.steps(outcome)],
         "sources": [_source(source) for source in outcome.sources[:MAX_SOURCES]],
@@ -62,12 +70,16 @@ async def answer(run: Run, message: Mapping[str, Any]) -> dict[str, Any]:
     """
     try:
         return await _answered(run, message)
-    except WorkbenchError as error:
-        told = {"error": clean_text(error.message), "hint": clean_text(error.hint)}
-        conflicts = error.data.get("conflicts") or ()
-        return told | {"conflicts": [clean_text(str(one)) for one in conflicts]}
     except Exception as error:  # noqa: BLE001 - a bug of ours, told where it was met: nobody else waits for this
+        return told(error)
+
+
+def told(error: Exception) -> dict[str, Any]:
+    """An error as an answer."""
+    if not isinstance(error, WorkbenchError):
         return {"error": clean_text(f"{type(error).__name__}: {error}"), "hint": "", "conflicts": []}
+    conflicts = [clean_text(str(one)) for one in error.data.get("conflicts") or ()]
+    return {"error": clean_text(error.message), "hint": clean_text(error.hint), "conflicts": conflicts}
 
 
 async def _answered(run: Run, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,33 +115,17 @@ async def _answered(run: Run, message: Mapping[str, Any]) -> dict[str, Any]:
             raise Refused("The panel asked for something unknown.", hint="Reload the page.")
 
 
-def reply(run: Run, content: Mapping[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
-    """Answer `{do: "ask", id, message}`, as `asker` in results.js sends it, with `send({"answer": id, "value": …})`.
-    Returns at once; other messages are left alone."""
-    message = content.get("message")
-    if content.get("do") != "ask" or not isinstance(message, Mapping):
-        return
-
-    async def answered() -> None:
-        send({"answer": content.get("id"), "value": await answer(run, message)})
-
-    bridge.submit(answered())
-
-
 @cache
 def panel_class() -> type[Any]:
     """The widget's class; made at the first use, since anywidget takes a while to import."""
-    import anywidget
-    import traitlets
-
     from workbench.notebook.panels.parts import script, style
+    from workbench.notebook.panels.widget import panel_class as base
 
-    class ResultsPanel(anywidget.AnyWidget):
-        """The results of one run. `results` is what `described` says."""
+    class ResultsPanel(base()):  # type: ignore[misc]  # anywidget ships no types
+        """The results of one run. `view` is what `described` says."""
 
-        _esm = script("results", "explore")
+        _esm = script("asks", "results", "explore")
         _css = style("results")
-        results = traitlets.Dict().tag(sync=True)
 
     return ResultsPanel
 
@@ -145,8 +141,12 @@ class Explored:
     def panel(self) -> Any:
         """The widget, to be put into a `VBox`; made at the first look."""
         if self._panel is None:
-            self._panel = panel_class()(results=described(self._run))
-            self._panel.on_msg(lambda widget, content, buffers: reply(self._run, content, widget.send))
+            self._panel = panel_class()(
+                about=repr(self._run),
+                verbs={"result": Verb(do=partial(answer, self._run), takes={"message": {"type": "object"}})},
+                on_bug=lambda error: None,  # `answer` tells it where it was met
+                view=described(self._run),
+            )
         return self._panel
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -155,10 +155,8 @@ class Explored:
         from workbench.notebook import kernel
 
         data, metadata = self._run._repr_mimebundle_()
-        shell = get_ipython()
-        if kernel.front(shell) != "live":
+        if kernel.front(get_ipython()) != "live":
             return data, metadata
-        kernel.route_clicks(shell, self.panel.comm)
         shown, more = self.panel._repr_mimebundle_()
         return {**shown, **data}, {**more, **metadata}
 
@@ -191,14 +189,14 @@ def _step(run: Run, message: Mapping[str, Any]) -> StepOutcome:
 
 
 def _bytes(run: Run, artifact: Artifact) -> dict[str, Any]:
-    is_sound = _AUDIO.fullmatch(artifact.mime) is not None
-    if not is_sound and artifact.mime != PNG:
+    if not artifact.is_sound and artifact.mime != PNG:
         raise Refused("That is no picture and no sound.")
     data = run.load(artifact)
     if data is None:
         raise Unavailable("The file is gone.", hint="Run the request again.")
-    if len(data) > (MAX_SOUND if is_sound else MAX_IMAGE):
+    if len(data) > (MAX_SOUND if artifact.is_sound else MAX_IMAGE):
         raise Refused(f"A file of {len(data):,} bytes is not shown here.", hint="The run's .artifacts name it.")
+    data = data if artifact.is_sound else inline_png(data)
     return {"mime": artifact.mime, "data": base64.b64encode(data).decode("ascii")}
 
 

@@ -81,12 +81,12 @@ function labelled(name, field, hint = "") {
 
 // A panel whose kernel is gone must not look alive: what can be clicked goes, what was said stays. Where the front end
 // does not tell, a message that cannot be sent says so (see `asks`).
-function living(model, el, name) {
+function living(model, el, how, ended = () => {}) {
   const note = make("p", {
     class: "gone",
     role: "status",
     hidden: true,
-    text: `The kernel of this panel has ended. ${name} in a cell shows a new one.`,
+    text: `The kernel of this panel has ended. ${how}`,
   });
   el.append(note);
   const ends = new Set(["dead", "restarting", "autorestarting", "terminating"]);
@@ -95,6 +95,7 @@ function living(model, el, name) {
     el.classList.add("ended");
     note.hidden = false;
     for (const node of el.querySelectorAll("button, input, select, textarea")) node.disabled = true;
+    ended();
   }
   const watcher = new MutationObserver(() => {
     if (el.classList.contains("jupyter-widgets-disconnected")) end();

@@ -2,13 +2,19 @@
 export default {
   render({ model, el }) {
     el.classList.add("workbench-panel");
-    const view = resultsView({ ask: resultsAsker(model) });
+    const { ask, close } = asks(model);
+    const view = resultsView({ ask: asksFor(ask) });
     el.append(view.node);
+    const stop = living(model, el, "The run's .explore() in a cell shows a new one.");
     function draw() {
-      view.update(model.get("results") || {});
+      view.update(model.get("view") || {});
     }
-    model.on("change:results", draw);
+    model.on("change:view", draw);
     draw();
-    return () => model.off("change:results", draw);
+    return () => {
+      model.off("change:view", draw);
+      stop();
+      close();
+    };
   },
 };

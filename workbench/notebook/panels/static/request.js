@@ -64,7 +64,7 @@ export default {
       notes,
       result.node,
     );
-    const stop = living(model, el, "workbench.panel()");
+    const stop = living(model, el, "workbench.panel() in a cell shows a new one.");
 
     let hasResult = false;
     function draw() {

@@ -1,24 +1,10 @@
 // The results of a run. `resultsView({ask})` makes {node, update(described)}: `described` is what the kernel says there
 // is, and `ask(message)` gives a promise of what it answers. Nothing is loaded from elsewhere, and a link loads nothing
-// by itself. The only HTML that is taken as such is `answer`, which the kernel's output gate has made.
+// by itself. The only HTML that is taken as such is that of `answer` and `views`, which the kernel's output gate has made.
 
-const { resultsView, tableView, editButtons, resultsAsker } = (() => {
-  // `ask` over the messages of a widget: see `reply` in results.py.
-  function asker(model) {
-    const waiting = new Map();
-    let last = 0;
-    model.on("msg:custom", (said) => {
-      const done = waiting.get(said?.answer);
-      waiting.delete(said?.answer);
-      done?.(said.value);
-    });
-    return (message) =>
-      new Promise((done) => {
-        const id = `${Date.now().toString(36)}.${++last}`; // two views of one model ask beside each other
-        waiting.set(id, done);
-        model.send({ do: "ask", id, message });
-      });
-  }
+const { resultsView, tableView, editButtons } = (() => {
+  // What has the focus keeps its keys: a notebook has shortcuts of single letters.
+  const OWN = { "data-lm-suppress-shortcuts": "true" };
 
   function counted(number) {
     return number.toLocaleString("en-US");
@@ -31,7 +17,7 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
   }
 
   function button(text, click, options = {}) {
-    return make("button", { type: "button", text, on: { click }, ...options });
+    return make("button", { type: "button", text, on: { click }, ...OWN, ...options });
   }
 
   // A table in pages. The first one comes with the description, every other is asked for.
@@ -52,16 +38,14 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
     const body = make("tbody");
     const grid = make("table", { class: "rows", "aria-label": table.title || "Table" });
     grid.append(make("thead", {}, make("tr", {}, ...heads.map((head) => head.th))), body);
-    const scroll = make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": table.title || "Table" }, grid);
+    const scroll = make("div", { class: "scroll", role: "region", tabindex: "0", ...OWN, "aria-label": table.title || "Table" }, grid);
 
-    const filter = make("input", { type: "search", placeholder: "Filter", "aria-label": "Show only rows that contain" });
+    const filter = make("input", { type: "search", placeholder: "Filter", "aria-label": "Show only rows that contain", ...OWN });
     let typing = null;
     filter.addEventListener("input", () => {
       clearTimeout(typing);
       typing = setTimeout(() => show({ filter: filter.value, start: 0 }), 200);
     });
-    // A notebook has shortcuts of its own for what is typed.
-    for (const event of ["keydown", "keyup", "keypress"]) filter.addEventListener(event, (e) => e.stopPropagation());
     const where = make("span", { class: "hint", role: "status" });
     const first = button("«", () => wanted.start > 0 && show({ start: 0 }), { "aria-label": "First page", title: "First page" });
     const back = button("‹", () => wanted.start > 0 && show({ start: wanted.start - count }), { "aria-label": "Previous page", title: "Previous page" });
@@ -156,8 +140,9 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
   }
 
   function soundView(ask, sound) {
-    const player = make("audio", { controls: true, "aria-label": sound.title });
+    const player = make("audio", { controls: true, preload: "metadata", "aria-label": sound.title });
     const node = make("figure", {}, make("figcaption", { text: sound.title }), player);
+    if (sound.said) node.append(make("p", { class: "said", text: sound.said }));
     source(ask, sound.id, player, (why) => node.append(make("p", { class: "hint", text: why })));
     return { node, update() {} };
   }
@@ -247,7 +232,7 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
     const bar = make("div", { class: "bar" }, make("span", { class: "path", text: `${file.path} (${file.change}${checked})` }));
     // Of a new file there is nothing to compare.
     bar.append(...(isNew ? [] : ways), copy, said);
-    const scroll = make("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": `Changes of ${file.path}` }, table);
+    const scroll = make("div", { class: "scroll", role: "region", tabindex: "0", ...OWN, "aria-label": `Changes of ${file.path}` }, table);
     const node = make("div", { class: "file" }, bar, scroll);
     if (file.more) node.append(make("p", { class: "hint", text: `${counted(file.more)} more lines` }));
     draw(false);
@@ -284,7 +269,12 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
       setText(said, answer.error ? problem(answer) : answer.done.map(({ path, did }) => `${path}: ${did}`).join(", "));
     }
     for (const one of [apply, undo]) one.setAttribute("aria-disabled", "true");
-    look();
+    // At once, and whenever it comes into view: the project may have changed meanwhile.
+    let first = true;
+    new IntersectionObserver((seen) => {
+      if (first || seen.some((one) => one.isIntersecting)) look();
+      first = false;
+    }).observe(node);
     return node;
   }
 
@@ -303,6 +293,7 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
 
   function resultsView({ ask }) {
     const answer = make("div", { class: "answer" });
+    const objects = make("div", { class: "answer" });
     const groups = [
       ["tables", make("div"), (one) => one.id, (one) => tableView(ask, one)],
       ["pictures", make("div"), (one) => one.id, (one) => pictureView(ask, one)],
@@ -311,9 +302,10 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
       ["sources", make("ol", { "aria-label": "Sources" }), (one) => `${one.title} ${one.url}`, sourceView],
     ].map(([name, parent, key, create]) => ({ name, parent, key, create, known: new Map() }));
     const footer = make("p", { class: "hint" });
-    const node = make("div", { class: "results" }, answer, ...groups.map((group) => group.parent), footer);
+    const node = make("div", { class: "results" }, answer, objects, ...groups.map((group) => group.parent), footer);
     let run = null;
     let text = null;
+    let seen = null;
 
     function update(described) {
       if (described.run !== run) {
@@ -321,6 +313,9 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
         for (const group of groups) keyed(group.parent, group.known, [], group.key, group.create);
       }
       if (described.answer !== text) answer.innerHTML = text = described.answer || "";
+      const html = (described.views || []).map((one) => one.html).join("");
+      if (html !== seen) objects.innerHTML = seen = html;
+      objects.hidden = !html;
       for (const group of groups) {
         const items = described[group.name] || [];
         keyed(group.parent, group.known, items, group.key, group.create);
@@ -331,5 +326,5 @@ const { resultsView, tableView, editButtons, resultsAsker } = (() => {
     return { node, update };
   }
 
-  return { resultsView, tableView, editButtons, resultsAsker: asker };
+  return { resultsView, tableView, editButtons };
 })();

@@ -101,7 +101,10 @@ export default {
     model.on("change:can_cancel", draw);
     draw();
     ask({ do: "seen" }); // what nobody sees is not asked
-    const ended = living(model, el, "Running the cell again");
+    const ended = living(model, el, "The next %agent says how to go on with a run that was left unfinished.", () => {
+      clearInterval(ticking);
+      setText(line, "Not finished");
+    });
     return () => {
       clearInterval(ticking);
       ended?.();
