@@ -3,17 +3,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 NOTEBOOKS = $(wildcard notebooks/*.ipynb)
+# What an editable install copies, and so has to be installed again when it changes: JupyterLab's extension.
+COPIED = $(wildcard workbench/notebook/labextension/*.json workbench/notebook/*/static/*.js workbench/notebook/*/static/*.css)
 SLOW := browser or kills or peers or fresh
 
 .DELETE_ON_ERROR:
-.PHONY: help setup demo lab test test-all soak bench check format notebooks cassettes pins clean
+.PHONY: help setup demo lab test test-all soak diffusion bench check format notebooks pictures cassettes pins clean
 
 help:  ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1@\2/p' $(MAKEFILE_LIST) | sed -e ':a' -e 's/^\([^@]\{1,17\}\)@/\1 @/;ta' -e 's/@//'
 
 setup: $(READY)  ## make .venv with the pinned versions (uv when it is on PATH, pip when not)
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt pyproject.toml $(COPIED)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | tail -1). Try: make $(or $(MAKECMDGOALS),setup) PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@set -e; if command -v uv >/dev/null; then \
@@ -40,7 +42,7 @@ lab: setup  ## open the first notebook in JupyterLab
 	@$(BIN)/workbench lab
 
 test: setup  ## the test suite, and every tutorial notebook
-	$(BIN)/python -m pytest tests -m "not ($(SLOW))"
+	$(BIN)/python -m pytest tests -m "not ($(SLOW) or diffusion)"
 	$(if $(NOTEBOOKS),$(BIN)/python -m pytest --nbval notebooks)
 
 test-all: setup  ## the slow tests: browser, kills, other programs as peers, fresh installs
@@ -50,8 +52,13 @@ soak: setup  ## an hour of random system calls (as root: HOSTILE_FUZZ, HOSTILE_S
 	HOSTILE_FUZZ=$(or $(HOSTILE_FUZZ),30000) $(BIN)/python -m pytest tests/hostile/test_fuzz.py
 	SURVIVAL_KILLS=$(or $(SURVIVAL_KILLS),2000) $(BIN)/python -m pytest -s -m kills tests/survival/test_kills.py
 
+diffusion: setup  ## a tiny diffusers pipeline for real; installs torch (1 GB or more) into .venv/diffusion
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv/diffusion
+	$(BIN)/uv pip install --quiet --python .venv/diffusion/bin/python -r requirements.txt -e '.[diffusion]'
+	.venv/diffusion/bin/python -m pytest -m diffusion tests/models/test_diffusers.py
+
 bench: setup  ## what our own parts cost beside their peers, as ratios of things run side by side
-	for bench in orchestration models; do $(BIN)/python -m tests.benchmarks.bench_$$bench || exit 1; done
+	for bench in orchestration models panel background; do $(BIN)/python -m tests.benchmarks.bench_$$bench || exit 1; done
 
 check: setup  ## lint, format, types, layers
 	$(BIN)/ruff check .
@@ -66,6 +73,9 @@ format: setup  ## let ruff repair and format the code
 notebooks: setup  ## run the tutorials again and save what they show
 	$(BIN)/jupyter nbconvert --log-level WARN --to notebook --execute --inplace \
 	  --ExecutePreprocessor.record_timing=False $(NOTEBOOKS)
+
+pictures: setup  ## make the pictures of docs/screens.md and README.md from the real panels
+	$(BIN)/python -m docs.screens
 
 cassettes: setup  ## record the cassettes of the tutorials anew, against a server of the tests
 	$(BIN)/python -m tests.replay.recording

@@ -1,4 +1,4 @@
-"""Draws the charts of docs/gallery.md with the tool `plot`: `python docs/gallery.py`."""
+"""Draws what docs/gallery.md shows, with the tools `plot` and `wireframe`: `python docs/gallery.py`."""
 
 from __future__ import annotations
 
@@ -80,9 +80,99 @@ def charts() -> dict[str, dict[str, Any]]:
     }
 
 
+def screens() -> dict[str, dict[str, Any]]:
+    """What is sketched: a name → the parameters of `wireframe`."""
+    checkout = {
+        "title": "Checkout",
+        "elements": [
+            {"type": "header", "text": "Shop", "items": ["Home", "Cart"]},
+            {
+                "type": "columns",
+                "columns": [
+                    {
+                        "type": "form",
+                        "text": "Address",
+                        "fields": [
+                            {"type": "input", "label": "Name"},
+                            {"type": "select", "label": "Country", "options": ["Portugal", "Spain"]},
+                            {"type": "checkbox", "label": "Gift wrap"},
+                        ],
+                    },
+                    {
+                        "type": "card",
+                        "text": "Your order",
+                        "children": [
+                            {"type": "list", "items": ["2 × Tea", "1 × Mug"]},
+                            {"type": "button", "text": "Pay now", "primary": True},
+                        ],
+                    },
+                ],
+            },
+            {"type": "hologram", "text": "of the parcel"},
+            {"type": "footer", "text": "© Shop"},
+        ],
+    }
+    long = (
+        "page with a header titled An extraordinarily long name of a company that nobody would ever be able to fit into"
+        " one line, a Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbauunterbeamtengesellschaft button, a table"
+        " with columns Alpha, Beta, Gamma, Delta, Epsilon, Zeta, Eta, Theta"
+    )
+    letters = {
+        "title": "日本語 и Ελληνικά",
+        "elements": [
+            {"type": "header", "text": "مرحبا بالعالم"},
+            {"type": "button", "text": "Отправить"},
+            {"type": "text", "text": "½ smile 😀, “quotes” and <b>&amp;</b>"},
+            {"nav": ["Αρχική", "Επαφή"]},
+        ],
+    }
+    return {
+        "21-login": {
+            "spec": "login page with a header 'Acme', email and password fields, a Remember me checkbox, "
+            "a big blue Sign in button and a hologram"
+        },
+        "22-dashboard": {
+            "spec": "Dashboard for sales with a header with logo, search and avatar, a sidebar with Overview, Orders, "
+            "Customers and Settings. Three cards: Revenue, Orders, Returns. A line chart of revenue per month and a "
+            "table with columns Order, Customer, Total and Status. A footer with Imprint and Privacy."
+        },
+        "23-messages": {
+            "spec": "app screen with a header titled Messages, search bar, a list with Ana, Bruno, Carla and Duarte, "
+            "tabs: Chats, Calls, Contacts",
+            "size": "phone",
+        },
+        "24-checkout": {"spec": checkout},
+        "25-settings": {
+            "spec": "Settings page\n- header with logo, nav: Home, Projects, Team\n- tabs: Profile, Notifications, "
+            'Billing\n- form "Profile" with name field, email field, bio text area, country dropdown, newsletter '
+            "toggle\n- primary Save button and Cancel button\n- alert saying Changes are saved when you press Save",
+            "size": "tablet",
+        },
+        "26-photos": {
+            "spec": "Photo gallery with a search bar, six images and pagination, a sidebar on the right with a title "
+            "called Filters, three checkboxes: Portrait, Landscape, Night and a slider for year"
+        },
+        "27-long-texts": {"spec": long, "size": "phone"},
+        "28-letters": {"spec": letters},
+        "29-article": {
+            "spec": "blog article page with a breadcrumb: Home, Blog, Tides; a title 'Why the sea comes back'; a hero "
+            "image of the harbour; a paragraph; a video player; a divider; comments list and a comment box; Post "
+            "button; footer with newsletter input and Subscribe button"
+        },
+        "30-dialog": {
+            "spec": "dialog titled 'Delete 3 files?' with a text 'They cannot be brought back.', Cancel button and "
+            "primary Delete button that spins"
+        },
+    }
+
+
 def main() -> None:
-    plot = _tool("plot")
+    plot, wireframe = _tool("plot"), _tool("wireframe")
     FOLDER.mkdir(exist_ok=True)
+    for name, params in screens().items():
+        image = wireframe.run(**params)["image"]
+        (FOLDER / f"{name}.png").write_bytes(image.png)
+        sys.stdout.write(f"{name}: {image.alt}\n")
     for name, params in charts().items():
         image = plot.run(**params)
         (FOLDER / f"{name}.png").write_bytes(image.png)

@@ -63,6 +63,7 @@ def test_the_layers_on_the_page_are_those_that_are_checked() -> None:
         "readonly",
         "search",
         "charts",
+        "wireframe",
         "py",
         "_shipped_tools",
     }

@@ -88,6 +88,10 @@ async def test_a_list_is_worked_through_and_a_false_condition_skips(tmp_path: Pa
     assert (await wb.record.show(run.id)).outcome == run.outcome
     frame = await wb.record.sql("select step, state from steps order by number")
     assert dict(zip(frame["step"], frame["state"], strict=True)) == states(run)
+    why = [line.strip() for line in repr(await wb.record.why(f"{run.id}.each")).splitlines()]
+    assert [line.split("  ")[0] for line in why if line.startswith("item ")] == ["item 1", "item 2", "item 3"]
+    assert any(line.startswith("item 1") and line.endswith("done: 3") for line in why)
+    assert any(line.startswith("item 2") and "left out: ToolFailed" in line for line in why)
     await wb.close()
 
 

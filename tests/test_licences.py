@@ -20,7 +20,9 @@ ALLOWED = re.compile(
 )
 STRONG = re.compile(r"(?<!L)GPL|(?<!Lesser )General Public|Affero|SSPL|BUSL|Proprietary", re.IGNORECASE)
 # Packages whose metadata says too little or too much, each looked at by hand.
-LOOKED_AT: Mapping[str, str] = {}
+LOOKED_AT: Mapping[str, str] = {
+    "resvg-py": "names no licence; its file LICENSE is the text of MIT, and its parts are as free",
+}
 
 FRAMEWORKS = {
     "ag2", "agno", "atomic-agents", "autogen", "autogen-agentchat", "autogen-core", "bee-agent-framework",

@@ -1,5 +1,6 @@
 """What is declared, what is pinned and what is built agree with each other."""
 
+import json
 import re
 import subprocess
 import sys
@@ -142,6 +143,28 @@ def test_the_wheel_installs_nothing_but_the_package(wheel: zipfile.Path):
     assert {part.name.partition("-")[0] for part in wheel.iterdir()} == {"workbench", "agent_workbench"}
     licences = [name for name in wheel.root.namelist() if name.endswith("licenses/LICENSE")]
     assert len(licences) == 1
+
+
+def test_the_wheel_carries_the_extension_of_jupyterlab_with_all_that_it_draws_with(wheel: zipfile.Path):
+    (data,) = [part for part in wheel.iterdir() if part.name.endswith(".data")]
+    extension = data / "data" / "share" / "jupyter" / "labextensions" / "agent-workbench"
+    told = json.loads((extension / "package.json").read_text(encoding="utf-8"))
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert (told["name"], told["version"]) == ("agent-workbench", version)
+    carried = {file.name: file.read_text(encoding="utf-8") for file in (extension / "static").iterdir()}
+    assert told["jupyterlab"]["_build"]["load"].removeprefix("static/") in carried
+    asked_for = set(re.findall(r'"(\w+\.(?:js|css))"', "".join(carried.values())))
+    assert asked_for <= set(carried)
+    assert {"outputs.js", "dom.js", "results.js", "results.css"} <= asked_for
+
+
+def test_jupyterlab_has_the_extension_enabled(own_home: Path):
+    listed = subprocess.run(
+        [sys.executable, "-m", "jupyter", "labextension", "list"], capture_output=True, text=True, check=True
+    )
+    (line,) = [line for line in (listed.stdout + listed.stderr).splitlines() if "agent-workbench" in line]
+    assert "enabled" in line
+    assert "OK" in line
 
 
 def test_every_module_of_the_package_is_in_the_wheel(wheel: zipfile.Path):

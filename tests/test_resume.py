@@ -319,6 +319,18 @@ async def test_an_edited_request_reuses_what_computes_the_same(desk: Desk) -> No
     assert third.steps["c"].outcome.reused == f"{second.id}/c"
 
 
+async def test_what_is_reused_may_have_been_done_any_number_of_runs_ago(desk: Desk) -> None:
+    steps = plan({"id": "s1", "task": "echo", "params": {"value": "old"}})
+    bench = desk.bench(steps, "ok", steps, "ok")
+    first = await bench.ask("do it")
+    for number in range(40):
+        stream = bench.stream()
+        stream.tell(Kind.RUN_STARTED, {"request": "other", "user": bench.settings.user, "number": number})
+        stream.tell(Kind.STEP_DONE, {"value": 1, "identity": "other"}, step="s1")
+    again = await bench.ask("do it", reuse=True)
+    assert again.steps["s1"].outcome.reused == f"{first.id}/s1"
+
+
 async def test_without_being_asked_to_nothing_is_reused(desk: Desk) -> None:
     steps = plan({"id": "s1", "task": "echo", "params": {}})
     bench = desk.bench(steps, "ok", steps, "ok")

@@ -53,6 +53,7 @@ def test_a_fresh_clone_sets_itself_up_and_is_quick_the_second_time(tmp_path: Pat
 
     assert first.returncode == 0, first.stderr
     assert (second.returncode, second.stdout) == (0, "make: Nothing to be done for 'setup'.\n")
+    assert (clone / ".venv/share/jupyter/labextensions/agent-workbench/package.json").exists()
     shows = [str(clone / ".venv/bin/python"), "-c", "import workbench; print(workbench.__file__)"]
     where = subprocess.run(shows, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert Path(where.stdout.strip()) == clone / "workbench" / "__init__.py", where.stderr

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         WorkbenchError,
     )
     from workbench.notebook import load_ipython_extension, unload_ipython_extension
+    from workbench.notebook.panels.kinds import panel
+    from workbench.notebook.panels.results import explore
     from workbench.registry.cells import tool
     from workbench.run import Run
     from workbench.workbench import Workbench, ask, ask_many, current, use
@@ -35,7 +37,9 @@ _HOMES = {
     "ask_many": "workbench.workbench",
     "current": "workbench.workbench",
     "use": "workbench.workbench",
+    "explore": "workbench.notebook.panels.results",
     "tool": "workbench.registry.cells",
+    "panel": "workbench.notebook.panels.kinds",
     "Run": "workbench.run",
     "BudgetExceeded": "workbench.core.errors",
     "Cancelled": "workbench.core.errors",
@@ -68,7 +72,9 @@ __all__ = [
     "ask",
     "ask_many",
     "current",
+    "explore",
     "load_ipython_extension",
+    "panel",
     "tool",
     "unload_ipython_extension",
     "use",

@@ -73,12 +73,44 @@ def load_settings(env: Mapping[str, str] | None = None, folder: Path | None = No
     return settings.model_copy(update=lowered | {"home": settings.home.absolute()})
 
 
+def origins(settings: Settings, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Where each setting in force comes from: the name of a variable, a file or the keyring; "default" where nobody has
+    said anything, "code" where a program has set it. Raises Unavailable as `load_settings` does."""
+    env = os.environ if env is None else env
+    loaded = load_settings(env, settings.project)
+    own = _read(settings.config / "config.toml", allowed=frozenset(Settings.model_fields))
+    committed = _read(settings.project / "workbench.toml", allowed=frozenset(Settings.model_fields))
+    keychain = Keychain(settings.config)
+    found = {}
+    for name in Settings.model_fields:
+        value = getattr(settings, name)
+        if name in committed and value == getattr(loaded, name):
+            parts = ["config.toml"] if name in own and name in ("policy", "budget") else []
+            lowered = name in ("policy", "budget") or value == committed[name]
+            found[name] = " and ".join([*parts, "workbench.toml"]) if lowered else ""
+        if found.get(name):
+            continue
+        if value != getattr(loaded, name):
+            found[name] = "code"
+        elif name in _VARIABLES and env.get(_variable(name)):
+            found[name] = _variable(name)
+        elif name in own:
+            found[name] = "config.toml"
+        elif name in ("api_key", "tavily_api_key", "memory") and keychain.get(_variable(name)) is not None:
+            found[name] = "keyring"
+        else:
+            found[name] = "default"
+    return found
+
+
 def load_secrets(settings: Settings, env: Mapping[str, str] | None = None) -> Secrets:
     """The secrets of this user: those of the settings, and any other by its name from the environment, else from the
     keyring, where `workbench secret set` has put it. No file of a project has a say in where a secret comes from."""
     env = os.environ if env is None else env
     known = {"OPENAI_API_KEY": settings.api_key, "TAVILY_API_KEY": settings.tavily_api_key}
     known["WORKBENCH_EMBED_API_KEY"] = settings.embed_api_key
+    known["WORKBENCH_IMAGE_API_KEY"] = settings.image_api_key
+    known["WORKBENCH_AUDIO_API_KEY"] = settings.audio_api_key
     known["WORKBENCH_MEMORY"] = settings.memory
     if settings.memory is not None:
         address = settings.memory.get_secret_value()

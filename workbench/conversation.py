@@ -128,7 +128,7 @@ def _made(artifact: Artifact) -> str:
     if artifact.is_frame:
         columns = ", ".join(column.name for column in artifact.columns[:30])
         return f"table of {artifact.rows} rows: {columns}"
-    return f"picture: {artifact.alt}" if artifact.is_image else f"file {artifact.title}"
+    return f"{artifact.noun}: {artifact.alt}" if artifact.noun != "file" else f"file {artifact.title}"
 
 
 def _body(events: Sequence[AnyEvent], kind: Kind) -> Mapping[str, Any] | None:

@@ -86,6 +86,16 @@ class Edits:
         """Take it back: every file as it was before. Raises as `apply`."""
         return await self._edit(outcome, step, undo=True)
 
+    async def conflicts(self, outcome: Outcome, step: str = "", *, undo: bool = False) -> tuple[str, ...]:
+        """Why it could not be applied now, or with `undo` not be taken back; empty when it could. Nothing is written.
+        Raises Refused when the run has written no code."""
+        steps = written(outcome, step)
+        try:
+            await asyncio.to_thread(self._checked, steps[::-1] if undo else steps, undo)
+        except WorkbenchError as error:
+            return tuple(error.data.get("conflicts") or (error.message,))
+        return ()
+
     async def _edit(self, outcome: Outcome, step: str, *, undo: bool) -> Edited:
         steps = written(outcome, step)
         files = await asyncio.to_thread(self._checked, steps[::-1] if undo else steps, undo)

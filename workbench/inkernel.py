@@ -11,9 +11,11 @@ import asyncio
 import contextlib
 import io
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -24,6 +26,7 @@ from workbench.core.artifacts import Artifact
 from workbench.core.errors import WorkbenchError
 from workbench.core.tools import Status, ToolCall, ToolResult
 from workbench.registry.cells import function_of
+from workbench.sandbox import views
 from workbench.sandbox.files import Outputs
 from workbench.sandbox.values import NotPlain, plain
 
@@ -84,7 +87,23 @@ def _made(function: Callable[..., Any], params: Mapping[str, Any]) -> _Made:
             value = function(**params)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the function does costs one step
             failed = error
+        else:
+            value = _as_told(value)
     return _Made(value, failed, printed.getvalue()[:MAX_TEXT], round(time.monotonic() - started, 6))
+
+
+def _as_told(value: Any) -> Any:
+    """What stands for an object where the user has told IPython how its type is shown (`for_type`); the value itself
+    where not. On the user's thread: so are the functions that were told."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if shell is None or type(value).__module__.partition(".")[0] in ("builtins", "pandas", "numpy", "workbench"):
+        return value
+    ways = {}
+    for mime in views.METHODS:
+        with contextlib.suppress(Exception):  # there is none for this type
+            ways[mime] = partial(shell.display_formatter.formatters[mime].lookup(value), value)
+    return views.view(value, ways) if ways else value
 
 
 def _result(made: _Made, what: ToolCall, folder: Path) -> ToolResult:
@@ -133,17 +152,19 @@ def _open(artifact: Artifact, folder: Path) -> Any:
         from workbench.sandbox.frames import read_frame
 
         return read_frame(folder / artifact.path)
-    return toolkit.Image((folder / artifact.path).read_bytes(), title=artifact.title, alt=artifact.alt)
+    made = toolkit.Audio if artifact.is_sound else toolkit.Image
+    return made((folder / artifact.path).read_bytes(), title=artifact.title, alt=artifact.alt)
 
 
 def _keep(item: Any, outputs: Outputs) -> Artifact | None:
-    """A table or picture as a file of the run; None for anything else."""
+    """A table, picture or sound as a file of the run; None for anything else."""
     if isinstance(item, Artifact):
         return item
-    if isinstance(item, toolkit.Image):
-        number, fd = outputs.open("image", title=item.title, alt=item.alt)
+    if isinstance(item, toolkit.Image | toolkit.Audio):
+        is_image = isinstance(item, toolkit.Image)
+        number, fd = outputs.open("image" if is_image else "sound", title=item.title, alt=item.alt)
         with os.fdopen(fd, "wb") as file:
-            file.write(item.png)
+            file.write(item.png if isinstance(item, toolkit.Image) else item.data)
         return outputs.settle(number)
     import pandas as pd
 

@@ -21,12 +21,17 @@ _ISO_DATE = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
 _READERS = {".csv": "read_csv", ".tsv": "read_csv", ".parquet": "read_parquet", ".json": "read_json"}
 
 
+def frozen(frames: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The frames as they are now. The copies are shallow: pandas copies on write, so that later changes by the user do
+    not reach them, and nothing is duplicated. For work that goes on without its caller: call it on their thread."""
+    return {name: frame.copy(deep=False) for name, frame in frames.items()}
+
+
 class Offer:
-    """The frames of one request. Copies are shallow and taken at once: pandas copies on write, so that later changes by
-    the user do not reach a run, and nothing is duplicated."""
+    """The frames of one request, as they were when it was made."""
 
     def __init__(self, frames: Mapping[str, pd.DataFrame], named: Collection[str] = ()) -> None:
-        self._frames = {name: frame.copy(deep=False) for name, frame in frames.items()}
+        self._frames = frozen(frames)
         self._named = frozenset(named)
 
     def add(self, name: str, made: Artifact, artifacts: Path) -> bool:

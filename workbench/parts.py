@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+
 from workbench import stores
 from workbench.calls import Call, approved, audited, budgeted, cleaned, granted, limited, recalled, routed, sandboxed
 from workbench.configuration import load_secrets, load_settings, server_environment
 from workbench.conversation import Conversation
-from workbench.core.errors import Unavailable
+from workbench.core.errors import Refused, Unavailable
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
 from workbench.core.persona import Persona
 from workbench.core.provenance import Sources
@@ -30,13 +32,14 @@ from workbench.executor import Executor
 from workbench.inkernel import OnThread, in_kernel
 from workbench.mcp.servers import Servers
 from workbench.memories import Memories
-from workbench.memory import lease
 from workbench.memory.base import Holder, Lease, Leases, Memory
 from workbench.memory.lease import FileLeases
 from workbench.memory.remember import Remembering
+from workbench.models.audio import Speech, Transcription
 from workbench.models.base import Model, Patient
-from workbench.models.choose import choose
-from workbench.models.held import HeldModel, price_of
+from workbench.models.choose import choose, choose_images, choose_speech, choose_transcription
+from workbench.models.held import HeldImages, HeldModel, HeldSpeech, HeldTranscription, price_of
+from workbench.models.images import ImageModel
 from workbench.models.openai import OpenAIModel
 from workbench.models.replay import ReplayModel
 from workbench.planners.base import Planner
@@ -54,6 +57,7 @@ from workbench.record import Record
 from workbench.registry import cells, plugged
 from workbench.registry.discover import Found, discover
 from workbench.registry.personas import FoundPersonas, find
+from workbench.registry.recorded import recorded
 from workbench.registry.trust import Trust
 from workbench.replay.erasing import erase_recordings
 from workbench.replay.parcels import Parcels
@@ -73,6 +77,10 @@ if TYPE_CHECKING:
     from workbench.offer import Offer
     from workbench.past import Past
     from workbench.policy.approval import Approver
+
+
+ADJUSTABLE = ("parallel", "rounds", "policy")
+"""Settings that are read anew for each run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +106,7 @@ class Asked:
     quoted: Sequence[Quoted] = ()
     made_of: Mapping[str, Sources] = field(default_factory=dict)
     past: Past | None = None
+    rebuilt: Sequence[ToolSpec] = ()
     tape: Tape = field(default_factory=Tape)
     budget: RunBudget = field(default_factory=RunBudget)
 
@@ -126,6 +135,9 @@ class Parts:
         self._model = model
         self._planner = planner
         self._models: dict[str | None, Model | None] = {}
+        self._images: list[ImageModel | None] = []
+        self._speech: list[Speech | None] = []
+        self._transcription: list[Transcription | None] = []
         self.secrets = load_secrets(self.settings)
         self.parcels = Parcels(self.settings, self.memory, self.secrets)
         self.servers = Servers(self.settings, self.secrets, server_environment())
@@ -153,18 +165,28 @@ class Parts:
         """Every persona there is, trusted or not, with what is wrong with other files."""
         return find(self.settings.project, self.settings.config)
 
-    def found(self) -> Found:
-        """Every tool that was found, trusted or not, with what is wrong with the others."""
-        found, offered = (
-            discover(self.settings.project, self.settings.config, cells=cells.defined()),
-            self.servers.offered(),
-        )
+    def found(self, rebuilt: Sequence[ToolSpec] = ()) -> Found:
+        """Every tool that was found, trusted or not, with what is wrong with the others. `rebuilt`: functions of cells
+        that a run on record has used; what is defined now stands in for them."""
+        own = {spec.name: spec for spec in (*rebuilt, *cells.defined())}
+        found = discover(self.settings.project, self.settings.config, cells=list(own.values()))
+        offered = self.servers.offered()
         return replace(found, tools={**found.tools, **offered.tools}, problems=(*found.problems, *offered.notes))
 
-    def tools(self) -> Mapping[str, ToolSpec]:
-        """The tools that may be used now, by name."""
+    def tools(self, rebuilt: Sequence[ToolSpec] = ()) -> Mapping[str, ToolSpec]:
+        """The tools that may be used now, by name. `rebuilt`: see `found`."""
         served = self.bases()
-        return {name: narrowed(tool, served) for name, tool in self.found().tools.items()}
+        return {name: narrowed(tool, served) for name, tool in self.found(rebuilt).tools.items()}
+
+    def rebuilt(self, events: Sequence[AnyEvent]) -> tuple[ToolSpec, ...]:
+        """The functions of cells that a run has used, from its events, as far as they are the user's. Blocks."""
+        return recorded(events, Trust(self.settings.config, self.settings.project).was_typed)
+
+    def remember_typed(self, used: Sequence[ToolSpec]) -> None:
+        """Remember which functions of cells are the user's, so that `rebuilt` knows them again. Blocks."""
+        for spec in used:
+            if spec.origin == "cell" and spec.runs == "worker":
+                Trust(self.settings.config, self.settings.project).typed(spec)
 
     def bases(self) -> Mapping[str, str]:
         """A host that tools declare → the URL where the user has it served."""
@@ -174,6 +196,18 @@ class Parts:
         """What is in force, in words, by part: model, isolation, memory, tools."""
         model = self._model or _plugged_model(self.settings) or choose(self.settings)
         return in_force(self.settings, model=model, sandbox=self.sandbox, memory=self.memory, found=self.found())
+
+    def adjust(self, **values: Any) -> None:
+        """Other values of `ADJUSTABLE` settings from the next run on: for this workbench alone, and written nowhere.
+        Raises Refused."""
+        if wrong := sorted(set(values) - set(ADJUSTABLE)):
+            raise Refused(f"{wrong[0]} cannot be changed while it works.", hint=f"There are: {', '.join(ADJUSTABLE)}.")
+        try:
+            self.settings = Settings.model_validate({**dict(self.settings), **values})
+        except ValidationError as error:
+            first = error.errors()[0]
+            said = first["msg"].removeprefix("Value error, ")
+            raise Refused(f"{'.'.join(map(str, first['loc'][:1]))}: {said}.", hint="Nothing was changed.") from None
 
     def stream(
         self,
@@ -198,27 +232,33 @@ class Parts:
             earlier=earlier,
         )
 
+    @property
+    def _leases(self) -> Leases:
+        """Who runs which run: that of a memory which other machines share, else files."""
+        return getattr(self.memory, "leases", None) or FileLeases(self.settings.home)
+
     @asynccontextmanager
     async def leased(self, run: str, notebook: str = "") -> AsyncIterator[Lease]:
         """Be the one process that runs this run. Raises Refused naming the one that does, Unavailable."""
-        leases: Leases = getattr(self.memory, "leases", None) or FileLeases(self.settings.home)
         since = datetime.now(UTC).isoformat(timespec="seconds")
         user, session = self.settings.user, self.session
         holder = Holder(run=run, pid=os.getpid(), session=session, notebook=notebook, user=user, since=since)
-        held = await leases.claim(holder)
+        held = await self._leases.claim(holder)
         try:
             yield held
         finally:
             await held.release()
 
     async def left(self) -> list[Holder]:
-        """This user's runs whose process on this machine died before they ended, oldest first. Reads the memory only
-        where there are some; raises Unavailable when it cannot."""
-        home, found = self.settings.home, []
-        for holder in lease.left(home):
+        """This user's runs whose process died before they ended, oldest first. Reads the memory only where there are
+        some; raises Unavailable when it cannot."""
+        leases, found = self._leases, []
+        for holder in await leases.left():
+            if holder.user not in ("", self.settings.user):
+                continue
             events = await self.memory.events(holder.run)
             if any(event.kind == Kind.RUN_DONE for event in events[-1:]) or not events:
-                lease.drop(home, holder.run)  # it died after its last word, or before its first
+                await leases.drop(holder.run)  # it died after its last word, or before its first
                 continue
             began = events[0].body  # a lease file may be damaged
             whose, where = began.get("user", holder.user), holder.notebook or str(began.get("notebook", ""))
@@ -271,6 +311,34 @@ class Parts:
         admits = (self.budgets.for_model(stream.tell), budget.for_model)
         return HeldModel(mine, admits, self.secrets.redact, self.secrets.begun)
 
+    def images(self, stream: Stream, budget: RunBudget) -> ImageModel | None:
+        """The model for pictures, for the calls of one run; None when none is connected."""
+        if not self._images:
+            self._images.append(choose_images(self.settings))
+        chosen = self._images[0]
+        if chosen is None:
+            return None
+        admits = (self.budgets.for_model(stream.tell), budget.for_model)
+        return HeldImages(chosen.within(budget.retries), admits, self.secrets.redact)
+
+    def speech(self, stream: Stream, budget: RunBudget) -> HeldSpeech | None:
+        """The model that reads aloud, for the calls of one run; None when none is connected."""
+        if not self._speech:
+            self._speech.append(choose_speech(self.settings))
+        chosen = self._speech[0]
+        admits = (self.budgets.for_model(stream.tell), budget.for_model)
+        return None if chosen is None else HeldSpeech(chosen.within(budget.retries), admits)
+
+    def transcription(self, stream: Stream, budget: RunBudget) -> HeldTranscription | None:
+        """The model that writes down speech, for the calls of one run; None when none is connected."""
+        if not self._transcription:
+            self._transcription.append(choose_transcription(self.settings))
+        chosen = self._transcription[0]
+        admits = (self.budgets.for_model(stream.tell), budget.for_model)
+        if chosen is None:
+            return None
+        return HeldTranscription(chosen.within(budget.retries), admits, self.secrets.redact)
+
     def price(self, name: str | None) -> Price | None:
         """What gives the price of so many tokens in and out of a request's model, None when there is none to ask."""
         return price_of(self._models.get(name))
@@ -309,6 +377,10 @@ class Parts:
             secrets=self.secrets,
             bases=self.bases(),
             model=self.model(asked.model, stream, asked.budget),
+            images=self.images(stream, asked.budget),
+            speech=self.speech(stream, asked.budget),
+            transcription=self.transcription(stream, asked.budget),
+            room=self.budgets.room_for,
             artifacts=folder,
             guard=gate.guard,
             connections=self.settings.connections,
@@ -342,6 +414,9 @@ class Parts:
         for model in self._models.values():
             if isinstance(model, OpenAIModel):
                 await model.close()
+        for other in (*self._images, *self._speech, *self._transcription):
+            if other is not None:
+                await other.close()
         await self.memory.close()
 
 

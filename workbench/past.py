@@ -4,14 +4,14 @@ another with changes, and one that reuses what fits differ only in where they ge
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from workbench.calls import Call
 from workbench.core.artifacts import Artifact
 from workbench.core.events import Stream
 from workbench.core.plan import Plan
-from workbench.core.provenance import Sources
+from workbench.core.provenance import Sources, Typed
 from workbench.core.recovery import Recovered
 from workbench.core.tools import ToolSpec
 from workbench.planners.base import Planned
@@ -21,13 +21,14 @@ from workbench.policy.approval import Approver
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """A round whose plan is there already. `sources`: what the plan is made of. `told`: whether the run's own events
-    have it; `approved`: whether its steps were."""
+    have it; `approved`: whether its steps were. `typed`: what of it a person has written, see `policy.amendment`."""
 
     planned: Planned
     round: int
     sources: Sources
     told: bool
     approved: bool
+    typed: Typed = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

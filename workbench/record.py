@@ -29,6 +29,8 @@ _LOOKED_AT = 200
 """Runs that are looked through for an id like the one that was typed: the newest."""
 COLUMNS = ("run", "status", "started (UTC)", "seconds", "model", "usd", "request")
 """What a list of runs shows."""
+LAST = "last"
+"""Says the newest run instead of its id."""
 
 
 def listed(rows: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
@@ -59,9 +61,12 @@ class Record:
         return await self._memory.runs(limit, user=self._settings.user)
 
     async def events(self, run: str) -> Sequence[AnyEvent]:
-        """The events of a run by its id or the beginning of it. Raises Refused when there is none."""
+        """The events of a run by its id, the beginning of it, or `last`: the newest of this user. Raises Refused when
+        there is none."""
         if not run:
             raise Refused("Which run?", hint="Give its id or the beginning of it; `workbench runs` lists the newest.")
+        if run == LAST and (newest := await self.runs(1)):
+            run = str(newest[0]["run"])
         events = await self._memory.events(run, user=self._settings.user)
         if not events:
             raise Refused(f"There is no run {run!r}.", hint=await self._near(run))
@@ -78,7 +83,7 @@ class Record:
 
     async def show(self, run: str) -> Run:
         """A run by its id or the beginning of it. Raises Refused when there is none."""
-        return Run(fold(await self.events(run)), self._settings.artifacts, self._edits)
+        return Run(fold(await self.events(run)), self._settings.artifacts, self._edits, self.why)
 
     async def why(self, what: str) -> Account:
         """Why a result is what it is: `RUN.step` for one step, `RUN` for all results of a run. Raises Refused."""

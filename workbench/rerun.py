@@ -8,23 +8,26 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
-from workbench.core import artifacts, provenance
+from workbench.core import provenance
+from workbench.core.episode import rerun
 from workbench.core.errors import Refused
 from workbench.core.events import AnyEvent, Event, Kind, Stream
 from workbench.core.outcome import Outcome, fold
 from workbench.core.plan import Plan, dump_step, read
 from workbench.core.recovery import Recovered, known, recover
 from workbench.core.settings import Settings
-from workbench.core.tools import ToolSpec
+from workbench.core.tools import ToolSpec, digest
 from workbench.parts import Asked
 from workbench.past import Kept, Present
 from workbench.planners.base import Planned
 from workbench.policy.approval import Approver
 from workbench.policy.run_budget import RunBudget
+from workbench.registry.recorded import refuse_missing
 from workbench.replay import inputs
-from workbench.resume import asked_again, made_of, refuse_others, tables_of
+from workbench.resume import asked_again, is_whole, made_of, refuse_others, tables_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,13 +69,12 @@ class Rerun:
         before = _whole(self.outcome)
         self.tables = tables_of(self._events, settings.artifacts)
         self.made_of = made_of(self._events)
-        plan = read(_changed(before, changes), tools, [*self.tables])
-        self._left = recover(self._events)
-        done = {
-            name: result
-            for name, result in self._left.done.items()
-            if all((settings.artifacts / file.path).is_file() for file in artifacts.find(result[1]))
-        }
+        raw = _changed(before, changes)
+        gone = {step["id"]: str(step["task"]) for step in raw["steps"] if str(step["task"]) not in tools}
+        refuse_missing(self._events, gone, tools)
+        plan = read(raw, tools, [*self.tables])
+        self._left = recover(self._events, partial(is_whole, settings.artifacts))
+        done = self._left.done
         self.taken = [name for name in done if name not in _touched(before, plan, changes, done)]
         self.kept = Kept(
             planned=Planned(plan=plan, planner=self.outcome.planner, model=self.outcome.model, notes=self._notes()),
@@ -81,6 +83,16 @@ class Rerun:
             told=False,
             approved=False,
         )
+
+    @property
+    def model(self) -> str:
+        """The model that the request named, "" when it named none."""
+        return next((str(e.body.get("asked_model") or "") for e in self._events if e.kind is Kind.RUN_STARTED), "")
+
+    @property
+    def again(self) -> str:
+        """How the record calls the new run, see `episode.again`."""
+        return rerun(str(self.changes))
 
     def opening(self) -> dict[str, Any]:
         """What the first event of the new run says besides."""
@@ -96,9 +108,12 @@ class Rerun:
         return replace(asked, rounds=rounds, budget=budget, quoted=inputs.quoted(self._events, self._folder))
 
     async def results(self, present: Present) -> Recovered:
-        """See `Past`."""
-        take_over(self._events, {name: name for name in self.taken}, present)
-        return Recovered(done={name: self._left.done[name] for name in self.taken})
+        """See `Past`. Raises Refused where a function of the kernel is needed that it does not have."""
+        taken = [name for name in self.taken if name in _unchanged(self.kept.planned.plan, present.plan)]
+        to_run = {step.id: step.task for step in present.plan.steps if step.id not in taken}
+        refuse_missing(self._events, to_run, present.tools)
+        take_over(self._events, {name: name for name in taken}, present)
+        return Recovered(done={name: self._left.done[name] for name in taken})
 
     def _notes(self) -> list[str]:
         what = str(self.changes)
@@ -186,3 +201,13 @@ def _touched(before: Plan, after: Plan, changes: Changes, done: Mapping[str, Any
     while more := {name for name, needed in needs.items() if name not in found and needed & found}:
         found |= more
     return found
+
+
+def _unchanged(before: Plan, after: Plan) -> set[str]:
+    """The steps that a person has left as they were, with all that they descend from."""
+    was = {step.id: digest(dump_step(step)) for step in before.steps}
+    same = {step.id for step in after.steps if digest(dump_step(step)) == was.get(step.id)}
+    needs = {name: {*before.needs().get(name, ()), *after.needs()[name]} for name in same}
+    while less := {name for name in same if not needs[name] <= same}:
+        same -= less
+    return same

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from workbench.core import artifacts, provenance
 from workbench.core.artifacts import Artifact
+from workbench.core.episode import again
 from workbench.core.errors import Refused, Untrusted
 from workbench.core.events import AnyEvent, Event, Kind, Stream
 from workbench.core.outcome import Outcome, fold
@@ -30,6 +32,7 @@ from workbench.planners.base import Planned
 from workbench.policy.approval import Approver, AskedStep, shown
 from workbench.policy.approval import Asked as Question
 from workbench.policy.run_budget import RunBudget
+from workbench.registry.recorded import refuse_missing
 from workbench.replay import inputs
 from workbench.sandbox.frames import read_frame
 
@@ -75,7 +78,7 @@ class Resumed:
         self._folder = settings.artifacts
         refuse_others(self.outcome, settings)
         self.kept = _kept(self.events, self.outcome)
-        self.left = recover(self.events)
+        self.left = recover(self.events, partial(is_whole, settings.artifacts))
         self.tables = tables_of(self.events, self._folder)
         self.made_of = made_of(self.events)
         _refuse_strangers(self._choices, self.left)
@@ -84,6 +87,16 @@ class Resumed:
     def budget(self) -> Mapping[str, float]:
         """The limits that the run was given; empty when there were none."""
         return next((event.body.get("budget", {}) for event in self.events if event.kind is Kind.RUN_STARTED), {})
+
+    @property
+    def model(self) -> str:
+        """The model that the request named, "" when it named none."""
+        return next((str(e.body.get("asked_model") or "") for e in self.events if e.kind is Kind.INPUTS), "")
+
+    @property
+    def again(self) -> str:
+        """How the record calls this run, see `episode.again`."""
+        return again(self.events, resumed=True)
 
     def asked(
         self,
@@ -136,6 +149,8 @@ class Resumed:
 
     async def _agree(self, present: Present, open_steps: Collection[str]) -> None:
         """Have the user agree to tools that are not those that the plan was made with. Raises Refused, Untrusted."""
+        to_run = {step.id: step.task for step in present.plan.steps if step.id in open_steps}
+        refuse_missing(self.events, to_run, present.tools)
         for step in present.plan.steps:
             tool, pinned = present.tools.get(step.task), self.left.pinned.get(step.id, "")
             if step.id not in open_steps:
@@ -272,22 +287,28 @@ def made_of(events: Sequence[Event]) -> dict[str, provenance.Sources]:
     return {str(body["variable"]): provenance.from_json(body.get("sources", ())) for body in told}
 
 
+def is_whole(folder: Path, value: Any) -> bool:
+    """Whether the files of a result are still there."""
+    return all((folder / file.path).is_file() for file in artifacts.find(value))
+
+
 def _kept(events: Sequence[Event], outcome: Outcome) -> Kept:
     """The last round that was planned. Raises Refused when the run cannot be taken up."""
     run = outcome.run
     if outcome.status == "done":
         raise Refused(f"{run} is done: there is nothing to resume.", hint=f"workbench rerun {run} runs it once more.")
-    plans = [n for n, event in enumerate(events) if event.kind is Kind.PLAN_MADE]
+    plans = [n for n, event in enumerate(events) if event.kind in (Kind.PLAN_MADE, Kind.PLAN_EDITED)]
     if not plans:
         raise Refused(f"{run} had no plan yet when it stopped, so nothing was done.", hint="Ask again.")
     if outcome.status == "planned":
         raise Refused(f"{run} was only to be planned.", hint="Ask again without --plan.")
-    body = events[plans[-1]].body
-    if "plan" not in body:
+    last = events[plans[-1]].body
+    body = next(event.body for event in reversed(events) if event.kind is Kind.PLAN_MADE)
+    if "plan" not in last:
         raise Refused(f"The plan of {run} lay in a file that is gone.", hint="Ask again.")
-    number = int(body.get("round", 1))
+    number = int(last.get("round", 1))
     later = [s.id for s in outcome.steps]
-    plan = _plan(body["plan"], later)
+    plan = _plan(last["plan"], later)
     answers = [e.body for e in events[plans[-1] :] if e.kind is Kind.APPROVAL and e.step is None]
     return Kept(
         planned=Planned(plan=plan, planner=body.get("planner", ""), model=body.get("model", "")),
@@ -295,6 +316,7 @@ def _kept(events: Sequence[Event], outcome: Outcome) -> Kept:
         sources=provenance.from_json(body.get("sources", ())),
         told=True,
         approved=any(answer.get("decision") == "allow" for answer in answers) or not _asks(events),
+        typed=last.get("typed", {}),
     )
 
 

@@ -20,7 +20,7 @@ from workbench.past import Kept, Present
 from workbench.rerun import take_over
 
 MAX_RUNS = 30
-"""How many of the user's newest runs are looked at."""
+"""How many runs are looked at, of all that have done one of the steps, newest first."""
 
 
 class Reused:
@@ -35,9 +35,10 @@ class Reused:
         self._settings = settings
 
     async def results(self, present: Present) -> Recovered:
-        """See `Past`. Reads the record of earlier runs, newest first."""
-        rows = await self._memory.runs(MAX_RUNS, user=self._settings.user)
-        for run in (row["run"] for row in rows if row["run"] != present.stream.run):
+        """See `Past`. Asks the record which runs have done the same, and reads those, newest first."""
+        wanted = {same for same in present.identities.values() if same}
+        runs = await self._memory.done_before(wanted, self._settings.user, MAX_RUNS) if wanted else ()
+        for run in (run for run in runs if run != present.stream.run):
             events = [event for event in await self._memory.events(run) if isinstance(event, Event)]
             done = recover(events).done
             if taken := self._fits(events, done, present):

@@ -11,7 +11,7 @@ from workbench.core.events import Kind
 from workbench.core.outcome import fold
 from workbench.core.plan import Plan
 from workbench.core.progress import State
-from workbench.core.provenance import Sources
+from workbench.core.provenance import Sources, Typed
 from workbench.core.recovery import identities, known
 from workbench.core.tools import ToolSpec
 from workbench.parts import Asked, Parts
@@ -38,9 +38,10 @@ class Rounds:
         gate: Gate,
         sources: Sources,
         made_of: Mapping[str, Sources],
+        typed: Typed,
     ) -> None:
-        """Return when every step of the plan has ended. `sources`: what the plan is made of; `made_of`: what offered
-        tables are. A table is taken once, as it is when a plan first uses it."""
+        """Return when every step of the plan has ended. `sources`: what the plan is made of, but for what is `typed`;
+        `made_of`: what offered tables are. A table is taken once, as it is when a plan first uses it."""
         asked, parts, stream = self._asked, self._parts, self._asked.stream
         used = list(dict.fromkeys(ref.variable for step in plan.steps for ref in step.references() if ref.variable))
         new = [name for name in used if name not in self._tables]
@@ -48,7 +49,7 @@ class Rounds:
         await asyncio.to_thread(refuse_keys, taken, parts.secrets, parts.settings.artifacts)
         self._tables |= taken
         self._tell_tables(used, made_of)
-        tell_definitions(plan, tools, stream)
+        await asyncio.to_thread(parts.remember_typed, tell_definitions(plan, tools, stream))
         call = parts.call(asked, gate)
         same = identities(plan, tools, self._tables, known(stream.events))
         recovered = None
@@ -65,7 +66,7 @@ class Rounds:
             recovered = await asked.past.results(present)
         outcome = fold(stream.events)
         done = {step.id: (step.task, step.value) for step in outcome.steps if step.state is State.DONE}
-        lineage = planning.lineage(sources, outcome, made_of)
+        lineage = planning.lineage(sources, outcome, made_of, typed)
         executor = parts.executor(call, asked.budget)
         await executor.run(plan, tools, self._tables, stream, done, lineage, recovered=recovered, identities=same)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
@@ -16,6 +16,9 @@ from workbench.edits import Edited, Edits, code
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from workbench.compare import Comparison
+    from workbench.why import Account
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,29 @@ class Picture:
         return self.png
 
 
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A sound of a run. `path` is the file, `alt` what is said in it, `seconds` how long it takes."""
+
+    path: Path
+    alt: str
+    mime: str
+    seconds: float
+
+    @property
+    def data(self) -> bytes:
+        return self.path.read_bytes()
+
+    def save(self, path: str | Path) -> Path:
+        """Write the sound to a file of your own; returns its path."""
+        target = Path(path)
+        target.write_bytes(self.data)
+        return target
+
+
 class StepView:
-    """One step of a run: `.state`, `.value` (tables as DataFrames), `.df`, `.images`, `.text`, `.error`, `.params`."""
+    """One step of a run: `.state`, `.value` (tables as DataFrames), `.df`, `.images`, `.audio`, `.text`, `.error`,
+    `.params`."""
 
     def __init__(self, outcome: StepOutcome, folder: Path) -> None:
         self.outcome = outcome
@@ -77,7 +101,7 @@ class StepView:
 
     @property
     def value(self) -> Any:
-        """The step's result; tables are DataFrames, pictures `Picture`s. Reads files."""
+        """The step's result; tables are DataFrames, pictures `Picture`s, sounds `Sound`s. Reads files."""
         return replace(self.outcome.value, lambda artifact: _open(artifact, self._folder))
 
     @property
@@ -89,6 +113,10 @@ class StepView:
     @property
     def images(self) -> list[Picture]:
         return [_picture(artifact, self._folder) for artifact in self.outcome.artifacts if artifact.is_image]
+
+    @property
+    def audio(self) -> list[Sound]:
+        return [_sound(artifact, self._folder) for artifact in self.outcome.artifacts if artifact.is_sound]
 
     def __repr__(self) -> str:
         return f"<step {self.id}: {self.title}, {self.state}>"
@@ -121,15 +149,23 @@ class Run:
     """A request and what became of it. `outcome` is the record; everything else reads from it.
 
     `artifacts_folder` is WORKBENCH_HOME/artifacts: tables and pictures are read from there when asked for. `edits` puts
-    code into the project; a run without it can only be looked at.
+    code into the project; a run without it can only be looked at. `tells` gives the account of a run on record, by its
+    id, or of one of its steps: `RUN.step`.
     """
 
-    def __init__(self, outcome: Outcome, artifacts_folder: Path, edits: Edits | None = None) -> None:
+    def __init__(
+        self,
+        outcome: Outcome,
+        artifacts_folder: Path,
+        edits: Edits | None = None,
+        tells: Callable[[str], Coroutine[Any, Any, Account]] | None = None,
+    ) -> None:
         self.outcome = outcome
         self.shown_in: int | None = None
         """The number of the cell that has shown this run already, so that its value is not shown there again."""
         self._folder = artifacts_folder
         self._edits = edits
+        self._tells = tells
 
     @property
     def id(self) -> str:
@@ -167,6 +203,10 @@ class Run:
         return [_picture(artifact, self._folder) for artifact in self.outcome.images]
 
     @property
+    def audio(self) -> list[Sound]:
+        return [_sound(artifact, self._folder) for artifact in self.outcome.sounds]
+
+    @property
     def artifacts(self) -> list[Artifact]:
         """Every file of the run, in the plan's order; `path` is relative to the artifacts folder."""
         return [artifact for step in self.outcome.steps for artifact in step.artifacts]
@@ -179,23 +219,50 @@ class Run:
     def apply(self, step: str = "") -> Edited:
         """Write the run's code into the project, or that of one step: all of it, or nothing when a file is not as it
         was. Raises Refused with the conflicts, Denied for a path outside of the project."""
-        return wait(self._writer().apply(self.outcome, step))
+        return wait(self.writer.apply(self.outcome, step))
 
     def undo(self, step: str = "") -> Edited:
         """Take back what `apply` has written: every file as it was before. Raises as `apply`."""
-        return wait(self._writer().undo(self.outcome, step))
+        return wait(self.writer.undo(self.outcome, step))
 
-    def _writer(self) -> Edits:
+    @property
+    def writer(self) -> Edits:
+        """What puts the run's code into the project. Raises Refused when the run can only be looked at."""
         if self._edits is None:
             raise Refused("This run is only a record.", hint="`workbench apply RUN` writes its code.")
         return self._edits
 
+    def why(self, step: str = "") -> Account:
+        """Why the run's results are what they are, or that of one step: the calls, the plan, the sources, their hashes
+        and the cost. Raises Refused when there is no such step, or the run is not on record."""
+        if self._tells is None:
+            raise Refused("This run is not on record here.", hint="`workbench import FILE.wbz` takes one in.")
+        return wait(self._tells(f"{self.id}.{step}" if step else self.id))
+
+    def compare(self, other: Run) -> Comparison:
+        """This run and another side by side: plan, parameters, answer, tables and cost, and where they differ."""
+        from workbench.compare import compare
+
+        return compare(self, other)
+
+    def path(self, artifact: Artifact) -> Path:
+        """Where one of the run's files lies."""
+        return self._folder / artifact.path
+
     def load(self, artifact: Artifact) -> bytes | None:
         """The bytes of one of the run's files, None when the file is gone."""
         try:
-            return (self._folder / artifact.path).read_bytes()
+            return self.path(artifact).read_bytes()
         except OSError:
             return None
+
+    def explore(self) -> Any:
+        """The run's results to look through, in a cell: tables sorted, filtered and in pages, pictures in full size,
+        code with its changes and Apply and Undo. It lives while the kernel does; saved, it is the run as it is shown
+        always."""
+        from workbench import explore  # the door is above: it is opened by the facade, when somebody asks
+
+        return explore(self)
 
     def to_notebook(self, path: str | Path | None = None, *, inputs: Mapping[str, str | Path] | None = None) -> Path:
         """Write the run as a notebook of plain cells (SQL, Python, charts) that work without the workbench; returns its
@@ -236,7 +303,13 @@ def _picture(artifact: Artifact, folder: Path) -> Picture:
     return Picture(folder / artifact.path, artifact.alt)
 
 
+def _sound(artifact: Artifact, folder: Path) -> Sound:
+    return Sound(folder / artifact.path, artifact.alt, artifact.mime, artifact.seconds or 0.0)
+
+
 def _open(artifact: Artifact, folder: Path) -> Any:
     if artifact.is_frame:
         return _frame(artifact, folder)
+    if artifact.is_sound:
+        return _sound(artifact, folder)
     return _picture(artifact, folder) if artifact.is_image else folder / artifact.path

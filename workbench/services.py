@@ -9,23 +9,29 @@ and kept, so that it can be replayed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from workbench.cache import Cache, cache_services
+from workbench.calls import at_item
 from workbench.core.connections import Connection
 from workbench.core.episode import priced
 from workbench.core.errors import Denied, TransientError, Unavailable
 from workbench.core.events import Kind, Stream
 from workbench.core.request import Scope
 from workbench.core.settings import Settings
-from workbench.core.tools import ToolCall, ToolSpec, digest
+from workbench.core.tools import ToolCall, ToolSpec, by_content, digest
+from workbench.core.usage import Use
 from workbench.memory.remember import Note, Remembering
 from workbench.models.base import Model
+from workbench.models.held import HeldSpeech, HeldTranscription
+from workbench.models.images import ImageModel
+from workbench.models.painting import painting_service
 from workbench.models.service import complete_service
+from workbench.models.sounding import speaking_service, transcribing_service
 from workbench.policy.connections import connection_services
 from workbench.policy.egress import http_service
 from workbench.policy.outgoing import WayOut
@@ -67,8 +73,9 @@ class Means:
     """What host functions work with.
 
     `secrets`: all that the host has, by name. `bases`: a host → the URL where the user has it served. `model` is None
-    when none is connected. `artifacts`: folder of the runs' files. `connections`: databases by name. With `recorded`
-    answers are those of an earlier run, where there are any.
+    when none is connected, and so are `images`, `speech` and `transcription`, those for pictures and sound. `room`
+    raises BudgetExceeded when the user may not use so much more. `artifacts`: folder of the runs' files. `connections`:
+    databases by name. With `recorded` answers are those of an earlier run, where there are any.
     """
 
     memory: Remembering
@@ -76,6 +83,10 @@ class Means:
     secrets: Secrets
     bases: Mapping[str, str]
     model: Model | None
+    images: ImageModel | None = None
+    speech: HeldSpeech | None = None
+    transcription: HeldTranscription | None = None
+    room: Callable[[Use], Awaitable[None]] | None = None
     artifacts: Path
     guard: Guard = unguarded
     connections: Mapping[str, Connection] = field(default_factory=dict)
@@ -107,11 +118,29 @@ def host_services(
             tell(kind, body)
             _models.get().append(body)
 
-        model = complete_service(means.model, f"tool {call.tool.name}", asked_a_model)
+        async def room(images: int) -> None:
+            if means.room is not None:
+                await means.room(Use(images=images))
+
+        def progress(text: str) -> None:
+            tell(Kind.STEP_PROGRESS, {"text": text} | at_item(call))
+
+        purpose = f"tool {call.tool.name}"
+        model = complete_service(means.model, purpose, asked_a_model)
+        images = painting_service(means.images, purpose, call.run, asked_a_model, progress, room)
+        speak = speaking_service(means.speech, purpose, asked_a_model)
+        transcribe = transcribing_service(
+            means.transcription, purpose, means.artifacts, means.secrets.are_in, asked_a_model
+        )
         inner: dict[str, Service] = {
             "memory.write": _write(means, call, tell),
             "memory.recall": _recall(means, call),
-            "model.complete": _final(_recorded(model, means, recorder, tell)),
+            "model.complete": _final(_recorded("model.complete", model, means.model, means, recorder, tell)),
+            "audio.speak": _final(_recorded("audio.speak", speak, means.speech, means, recorder, tell)),
+            "audio.transcribe": _final(
+                _recorded("audio.transcribe", transcribe, means.transcription, means, recorder, tell)
+            ),
+            "image.make": _final(_recorded("image.make", images, means.images, means, recorder, tell)),
             "http.door": door_service(send, way, doors),
             **cache_services(Cache(means.artifacts.parent, call.tool, means.secrets.redacted)),
             **connection_services(means.connections, means.secrets, call, doors, exchanged),
@@ -148,8 +177,8 @@ def _recall(means: Means, call: ToolCall) -> Service:
 
 
 def _final(complete: Service) -> Service:
-    """`model.complete`, whose failures are final to a tool: it has been tried again where the model is asked, and is
-    not tried once more with the whole tool around it."""
+    """A function that asks a model, whose failures are final to a tool: it has been tried again where the model is
+    asked, and is not tried once more with the whole tool around it."""
 
     async def final(params: Mapping[str, Any]) -> Any:
         try:
@@ -165,26 +194,31 @@ _models: ContextVar[list[Mapping[str, Any]]] = ContextVar("models")
 
 
 def _recorded(
-    complete: Service, means: Means, recorder: Recorder, tell: Callable[[Kind, Mapping[str, Any]], None]
+    name: str,
+    ask: Service,
+    model: Model | ImageModel | HeldSpeech | HeldTranscription | None,
+    means: Means,
+    recorder: Recorder,
+    tell: Callable[[Kind, Mapping[str, Any]], None],
 ) -> Service:
-    """`model.complete` with its exchange told and kept. The model's name is not part of the request: which model a
-    user has connected is the run's business. From the record, the calls of the model are told again with their cost."""
+    """A function that asks a model, with its exchange told and kept. The model's name is not part of the request: which
+    model a user has connected is the run's business. From the record, its calls are told again with their cost."""
 
     async def recorded(params: Mapping[str, Any]) -> Any:
-        sent = pack(dict(params))
+        sent = pack(by_content(params))
         _models.set([])
         async with recorder.exchange(
-            service="model.complete",
-            host=means.model.endpoint if means.model is not None else "",
+            service=name,
+            host=model.endpoint if model is not None else "",
             method="",
-            request_sha256=digest({"service": "model.complete", "params": params}),
+            request_sha256=digest({"service": name, "params": by_content(params)}),
             bytes_out=len(sent),
         ) as exchange:
             if means.secrets.holds_key(sent.decode()):
                 raise Denied("The prompt holds the value of a secret and was not sent.", hint="Leave it out.")
             received = await exchange.recalled()
             if received is None:
-                value = means.secrets.redacted(await complete(params))
+                value = means.secrets.redacted(await ask(params))
                 models = [priced(body) for body in _models.get()]
                 received = Received(value=value, bytes_in=len(pack(value)), models=models)
             else:

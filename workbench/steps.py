@@ -108,9 +108,9 @@ class StepRun:
         self._started = time.monotonic()
         context = self._tool.reads_context and around.plan.sequential
         self._seen = list(around.results) if context else []
-        self._lineage = around.lineage
+        self._lineage = around.lineage.at_step(step.id)
         if step.foreach is not None:
-            self._lineage = around.lineage.at_item(around.lineage.sources(step.foreach))
+            self._lineage = self._lineage.at_item(self._lineage.sources(step.foreach))
         self._made_of = self._lineage.sources([step.when, step.foreach, step.params], self._seen)
 
     async def run(self) -> None:

@@ -10,10 +10,10 @@ import time
 from collections.abc import Mapping, Sequence
 
 from workbench.briefing import Briefing
+from workbench.consent import Consent, put, warnings
 from workbench.core import provenance
 from workbench.core.errors import (
     BudgetExceeded,
-    Denied,
     PlanInvalid,
     Refused,
     TransientError,
@@ -22,7 +22,6 @@ from workbench.core.errors import (
 )
 from workbench.core.events import Kind, Stream
 from workbench.core.outcome import Outcome, RunStatus, fold
-from workbench.core.plan import Plan
 from workbench.core.provenance import NONE, Sources
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
@@ -30,8 +29,7 @@ from workbench.parts import Asked, Parts
 from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planned, Planner
 from workbench.planners.given import NAME, given
-from workbench.policy import forecast, planning
-from workbench.policy.approval import Asked as Question
+from workbench.policy import planning
 from workbench.policy.leaks import clean_error
 from workbench.replay import inputs
 from workbench.rounds import Rounds
@@ -47,7 +45,6 @@ from workbench.told import (
     spoken_as,
     stopped,
     to_mend,
-    unconfined,
 )
 
 Ending = tuple[RunStatus, Answer, WorkbenchError | None]
@@ -61,6 +58,7 @@ class Story:
         self._asked = asked
         self._stream: Stream = asked.stream
         self._rounds = Rounds(parts, asked)
+        self._consent = Consent(parts, asked)
 
     async def run(self) -> Run:
         """The run, when it is over and on disk. Raises as `Workbench.ask` does, with `.run` in each error of ours."""
@@ -82,7 +80,7 @@ class Story:
             status, answer = "budget", partial(fold(stream.events))
         stream.tell(Kind.RUN_DONE, closing(status, answer, problem, started))
         await asyncio.gather(parts.memory.barrier(), asyncio.to_thread(parts.trail.sync))
-        run = Run(fold(stream.events), parts.settings.artifacts, parts.edits)
+        run = Run(fold(stream.events), parts.settings.artifacts, parts.edits, parts.record.why)
         if self._asked.follows:
             parts.conversation.hear(self._asked.notebook, run.outcome)
         problem = await parts.replays.kept(self._asked.tape, stream.events, run.outcome) or problem
@@ -96,7 +94,8 @@ class Story:
     async def _serve(self) -> Ending:
         asked, parts, stream = self._asked, self._parts, self._stream
         persona = asked.persona
-        usable = persona.may_use(parts.tools()) if persona is not None else parts.tools()
+        found = parts.tools(asked.rebuilt)
+        usable = persona.may_use(found) if persona is not None else found
         tools = inputs.offered(asked.tape, usable)
         await asyncio.to_thread(parts.secrets.read, {name for t in tools.values() for name in t.permissions.secrets})
         inner = parts.planner(asked)
@@ -118,27 +117,28 @@ class Story:
             seen = provenance.REQUEST if is_given else planning.seen(request, tools, outcome)
             sources = kept.sources if kept else seen | planned.sources | foreign
             made_of = {**self._rounds.made_of, **asked.made_of, **briefing.made}
-            asked.budget.narrow(planned.plan.budget)
             notes = [*asked.notes, *shown(request, planned), *spoken_as(persona, planned)] if number == 1 else []
-            notes += unconfined(planned.plan, tools)
-            notes += forecast.lines(planned.plan, tools, asked.budget.all_limits(), price)
+            notes += warnings(planned.plan, tools, asked, price)
             if not (kept and kept.told):
                 await self._tell_plan(made(planned, number, notes, last, tools, mends), sources)
             if asked.plan_only:
                 return "planned", Answer(text="", planner=""), None
             news = planning.difference(planned.plan, planning.lineage(sources, outcome, made_of)) if number > 1 else ()
-            gate.enter(planned.plan, number, news)
-            if not (kept and kept.approved) and (no := await self._denied(planned.plan, number, news)):
+            question = put(asked, request, planned.plan, tools, outcome, number, news)
+            agreed = await self._consent.of(question, kept, price)
+            if agreed.no is not None:
                 if number == 1 or mends:
-                    raise no
+                    raise agreed.no
                 break  # what the earlier rounds found is still there
-            kept = None
-            await self._rounds.run(planned.plan, tools, gate, sources, made_of)
+            kept, plan = None, agreed.plan
+            asked.budget.narrow(plan.budget)
+            gate.enter(plan, number, news)
+            await self._rounds.run(plan, tools, gate, sources, made_of, agreed.typed)
             outcome = fold(stream.events)
             mends = to_mend(outcome) if replans(stream.events) < REPLANS else ()
             if (problem := failure(outcome)) is not None and not mends:
                 return "failed", summarise(outcome), asked.budget.exceeded or problem
-            looks = bool(mends) or (planned.plan.look and not last)
+            looks = bool(mends) or (plan.look and not last)
             planned = await self._look(planner, request, outcome, tools) if looks else None
             if problem is not None and planned is None:
                 return "failed", summarise(outcome), problem
@@ -153,22 +153,6 @@ class Story:
         level = await sandbox.prepare() if runs else sandbox.level
         more = {"sources": provenance.to_json(sources), "isolation": level}
         self._stream.tell(Kind.PLAN_MADE, {**body, **more})
-
-    async def _denied(self, plan: Plan, number: int, news: Sequence[str]) -> Denied | None:
-        """Ask for approval of a round; None when it was given, else why not, with its steps told as cancelled."""
-        asked, stream = self._asked, self._stream
-        if asked.approver is None or not asked.rounds or not plan.steps:
-            return None
-        await self._parts.memory.barrier()  # a person may take their time
-        question = Question(run=stream.run, request=asked.text, plan=plan, round=number, difference=news)
-        decision = await asked.approver(question)
-        body = {"decision": decision.answer, "by": decision.by, "reason": decision.reason, "round": number}
-        stream.tell(Kind.APPROVAL, body | {"difference": list(news)})
-        if decision.answer == "allow":
-            return None
-        for step in plan.steps:
-            stream.tell(Kind.STEP_CANCELLED, {"reason": "not approved"}, step=step.id)
-        return Denied(f"The steps were not approved. {decision.reason}".strip(), hint="Nothing was run.")
 
     async def _look(
         self, planner: Planner, request: Request, outcome: Outcome, tools: Mapping[str, ToolSpec]

@@ -40,12 +40,17 @@ def made(
         ]
     return {
         "plan": planned.plan.dump(),
-        "tools": {step.task: tools[step.task].version for step in planned.plan.steps if step.task in tools},
+        "tools": versions(planned.plan, tools),
         "planner": planned.planner,
         "model": planned.model,
         "notes": [*planned.notes, *notes, *more],
         "round": number,
     } | ({"mends": list(mends)} if mends else {})
+
+
+def versions(plan: Plan, tools: Mapping[str, ToolSpec]) -> dict[str, str]:
+    """The version of each tool that a plan names."""
+    return {step.task: tools[step.task].version for step in plan.steps if step.task in tools}
 
 
 def shown(request: Request, planned: Planned) -> list[str]:
@@ -85,14 +90,17 @@ def spoken_as(persona: Persona | None, planned: Planned) -> list[str]:
     return [f"As {persona.name}."]
 
 
-def tell_definitions(plan: Plan, tools: Mapping[str, ToolSpec], stream: Stream) -> None:
-    """Put on record what the tools of a plan are that lie in no file, once in a run."""
+def tell_definitions(plan: Plan, tools: Mapping[str, ToolSpec], stream: Stream) -> list[ToolSpec]:
+    """Put on record what the tools of a plan are that lie in no file, once in a run; gives those that were told."""
+    new = []
     told = {event.body.get("version") for event in stream.events if event.kind is Kind.TOOL_DEFINED}
     for name in dict.fromkeys(step.task for step in plan.steps):
-        tool = tools[name]
-        if tool.origin in ("cell", "server") and tool.version not in told:
+        tool = tools.get(name)  # of a run that is gone on with it may be gone
+        if tool is not None and tool.origin in ("cell", "server") and tool.version not in told:
             body = {"tool": name, "version": tool.version, "origin": tool.origin, "runs": tool.runs}
             stream.tell(Kind.TOOL_DEFINED, body | {"source": tool.source.decode("utf-8", "replace")})
+            new.append(tool)
+    return new
 
 
 def failure(outcome: Outcome) -> WorkbenchError | None:

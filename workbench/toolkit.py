@@ -1,7 +1,7 @@
 """All that a tool file may import from the workbench. Standard library only.
 
 A tool works without it: `run` may return text, numbers, lists, dicts and DataFrames as they are. The toolkit adds
-pictures, sources, progress, host functions, doors for libraries, and the two words for failure.
+pictures, sounds, sources, progress, host functions, doors for libraries, and the two words for failure.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ else:
 """Annotation for a parameter that takes a table: the tool gets a pandas DataFrame."""
 
 __all__ = [
+    "Audio",
     "Failed",
     "Frame",
     "Image",
@@ -58,6 +59,16 @@ class Image:
     """A picture to return: PNG bytes, a title, and `alt`, what it shows for who cannot see it."""
 
     png: bytes
+    title: str = ""
+    alt: str = ""
+
+
+@dataclass(frozen=True)
+class Audio:
+    """A sound to return: the bytes of a WAV, MP3, Ogg or FLAC, a title, and `alt`, what is said in it. A host function
+    takes one too: `call("audio.transcribe", sound=Audio(data))`."""
+
+    data: bytes
     title: str = ""
     alt: str = ""
 

@@ -20,6 +20,8 @@ from workbench.render import STYLE, Node, framed, tree_html, tree_text
 
 MAX_CALLS = 20
 """Calls of one step that are told one by one."""
+MAX_ITEMS = 20
+"""Items of a foreach that are told one by one: those that went wrong before those that are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class _Told:
         facts += self._tool(name)
         facts += [("given", _short(value)) for value in [_rest(step.params)] if value]
         facts += [(kind.upper(), text) for kind in ("sql", "code") if isinstance(text := step.params.get(kind), str)]
+        facts += self._items(name)
         facts += self._calls(name)
         facts += [("source", f"{source.get('title', '')} {source.get('url', '')}".strip()) for source in step.sources]
         facts.append(("made of", _made_of(step.provenance)))
@@ -137,6 +140,20 @@ class _Told:
             facts.append(("tool", f"{said}, {last['effect']}" if last.get("effect") else said))
         return facts
 
+    def _items(self, name: str) -> list[tuple[str, str]]:
+        """The items of a foreach, each with what became of it."""
+        ended: dict[int, str] = {}
+        wrong: set[int] = set()
+        for event in self.events:
+            if event.step != name or event.kind not in _ENDS or not isinstance(event.body.get("item"), int):
+                continue
+            at, done = event.body["item"], event.kind is Kind.ITEM_DONE
+            ended[at] = _item(event)
+            (wrong.discard if done and not event.body.get("error") else wrong.add)(at)
+        told = sorted(ended, key=lambda at: (at not in wrong, at))[:MAX_ITEMS]
+        more = [("items", f"{len(ended) - len(told):,} more")] if len(ended) > len(told) else []
+        return [*((f"item {at + 1}", ended[at]) for at in sorted(told)), *more]
+
     def _calls(self, name: str) -> list[tuple[str, str]]:
         asked = [("asked", _approval(event.body)) for event in self._all(Kind.APPROVAL, name)]
         calls = [("call", _call(event.body)) for event in self._all(Kind.TOOL_CALLED, name)[-MAX_CALLS:]]
@@ -148,6 +165,26 @@ class _Told:
 
     def _all(self, kind: Kind, step: str | None) -> list[Event]:
         return [event for event in self.events if event.kind is kind and event.step == step]
+
+
+_ENDS = (Kind.ITEM_DONE, Kind.ITEM_FAILED, Kind.ITEM_UNCERTAIN)
+
+
+def _item(event: Event) -> str:
+    body = event.body
+    match event.kind:
+        case Kind.ITEM_DONE:
+            default = f", its default, for {_error(body)}" if body.get("error") else ""
+            return f"done: {_value(body.get('value'))}{default}"
+        case Kind.ITEM_FAILED:
+            return f"{'left out' if body.get('skipped') else 'failed'}: {_error(body)}"
+        case _:
+            return f"uncertain: {body.get('reason', '')}"
+
+
+def _value(value: Any) -> str:
+    files = list(artifacts.find(artifacts.from_json(value)))
+    return "; ".join(map(_file, files)) if files else _short(value)
 
 
 def _made_of(sources: Sources) -> str:
@@ -162,7 +199,7 @@ def _places(sources: Sources) -> list[Any]:
 
 
 def _file(artifact: Artifact) -> str:
-    what = "picture" if artifact.is_image else artifact.mime
+    what = artifact.noun if artifact.noun != "file" else artifact.mime
     if artifact.is_frame:
         what = f"{artifact.rows or 0:,} rows, {len(artifact.columns)} columns"
     title = f" “{artifact.title}”" if artifact.title else ""

@@ -116,7 +116,7 @@ class Workbench(Parts):
             model=model or (speaker.model if speaker is not None else "") or None,
             plan_only=plan_only,
             approver=self.replays.approver(tape, approver and allowed.patient(approver)),
-            rounds=rounds,
+            rounds=rounds or self.replays.is_edited(tape),
             inserted=inserted,
             memory=memory,
             planner=planner,
@@ -151,6 +151,8 @@ class Workbench(Parts):
         listeners: tuple[Listener, ...] = (),
         watchers: tuple[Watcher, ...] = (),
         notebook: str = "",
+        on_thread: OnThread | None = None,
+        replay: Replay | None = None,
         budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
     ) -> Run:
         """A run that stopped, crashed or failed, taken up where it is: what is done stays, the rest is done now. `run`
@@ -159,22 +161,28 @@ class Workbench(Parts):
         A write that was under way is asked whether it has happened (`check` in its file), else the `approver` is;
         `done` and `again` say so beforehand, by the step's id. `changed_tools`: steps that are not done may run with
         tools that were edited since. Tables are those that were taken then; `variables` are needed only where none had
-        been yet. `budget`: what the run may use, all attempts together; by default what it was given.
+        been yet. Functions of a notebook that the run used are made again from the record; those that run in the kernel
+        have to be there. `budget`: what the run may use, all attempts together; by default what it was given.
+        `listeners` hear the events of earlier attempts first.
 
         Raises Refused when there is nothing to take up, or when another process runs it; else as `ask` does.
         """
         choices = Choices(done=done, again=again, changed_tools=changed_tools)
-        await self._admit()
         past = Resumed(await self.record.events(run), self.settings, choices)
+        tape = await self.replays.tape(past.outcome.request, past.model, replay, again=past.again, run=past.outcome.run)
+        await self._admit(tape)
         async with self.leased(past.outcome.run, notebook) as lease:
             # Whoever had it may have gone on meanwhile.
             past = Resumed(await self.record.events(past.outcome.run), self.settings, choices)
             stream = self.stream(listeners, watchers, past.events, lease.attempt)
+            stream.repeat(listeners)  # so that they know what has been done
             stream.tell(Kind.RUN_RESUMED, past.opening(self.settings.user))
             allowed = budget_of(budget or past.budget, self.settings.budget)
             allowed.resume(past.events)
-            patient = approver and allowed.patient(approver)
+            patient = self.replays.approver(tape, approver and allowed.patient(approver))
             asked = await asyncio.to_thread(past.asked, variables or {}, stream, model, patient, allowed)
+            rebuilt = await asyncio.to_thread(self.rebuilt, past.events)
+            asked = replace(asked, rebuilt=rebuilt, on_thread=on_thread, tape=tape)
             return await Story(self, self._as_before(asked, past.events)).run()
 
     async def rerun(
@@ -191,6 +199,8 @@ class Workbench(Parts):
         listeners: tuple[Listener, ...] = (),
         watchers: tuple[Watcher, ...] = (),
         notebook: str = "",
+        on_thread: OnThread | None = None,
+        replay: Replay | None = None,
         budget: Budget | RunBudget | Mapping[str, float] | str | None = None,
     ) -> Run:
         """A new run of an earlier one's plan, with changes: only steps that change, and what descends from them, are
@@ -202,11 +212,16 @@ class Workbench(Parts):
         plan; else as `ask` does.
         """
         changes = Changes(first=first, values=values or {}, drop=drop)
-        await self._admit()
-        past = Rerun(await self.record.events(run), self.settings, self.tools(), changes)
+        events = await self.record.events(run)
+        rebuilt = await asyncio.to_thread(self.rebuilt, events)
+        past = Rerun(events, self.settings, self.tools(rebuilt), changes)
+        tape = await self.replays.tape(past.outcome.request, model or past.model, replay, again=past.again)
+        await self._admit(tape)
         stream = self.stream(listeners, watchers)
         allowed = budget_of(budget, self.settings.budget)
-        asked = past.asked(stream, model, approver and allowed.patient(approver), rounds, allowed)
+        patient = self.replays.approver(tape, approver and allowed.patient(approver))
+        asked = past.asked(stream, model, patient, rounds, allowed)
+        asked = replace(asked, rebuilt=rebuilt, on_thread=on_thread, tape=tape)
         async with self.leased(stream.run, notebook):
             stream.tell(Kind.RUN_STARTED, self.opening(asked.text, notebook) | allowed.told() | past.opening())
             return await Story(self, self._as_before(asked, stream.events)).run()

@@ -1,23 +1,23 @@
-"""A JupyterLab server and a real Chromium, once for all browser tests."""
+"""Jupyter servers and a real Chromium for all browser tests.
+
+A test gets JupyterLab; `@everywhere` runs it in each of the three front ends. Servers start when first needed.
+A flow that needs no kernel of its own takes `book`, where it adds its cells: a page and a kernel cost seconds.
+"""
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import ExitStack
 from typing import Any
 
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
+
+from tests.browser.pages import Notebook, new_notebook
+from tests.browser.servers import Front, Lab, serving, wait_for
+
+__all__ = ["FLAGS", "Lab", "Notebook", "everywhere", "wait_for"]
 
 FLAGS = [
     "--headless",
@@ -29,167 +29,117 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-SETTINGS = {
-    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
-    "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
-    "@jupyterlab/notebook-extension/tracker": {"windowingMode": "none"},
-}
-KERNEL_IS_IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
-SLOW = '''"""Waits."""
-PERMISSIONS = {}
-TIMEOUT = 120
+everywhere = pytest.mark.parametrize("front", ["lab", "lab-without-subshells", "notebook"], indirect=True)
+"""Runs a test in JupyterLab, in JupyterLab without subshells for comms, and in Notebook 7."""
 
-def run(seconds: float) -> str:
-    import time
-    time.sleep(seconds)
-    return "waited"
-'''
+_figures = pytest.StashKey[dict[str, list[float]]]()
 
 
-@dataclass(frozen=True)
-class Lab:
-    """A running server: its address, token, folder of notebooks, and the workbench's home."""
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_figures] = {}
 
-    url: str
-    token: str
-    folder: Path
-    home: Path
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Print what was measured, beside what the tests found."""
+    for what, values in sorted(config.stash.get(_figures, {}).items()):
+        terminalreporter.write_line(f"{what}: {', '.join(f'{value:.0f}' for value in values)}")
+
+
+@pytest.fixture
+def figure(request: pytest.FixtureRequest) -> Callable[[str, float], None]:
+    """Note a figure under a name with its unit; all are printed at the end of the session."""
+    figures = request.config.stash[_figures]
+    return lambda what, value: figures.setdefault(what, []).append(value)
 
 
 @pytest.fixture(scope="session")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    """JupyterLab on a free port with fresh folders, ready to answer."""
-    root = tmp_path_factory.mktemp("lab")
-    folder, home = root / "notebooks", root / "home"
-    folder.mkdir()
-    (home / "config" / "tools").mkdir(parents=True)
-    (home / "config" / "tools" / "slow.py").write_text(SLOW)
-    for plugin, values in SETTINGS.items():
-        path = home / ".jupyter" / "lab" / "user-settings" / f"{plugin}.jupyterlab-settings"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token = secrets.token_hex(16)
-    env = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTER", "OPENAI", "WORKBENCH"))}
-    env |= {
-        "HOME": str(home),
-        "WORKBENCH_HOME": str(home / "workbench"),
-        "WORKBENCH_CONFIG": str(home / "config"),
-        "PATH": f"{Path(sys.executable).parent}:{env.get('PATH', '')}",
-    }
-    with (root / "lab.log").open("wb") as log:
-        server = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--expose-app-in-browser"),
-                *(f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}"),
-                *("--ip=127.0.0.1", f"--ServerApp.root_dir={folder}", "--LabApp.news_url="),
-            ],
-            env=env,
-            stdout=log,
-            stderr=log,
-        )
-    url = f"http://127.0.0.1:{port}"
-    try:
-        wait_for(lambda: _answers(f"{url}/api?token={token}"), 60, "JupyterLab to answer")
-        yield Lab(url, token, folder, home)
-    finally:
-        server.terminate()
-        server.wait(20)
+def fronts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Front], Lab]]:
+    """The server of a front end, started when it is first asked for."""
+    known: dict[Front, Lab] = {}
+    with ExitStack() as stack:
+
+        def front(name: Front) -> Lab:
+            if name not in known:
+                known[name] = stack.enter_context(serving(name, tmp_path_factory.mktemp(name)))
+            return known[name]
+
+        yield front
 
 
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - our own loopback server
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+@pytest.fixture
+def front(request: pytest.FixtureRequest, fronts: Callable[[Front], Lab]) -> Lab:
+    """The server that the test is about: JupyterLab, or what `everywhere` says."""
+    return fronts(getattr(request, "param", "lab"))
 
 
-def wait_for(happened: Callable[[], bool], seconds: float, what: str) -> None:
-    """Return when it happened; fail after so many seconds."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if happened():
-            return
-        time.sleep(0.1)
-    pytest.fail(f"waited {seconds:g} s for {what}")
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chrome() -> Iterator[Browser]:
-    """One Chromium for a module. Not for the session: its driver runs a loop that async tests would trip over."""
+    """One Chromium for this folder. Not for the session: its driver runs a loop that async tests would trip over."""
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
         yield browser
         browser.close()
 
 
-class Notebook:
-    """One notebook in a page, driven as a person would: run a cell, look at it, click."""
+@pytest.fixture(scope="package")
+def profiles(chrome: Browser) -> Callable[[Lab], BrowserContext]:
+    """The browser's profile for a server: what its pages load is loaded once."""
+    known: dict[str, BrowserContext] = {}
 
-    def __init__(self, lab: Lab, page: Page, name: str) -> None:
-        self.lab, self.page, self.path = lab, page, lab.folder / name
-        self.console: list[str] = []
-        page.on("console", lambda said: self.console.append(said.text) if said.type == "error" else None)
-        self.open()
+    def profile(lab: Lab) -> BrowserContext:
+        if lab.url not in known:
+            known[lab.url] = chrome.new_context(viewport={"width": 1100, "height": 900})
+        return known[lab.url]
 
-    def open(self) -> None:
-        self.page.goto(f"{self.lab.url}/doc/tree/{self.path.name}?token={self.lab.token}")
-        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        self.page.wait_for_function(KERNEL_IS_IDLE, timeout=60_000)
+    return profile
 
-    def command(self, name: str) -> None:
-        self.page.evaluate("name => window.jupyterapp.commands.execute(name)", name)
 
-    def start(self, number: int) -> None:
-        """Run a cell (from 0) and return at once."""
-        self.page.locator(".jp-Notebook .jp-CodeCell .jp-InputArea-editor").nth(number).click()
-        self.page.keyboard.press("Control+Enter")
+@pytest.fixture(scope="package")
+def books(profiles: Callable[[Lab], BrowserContext]) -> Iterator[Callable[[Lab, str], Notebook]]:
+    """The shared notebook on a server, opened when first asked for; the second argument is run when it differs."""
+    known: dict[str, Notebook] = {}
+    ready: dict[str, str] = {}
 
-    def cell(self, number: int) -> Any:
-        return self.page.locator(".jp-Notebook .jp-CodeCell").nth(number)
+    def book(lab: Lab, setup: str) -> Notebook:
+        if lab.url not in known:
+            nbformat.write(new_notebook("%load_ext workbench"), lab.folder / "shared.ipynb")  # type: ignore[no-untyped-call]  # as below
+            known[lab.url] = Notebook(lab, profiles(lab).new_page(), "shared.ipynb")
+            known[lab.url].run(0)
+        if ready.get(lab.url) != setup:
+            known[lab.url].run(known[lab.url].add(setup))
+            ready[lab.url] = setup
+        return known[lab.url]
 
-    def output(self, number: int) -> Any:
-        return self.cell(number).locator(".jp-OutputArea")
-
-    def number(self, number: int) -> str:
-        """What stands in the cell's brackets: a star while it runs, its number when it is done, else nothing."""
-        return str(self.cell(number).locator(".jp-InputPrompt").inner_text()).strip("[]:\u00a0 ")
-
-    def wait_done(self, number: int, seconds: float = 60) -> None:
-        """Return when the cell shows its number instead of a star."""
-        wait_for(lambda: self.number(number).isdigit(), seconds, f"cell {number} to be done")
-
-    def run(self, number: int, seconds: float = 60) -> None:
-        """Run a cell for the first time, to its end."""
-        self.start(number)
-        self.wait_done(number, seconds)
-
-    def save(self) -> Any:
-        """Save, and give the notebook as it is in the file."""
-        before = self.path.stat().st_mtime_ns
-        self.command("docmanager:save")
-        wait_for(lambda: self.path.stat().st_mtime_ns > before, 20, "the file to be saved")
-        return nbformat.read(self.path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat is not typed
+    yield book
+    for notebook in known.values():
+        notebook.page.close()
 
 
 @pytest.fixture
-def open_notebook(lab: Lab, chrome: Browser) -> Iterator[Callable[..., Notebook]]:
-    """Open a notebook with these code cells in a new page."""
-    pages: list[Page] = []
+def book(request: pytest.FixtureRequest, front: Lab, books: Callable[[Lab, str], Notebook]) -> Iterator[Notebook]:
+    """A notebook that all tests share, in which the module's `SETUP` has been run: a test adds the cells that it needs
+    (`number = book.add("%agent …")`). A cell that a test leaves running is interrupted, and an error in the browser's
+    console fails it."""
+    notebook = books(front, request.module.SETUP)
+    notebook.page.bring_to_front()
+    yield notebook
+    if not notebook.is_idle():
+        notebook.command("notebook:interrupt-kernel")
+        wait_for(notebook.is_idle, 20, "the kernel to be idle")
+    assert notebook.complaints() == []
+
+
+@pytest.fixture
+def open_notebook(front: Lab, profiles: Callable[[Lab], BrowserContext]) -> Iterator[Callable[..., Notebook]]:
+    """Open a notebook with these code cells in a new page: `open_notebook("name.ipynb", "1 + 1", "%agent …")`."""
+    books: list[Notebook] = []
 
     def opened(name: str, *cells: str) -> Notebook:
-        notebook = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]  # nbformat is not typed
-            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],  # type: ignore[no-untyped-call]  # as above
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-        )
-        nbformat.write(notebook, lab.folder / name)  # type: ignore[no-untyped-call]  # as above
-        page = chrome.new_page(viewport={"width": 1100, "height": 900})
-        pages.append(page)
-        return Notebook(lab, page, name)
+        nbformat.write(new_notebook(*cells), front.folder / name)  # type: ignore[no-untyped-call]  # nbformat is not typed
+        books.append(Notebook(front, profiles(front).new_page(), name))
+        return books[-1]
 
     yield opened
-    for page in pages:
-        page.close()
+    for book in books:
+        book.page.close()
+    assert [said for book in books for said in book.complaints()] == []

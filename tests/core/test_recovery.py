@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.strategies import json_objects
-from workbench.core.artifacts import ARROW, Artifact
+from workbench.core.artifacts import ARROW, Artifact, find, to_json
 from workbench.core.events import Event, Kind
 from workbench.core.plan import Plan, Step, load
 from workbench.core.recovery import effect_key, identities, identity, recover
@@ -97,6 +97,14 @@ def test_a_result_that_is_gone_is_made_again_unless_that_would_repeat_a_write():
         told = Told(effect).intent("s1", effect)("step.done", "s1", payloads={"value": {}})
         left = recover(told.events)
         assert (left.done, list(left.uncertain)) == ({}, doubtful)
+
+
+def test_a_result_whose_table_lies_on_another_machine_is_no_result():
+    for effect, again, doubtful in (("read", ("s1",), []), ("write", (), ["s1"])):
+        told = Told(effect).intent("s1", effect)("step.done", "s1", value=to_json([FRAME]))
+        assert recover(told.events, lambda value: True).done == {"s1": (effect, [FRAME])}
+        left = recover(told.events, lambda value: FRAME not in find(value))
+        assert (left.done, left.again, list(left.uncertain)) == ({}, again, doubtful)
 
 
 def test_a_list_that_was_half_done_keeps_its_items_and_doubts_only_what_was_open():

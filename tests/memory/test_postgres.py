@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -474,6 +474,31 @@ async def test_a_run_is_held_by_one_process_and_after_its_end_by_the_next_with_a
     third = await one.leases.claim(holder)
     assert (first.attempt, second.attempt, third.attempt) == (1, 2, 3)
     await one.close()
+
+
+async def test_a_run_is_left_when_its_process_is_gone_before_its_last_word_and_not_while_somebody_has_it(
+    postgres: Server, tmp_path: Path
+):
+    dsn = database(postgres)
+    one, other = PostgresMemory(dsn, tmp_path), PostgresMemory(dsn, tmp_path)
+    for run, kind in (("r1", Kind.RUN_STARTED), ("r2", Kind.RUN_DONE), ("r3", Kind.RUN_STARTED)):
+        await one.leases.claim(Holder(run=run, pid=7, notebook="/x/sales.ipynb", user="ann"))
+        one.append(event(run, 0, kind))
+    await (await one.leases.claim(Holder(run="r4", pid=7))).release()
+    await one.barrier()
+    assert list(await other.leases.left()) == list(await one.leases.left()) == []
+    await one.close()  # as good as dead: its connection is gone
+    async with asyncio.timeout(20):
+        left: Sequence[Holder] = ()
+        while len(left) < 2:  # the server needs a moment to notice
+            left = await other.leases.left()
+    assert [(found.run, found.pid, found.user) for found in left] == [("r1", 7, "ann"), ("r3", 7, "ann")]
+    held = await other.leases.claim(Holder(run="r1", pid=8))
+    await other.leases.drop("r3")
+    assert list(await other.leases.left()) == []
+    await held.release()
+    assert list(await other.leases.left()) == []
+    await other.close()
 
 
 async def test_a_process_that_has_lost_its_run_can_add_nothing_to_it_any_more(postgres: Server, tmp_path: Path):

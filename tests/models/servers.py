@@ -44,6 +44,10 @@ class Server:
     asked: list[Asked] = field(default_factory=list)
 
     @property
+    def posts(self) -> list[Asked]:
+        return [asked for asked in self.asked if asked.method == "POST"]
+
+    @property
     def chats(self) -> list[Asked]:
         return [asked for asked in self.asked if "/chat/completions" in asked.path]
 
@@ -86,6 +90,10 @@ def models(*names: str) -> bytes:
     return http(200, json.dumps({"object": "list", "data": [{"id": name, "object": "model"} for name in names]}))
 
 
+def _body(headers: dict[str, str], raw: bytes) -> Any:
+    return raw if "multipart" in headers.get("content-type", "") else json.loads(raw) if raw else None
+
+
 @asynccontextmanager
 async def serving(*answers: Answer, models: bytes | None = None) -> AsyncIterator[Server]:
     """A server that gives the answers in order and goes on with the last one; b"" hangs up without a word."""
@@ -98,12 +106,12 @@ async def serving(*answers: Answer, models: bytes | None = None) -> AsyncIterato
             method, path, _ = first.split(" ")
             headers = {k.lower(): v for k, _, v in (line.partition(": ") for line in lines if line)}
             raw = await reader.readexactly(int(headers.get("content-length", "0")))
-            asked = Asked(method=method, path=path, headers=headers, body=json.loads(raw) if raw else None)
+            asked = Asked(method=method, path=path, headers=headers, body=_body(headers, raw))
             answer: Answer
             if path.partition("?")[0].endswith("/models"):
                 answer = models or error(404)
             else:
-                answer = answers[min(len(server.chats), len(answers) - 1)]
+                answer = answers[min(len(server.posts), len(answers) - 1)]
             server.asked.append(asked)
             writer.write(answer(asked) if callable(answer) else answer)
             await writer.drain()

@@ -192,3 +192,12 @@ def test_in_a_real_kernel_a_cell_brings_what_it_printed(run_cells: Callable[...,
     assert "It printed hello." in said
     assert "@cell[-1] is cell 2, 2 lines, with what it showed: shown to test-model." in said
     assert "| It showed:\n| hello\n| 2" in text_of(outputs[3])
+
+
+def test_a_run_in_the_background_is_named_by_its_handle(run_cells: Callable[..., Outputs]) -> None:
+    outputs = run_cells(
+        "%load_ext workbench\nimport pandas as pd\nsales = pd.DataFrame({'region': ['N', 'S'], 'revenue': [1.0, 6.0]})",
+        "job = %agent --bg total revenue by region of @sales",
+        "%agent total revenue of @job.s1",
+    )
+    assert "7" in text_of(outputs[2])

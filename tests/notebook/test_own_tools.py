@@ -86,3 +86,47 @@ def test_one_tool_runs_once_from_a_cell_and_what_is_wrong_is_one_line(run_cells:
     for number, word in ((4, "did you mean query_data?"), (5, "sqll"), (6, "Which tool?"), (7, "did you mean @sales?")):
         assert word in text_of(outputs[number])
     assert "plug-in" in text_of(outputs[8])
+
+
+def test_an_object_of_a_type_of_ones_own_is_shown_as_it_says_or_as_ipython_was_told(
+    run_cells: Callable[..., Outputs], tmp_path: Path
+) -> None:
+    (tmp_path / ".workbench").mkdir()
+    outputs = run_cells(
+        f"import workbench\n%cd -q {tmp_path}\n%load_ext workbench",
+        """
+from shapes import Shape
+html = get_ipython().display_formatter.formatters["text/html"]
+html.for_type(Shape, lambda shape: f"<em>{shape.corners} corners</em><script>alert(1)</script>")
+@workbench.tool(in_kernel=True, examples=["draw {corners} corners"])
+def draw(corners: int) -> object:
+    return Shape(corners)
+""".replace("from shapes import Shape", "class Shape:\n    def __init__(self, corners): self.corners = corners"),
+        "%agent draw 5 corners",
+        """
+@workbench.tool(examples=["fold {corners} corners"])
+def fold(corners: int) -> object:
+    class Paper:
+        def _repr_html_(self):
+            return f"<em>{corners} folds</em>" if corners < 9 else None
+        def _repr_svg_(self):
+            return '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><circle r="5"/></svg>'
+        def __repr__(self):
+            return f"Paper({corners})"
+    return Paper()
+""",
+        "run = %agent fold 3 corners",
+        "run.steps[0].value['text']",
+        "html.for_type(Shape, lambda shape: 1 / 0)\nrun = %agent draw 7 corners\n"
+        "(run.status, run.steps[0].value['text'])",
+        "run = %agent fold 9 corners\nlen(run.images), run.images[0].png[1:4]",
+    )
+    assert "<em>5 corners</em>" in outputs[2][0].data["text/html"]
+    assert "alert" not in outputs[2][0].data["text/html"]
+    assert "<em>3 folds</em>" in outputs[4][0].data["text/html"]
+    assert "Paper(3)" in text_of(outputs[4])
+    assert text_of(outputs[5]) == "'Paper(3)'"
+    assert "('done', '<__main__.Shape object" in text_of(outputs[6])
+    assert "ZeroDivisionError" not in text_of(outputs[6])
+    assert "(1, b'PNG')" in text_of(outputs[7])
+    assert '<img alt="Paper(9)" src="data:image/png;base64,' in outputs[7][0].data["text/html"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
@@ -82,7 +81,7 @@ async def test_a_run_is_watched_and_what_was_seen_is_no_event(tmp_path: Path):
     run = await wb.ask("one", sales=SALES, watchers=(broken, seen.append))
     assert run.answer == "It is 1."
     assert [draft.purpose for draft in (seen[0], seen[-1])] == ["plan", "answer"]
-    assert "characters" not in json.dumps([event.body for event in await wb.memory.events(run.id)])
+    assert not any("characters" in event.body for event in await wb.memory.events(run.id))
     await wb.close()
 
 

@@ -55,7 +55,7 @@ async def test_a_good_plan_at_once_is_told_with_its_cost():
     assert kind is Kind.MODEL_CALLED
     assert set(body) == {
         "purpose", "model", "endpoint", "request_sha256", "response_sha256",
-        "tokens_in", "tokens_out", "usd", "finish", "seconds", "error",
+        "tokens_in", "tokens_out", "usd", "finish", "seconds", "error", "messages", "schema",
     }  # fmt: skip
     assert (body["purpose"], body["usd"], body["finish"], body["error"]) == ("plan", "0", "stop", None)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workbench.core.artifacts import PNG, Artifact
@@ -63,7 +65,10 @@ def contents(draw: st.DrawFn) -> tuple[list[Episode], dict[str, bytes]]:
                 more: dict[str, Any] = {"status": "ok", "value": value}
                 calls.append(Recording(kind="tool", asked=draw(prints), step=draw(words), body=more))
         inputs = {"today": "2026-11-27", "memories": draw(st.lists(texts, max_size=2)), "tools": ["plot"]}
-        episodes.append(Episode(request=draw(texts), model=draw(words), inputs=inputs, recordings=tuple(calls)))
+        again = draw(st.sampled_from(["", "", "resumed", "rerun from s2"]))
+        episodes.append(
+            Episode(request=draw(texts), model=draw(words), again=again, inputs=inputs, recordings=tuple(calls))
+        )
     return episodes, blobs
 
 
@@ -93,7 +98,7 @@ def test_a_cassette_that_was_changed_anywhere_is_read_or_refused_and_never_break
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('{"cassette":2}\n', "newer version"),
+        ('{"cassette":3}\n', "newer version"),
         ('{"episode":{"request":"x"}}\n', "begins with its format"),
         ('{"cassette":1}\nnot json\n', "line 2"),
         ('{"cassette":1}\n{"model":{}}\n', "no place here"),
@@ -229,6 +234,70 @@ def test_a_cassette_with_something_that_must_be_forgotten_loses_it_and_goes_when
     assert "blob" not in path.read_text()
     assert erase_recordings([tmp_path], [], lambda data: b"Bob" in data) == [path]
     assert not path.exists()
+
+
+ask = st.sampled_from("ab")
+"""What is asked for: few requests, so that kernels meet."""
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(0, 2), ask, st.sampled_from(["keep", "again", "look"])), max_size=14))
+def test_what_one_kernel_records_no_other_kernel_takes_away(tmp_path_factory, steps):
+    """`keep`: a request once more; `again`: its first one anew; `look`: the kernel sees what is there."""
+    path = tmp_path_factory.mktemp("tape") / "x.cassette"
+    kernels = [Cassette(path) for _ in range(3)]
+    counts: Counter[tuple[int, str]] = Counter()
+    wanted: dict[tuple[int, str, int], str] = {}
+    for number, (who, request, what) in enumerate(steps):
+        if what == "look":
+            kernels[who].refresh()
+            continue
+        place = 0 if what == "again" else counts[who, request]
+        counts[who, request] = max(counts[who, request], place + 1)
+        said = f"{number}"
+        seen = [one for one in kernels[who].episodes if one.request == request][place : place + 1]
+        before = [one for one in Cassette(path).episodes if one.request == request]
+        kernels[who].keep(place, spoken(request, said), lambda sha256: None)
+        if seen and seen[0] in before:  # it has taken the place of what this kernel knew was there
+            wanted = {key: text for key, text in wanted.items() if text != text_of(seen[0])}
+        wanted[who, request, number] = said
+    there = [text_of(one) for one in Cassette(path).episodes]
+    assert sorted(there) == sorted(wanted.values())
+
+
+def test_kernels_that_record_at_once_lose_nothing_and_leave_no_file_behind(tmp_path):
+    path = tmp_path / "x.cassette"
+
+    def record(who: int) -> None:
+        tape = Cassette(path)
+        for number in range(15):
+            tape.keep(0, spoken(f"{who} {number}", "x"), lambda sha256: None)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(record, range(4)))
+    assert sorted(one.request for one in Cassette(path).episodes) == sorted(
+        f"{w} {n}" for w in range(4) for n in range(15)
+    )
+    assert [found.name for found in tmp_path.iterdir()] == ["x.cassette"]
+
+
+def test_a_kernel_does_not_put_back_what_was_erased_meanwhile(tmp_path):
+    path = tmp_path / "x.cassette"
+    tape = Cassette(path)
+    tape.keep(0, spoken("who is Eve?", "x"), lambda sha256: None)
+    assert erase_recordings([tmp_path], [], lambda data: b"Eve" in data) == [path]
+    tape.keep(0, spoken("who is Bob?", "x"), lambda sha256: None)
+    assert [one.request for one in Cassette(path).episodes] == ["who is Bob?"]
+
+
+def spoken(request: str, said: str) -> Episode:
+    body = {"purpose": "plan", "model": "m", "text": said}
+    asked = Fingerprint(hashlib.sha256(said.encode()).hexdigest())
+    return Episode(request=request, recordings=(Recording(kind="model", asked=asked, body=body),))
+
+
+def text_of(episode: Episode) -> str:
+    return str(episode.recordings[0].body["text"])
 
 
 def test_a_cassette_that_cannot_be_written_says_so(tmp_path):

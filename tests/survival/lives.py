@@ -29,7 +29,9 @@ from workbench.core.outcome import Outcome
 from workbench.core.plan import read
 from workbench.core.recovery import effect_key, recover
 from workbench.core.tools import ToolCall, ToolResult
+from workbench.memory.base import Memory
 from workbench.memory.duckdb import DuckDBMemory
+from workbench.memory.postgres.memory import PostgresMemory
 from workbench.planners.answer import summarise
 from workbench.planners.base import Answer, Planned
 from workbench.policy.approval import Asked, Decision
@@ -56,26 +58,29 @@ class Death:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-class TellingMemory(DuckDBMemory):
-    """Writes down the newest event that a barrier has acknowledged."""
+class TellingMemory:
+    """A memory that writes down the newest event that a barrier has acknowledged."""
 
-    def __init__(self, home: Path, death: Death, told: Path) -> None:
-        super().__init__(home)
+    def __init__(self, inner: Memory, death: Death, told: Path) -> None:
+        self._inner = inner
         self._death = death
         self._newest = ""
         self._told = os.open(told, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 
     def append(self, event: AnyEvent) -> None:
-        super().append(event)
+        self._inner.append(event)
         self._newest = event.id
         self._death.near()
 
     async def barrier(self) -> None:
         newest = self._newest
-        await super().barrier()
+        await self._inner.barrier()
         if newest:
             os.write(self._told, f"{newest}\n".encode())
         self._death.near()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
 
 
 class Here:
@@ -130,10 +135,12 @@ async def live(order: Mapping[str, Any]) -> dict[str, Any]:
     folder = Path(order["folder"])
     death = Death(order.get("after"), order.get("seconds"))
     settings = load_settings({"WORKBENCH_CONFIG": str(folder / "config")}, folder / "project", home=folder / "home")
-    memory = TellingMemory(settings.home, death, folder / "acknowledged")
+    dsn = order.get("dsn")
+    inner: Memory = PostgresMemory(dsn, settings.home) if dsn else DuckDBMemory(settings.home)
+    memory: Any = TellingMemory(inner, death, folder / "acknowledged")
     sandbox = None if order["workers"] else Here(settings.project, death)
     bench = Workbench(settings, planner=Fixed(order["plan"]), memory=memory, sandbox=sandbox)
-    run = order.get("run") or newest(settings.home)
+    run = await offered(bench) if dsn else newest(settings.home)
     try:
         if run is None and (before := await memory.runs(1)):
             # Killed when the run was over and its lease given back: only then may there be none.
@@ -172,6 +179,12 @@ def newest(home: Path) -> str | None:
     return left[-1] if left else None
 
 
+async def offered(bench: Workbench) -> str | None:
+    """The run that is offered to be gone on with. Of one without a plan there is nothing to be taken up."""
+    left = [holder.run for holder in await bench.left()]
+    return left[-1] if left else None
+
+
 def seen(folder: Path) -> list[str]:
     """The keys of what has been written, as a person sees it who goes and looks."""
     path = folder / "project" / "notes" / "notes.txt"
@@ -203,7 +216,8 @@ def fork(work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def main() -> None:
     """Orders in, a line of JSON each; how each life ended out."""
-    for name in ("duckdb", "limits", "loguru", "multiprocessing.context"):  # what every life needs is there before
+    # What every life needs is there before.
+    for name in ("duckdb", "psycopg", "limits", "loguru", "multiprocessing.context"):
         importlib.import_module(name)
 
     warm = load_settings({}, Path.cwd())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import random
@@ -10,14 +11,17 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.memory.servers import database
 from tests.memory.support import ROOT, journals, read_all
+from tests.postgres import Server
 from workbench.core.events import AnyEvent, Kind
+from workbench.memory.postgres.memory import PostgresMemory
 
 READ = '''"""Reads."""
 PERMISSIONS = {}
@@ -117,8 +121,8 @@ def lives() -> Iterator[Lives]:
 class Place:
     """A project of its own, in which one run is begun, killed and taken up until it is done."""
 
-    def __init__(self, folder: Path, steps: list[dict[str, Any]], *, workers: bool) -> None:
-        self.folder, self._steps, self._workers = folder, steps, workers
+    def __init__(self, folder: Path, steps: list[dict[str, Any]], *, workers: bool, dsn: str = "") -> None:
+        self.folder, self._steps, self._workers, self._dsn = folder, steps, workers, dsn
         (folder / "project" / "notes").mkdir(parents=True)
         (folder / "config" / "tools").mkdir(parents=True)
         for name, source in TOOLS.items():
@@ -130,11 +134,14 @@ class Place:
 
     def live(self, lives: Lives, **death: Any) -> dict[str, Any]:
         plan = {"mode": "graph", "steps": self._steps}
-        return lives(folder=str(self.folder), plan=plan, workers=self._workers, **death)
+        return lives(folder=str(self.folder), plan=plan, workers=self._workers, dsn=self._dsn, **death)
 
     def events(self) -> list[AnyEvent]:
-        """Every event of the one run that there is, in order, as the journals have them."""
-        found = {event.id: event for path in journals(self.folder / "home") for event in read_all(path)}
+        """Every event of the one run that there is, in order, as the journals or the server have them."""
+        if self._dsn:
+            found = {event.id: event for event in asyncio.run(self._of_the_server())}
+        else:
+            found = {event.id: event for path in journals(self.folder / "home") for event in read_all(path)}
         assert len({event.run for event in found.values()}) == 1
         return sorted(found.values(), key=lambda event: (event.attempt, event.seq))
 
@@ -160,7 +167,17 @@ class Place:
         for attempt in {event.attempt for event in events}:  # a crash takes what came last, and leaves no holes
             numbers = [event.seq for event in events if event.attempt == attempt]
             assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
-        assert list((self.folder / "home" / "leases").iterdir()) == []
+        leases = self.folder / "home" / "leases"
+        assert (list(leases.iterdir()) if leases.is_dir() else []) == []
+        assert leases.is_dir() == (not self._dsn)
+
+    async def _of_the_server(self) -> Sequence[AnyEvent]:
+        memory = PostgresMemory(self._dsn, self.folder / "home")
+        try:
+            assert list(await memory.leases.left()) == []
+            return (await memory.page(limit=10_000)).events
+        finally:
+            await memory.close()
 
 
 def until_done(place: Place, lives: Lives, luck: random.Random, *, most: int, edits: bool, kills: int) -> int:
@@ -184,12 +201,21 @@ def until_done(place: Place, lives: Lives, luck: random.Random, *, most: int, ed
     return lives.kills - before
 
 
-def run_kills(folder: Path, lives: Lives, steps: list[dict[str, Any]], count: int, *, most: int, workers: bool) -> None:
+def run_kills(
+    folder: Path,
+    lives: Lives,
+    steps: list[dict[str, Any]],
+    count: int,
+    *,
+    most: int,
+    workers: bool,
+    server: Server | None = None,
+) -> None:
     """Kill so many times, in as many runs as that takes; in every second one a tool is edited after each kill."""
     luck, killed, number = random.Random(count), 0, 0
     while killed < count:
         number += 1
-        place = Place(folder / str(number), steps, workers=workers)
+        place = Place(folder / str(number), steps, workers=workers, dsn=database(server) if server else "")
         edits = number % 2 == 0
         killed += until_done(place, lives, luck, most=most, edits=edits, kills=luck.randrange(2, 8))
         shutil.rmtree(place.folder)
@@ -210,3 +236,14 @@ def test_after_200_kills_of_short_runs_nothing_is_lost_and_nothing_repeated(tmp_
 def test_a_plan_of_twelve_steps_survives_20_kills_with_real_workers(tmp_path: Path, lives: Lives) -> None:
     count = int(os.environ.get("SURVIVAL_KILLS", "200")) // 10
     run_kills(tmp_path, lives, TWELVE, count, most=100, workers=True)
+
+
+@pytest.mark.kills
+@pytest.mark.peers
+@pytest.mark.timeout(3600)
+def test_a_run_on_postgresql_is_offered_to_the_next_process_and_ends_as_if_nobody_had_been_killed(
+    tmp_path: Path, lives: Lives, postgres: Server
+) -> None:
+    count = int(os.environ.get("SURVIVAL_KILLS", "200")) // 10
+    run_kills(tmp_path, lives, SHORT, count, most=45, workers=False, server=postgres)
+    run_kills(tmp_path, lives, TWELVE, max(1, count // 4), most=100, workers=True, server=postgres)

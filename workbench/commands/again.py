@@ -23,6 +23,7 @@ def resume(options: argparse.Namespace) -> int:
         variables=tables(options.data),
         model=options.model,
         budget=options.budget,
+        replay=options.replay,
         approver=approver(options, errands.input if sys.stdin.isatty() else None),
     )
     return printed(work, errands, in_json=options.json)
@@ -40,6 +41,7 @@ def rerun(options: argparse.Namespace) -> int:
         drop=options.drop,
         model=options.model,
         budget=options.budget,
+        replay=options.replay,
         approver=approver(options, errands.input if sys.stdin.isatty() else None),
         rounds=options.ask,
     )

@@ -1,9 +1,10 @@
-"""The runs on record: `runs`, `show`, `why`, `seen`, `notebook`, `sql`."""
+"""The runs on record: `runs`, `show`, `compare`, `why`, `seen`, `notebook`, `sql`."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 
 from workbench.commands.asking import as_json
 from workbench.commands.base import Verb, table
@@ -31,6 +32,18 @@ def show(options: argparse.Namespace) -> None:
         print(json.dumps(as_json(run), indent=2, ensure_ascii=False, default=str))
     else:
         print(run._repr_mimebundle_()[0]["text/plain"])
+
+
+def compare(options: argparse.Namespace) -> None:
+    from workbench.bridge import wait
+    from workbench.workbench import current
+
+    record = current().record
+    comparison = wait(record.show(options.run)).compare(wait(record.show(options.other)))
+    if options.json:
+        print(json.dumps([asdict(pair) for pair in comparison.pairs], indent=2, ensure_ascii=False))
+    else:
+        print(comparison)
 
 
 def why(options: argparse.Namespace) -> None:
@@ -78,6 +91,11 @@ def _run(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("run", help="the run's id, or the beginning of it")
 
 
+def _two(verb: argparse.ArgumentParser) -> None:
+    _run(verb)
+    verb.add_argument("other", help="another run's id, or the beginning of it")
+
+
 def _file(verb: argparse.ArgumentParser) -> None:
     _run(verb)
     verb.add_argument("file", nargs="?", help="where to write it (RUN.ipynb)")
@@ -102,6 +120,7 @@ def _query(verb: argparse.ArgumentParser) -> None:
 VERBS = (
     Verb("runs", "list the newest runs", runs, _count, json=True),
     Verb("show", "show one run", show, _run, json=True),
+    Verb("compare", "two runs side by side: plan, parameters, answer, tables, cost", compare, _two, json=True),
     Verb("why", "tell from a result back to all that it is made of", why, _what),
     Verb("seen", "show what the model saw: the messages of each call", seen, _call),
     Verb("notebook", "write a run as a notebook of plain cells", notebook, _file),

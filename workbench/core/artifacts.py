@@ -12,6 +12,7 @@ from typing import Any
 
 ARROW = "application/vnd.apache.arrow.file"
 PNG = "image/png"
+WAV, MP3, OGG, FLAC = SOUNDS = ("audio/wav", "audio/mpeg", "audio/ogg", "audio/flac")
 
 PREVIEW_ROWS = 20
 """Rows of a frame that are kept in its handle: what the model sees and what a page shows without opening the file."""
@@ -30,7 +31,7 @@ class Artifact:
     """A file made by a run. `path` is relative to WORKBENCH_HOME/artifacts, with forward slashes.
 
     Frames (mime `ARROW`) carry `rows`, `columns` and `preview`: the first `PREVIEW_ROWS` rows as JSON scalars, dates as
-    ISO text, missing as None. Pictures carry `alt`.
+    ISO text, missing as None. Pictures and sounds carry `alt`, what they show or say; sounds their length in `seconds`.
     """
 
     path: str
@@ -42,6 +43,7 @@ class Artifact:
     rows: int | None = None
     columns: tuple[Column, ...] = ()
     preview: tuple[tuple[Any, ...], ...] = ()
+    seconds: float | None = None
 
     @property
     def is_frame(self) -> bool:
@@ -50,6 +52,15 @@ class Artifact:
     @property
     def is_image(self) -> bool:
         return self.mime.startswith("image/")
+
+    @property
+    def is_sound(self) -> bool:
+        return self.mime in SOUNDS
+
+    @property
+    def noun(self) -> str:
+        """What it is called: "table", "picture", "sound", else "file"."""
+        return "table" if self.is_frame else "picture" if self.is_image else "sound" if self.is_sound else "file"
 
 
 def to_json(value: Any) -> Any:

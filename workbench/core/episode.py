@@ -1,7 +1,8 @@
 """What a replay needs of one run, taken from the run's events: what it took in, and each call with what came back.
 
 Ids, times, paths and addresses are left out, so that the same work gives the same episode. A table or a picture stands
-in a value as `{"$blob": sha256, "as": "frame" | "image", "title", "alt"}`; `files` says where the bytes lie.
+in a value as `{"$blob": sha256, "as": "frame" | "image" | "sound", "title", "alt"}`; `files` says where
+the bytes lie.
 
 A result is told in two events, which belong together by its hash: `tool.called` has what was asked, `step.done` (of one
 item of a foreach, `item.done`) has what came back. What a tool sent out and what it asked a model is `inside` its call.
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from workbench.core.artifacts import ARROW, PNG, Artifact, find, from_json
+from workbench.core.artifacts import ARROW, PNG, SOUNDS, Artifact, find, from_json
 from workbench.core.artifacts import replace as replace_files
 from workbench.core.events import AnyEvent
 from workbench.core.fingerprint import Fingerprint, read
@@ -23,7 +24,7 @@ from workbench.core.tools import by_content, digest
 BLOB = "$blob"
 INSIDE = ("service.called", "model.called")
 """Kinds of event that tell what a tool did through host functions, and that a replay tells again."""
-_KINDS = {ARROW: "frame", PNG: "image"}
+_KINDS = {ARROW: "frame", PNG: "image", **dict.fromkeys(SOUNDS, "sound")}
 _OF_A_REPLY = ("purpose", "model", "request_sha256", "tokens_in", "tokens_out", "usd", "finish", "error", "blind")
 _OF_A_SERVICE = (
     *("service", "host", "method", "status", "bytes_out", "bytes_in", "request_sha256", "occurrence"),
@@ -44,11 +45,14 @@ class Recording:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """One run as a replay needs it. `model`: the one that the request named, "" when it named none. `inputs`: body of
-    the event `inputs`. `approvals`: bodies of the answers about rounds. `files`: sha256 → path below artifacts/."""
+    """One run as a replay needs it. `model`: the one that the request named, "" when it named none. `again`: how it
+    goes back to an earlier run (see the function), "" for a request of its own. `inputs`: body of the event `inputs`.
+    `approvals`: bodies of the answers about rounds, with the `plan` where a person has changed it, and about steps in
+    doubt. `files`: sha256 → path below artifacts/."""
 
     request: str
     model: str = ""
+    again: str = ""
     inputs: Mapping[str, Any] = field(default_factory=dict)
     recordings: Sequence[Recording] = ()
     approvals: Sequence[Mapping[str, Any]] = ()
@@ -73,19 +77,52 @@ def episode(events: Iterable[AnyEvent]) -> Episode:
     return Episode(
         request=str(bodies.get("run.started", {}).get("request", "")),
         model=str(inputs.pop("asked_model", "") or ""),
+        again=again(events),
         inputs=inputs,
         recordings=tuple(_recordings(events, files)),
-        approvals=tuple(_only(e.body, ("round", "decision", "by", "reason")) for e in events if _about_a_round(e)),
+        approvals=tuple(_answers(events)),
         files=files,
     )
 
 
-def _about_a_round(event: AnyEvent) -> bool:
-    return event.kind == "approval" and event.step is None and "tool" not in event.body
+RESUMED = "resumed"
+
+
+def again(events: Iterable[AnyEvent], *, resumed: bool = False) -> str:
+    """How a run goes back to an earlier one: "rerun from s2", "resumed", both, or "" when it does not. `resumed`: it is
+    about to be."""
+    said = []
+    for event in events:
+        if event.kind == "run.started" and "parent" in event.body:
+            said.append(rerun(str(event.body.get("changed", ""))))
+        resumed = resumed or event.kind == "run.resumed"
+    return ", ".join([*said, RESUMED] if resumed else said)
+
+
+def rerun(changes: str) -> str:
+    """How a run that repeats another with these changes is called."""
+    return f"rerun {changes}".strip()
+
+
+def _answers(events: Iterable[AnyEvent]) -> Iterator[dict[str, Any]]:
+    """What was said to rounds of steps, with the plan that a person has made of one, and of steps of which nobody knew
+    whether they had acted."""
+    plan: Any = None
+    for event in events:
+        if event.kind == "plan.edited":
+            plan = event.body.get("plan")
+        if event.kind != "approval" or "params_sha256" in event.body:
+            continue
+        if event.step is None and "tool" not in event.body:
+            told = _only(event.body, ("round", "decision", "by", "reason"))
+            yield told if plan is None else told | {"plan": plan}
+            plan = None
+        elif event.step is not None and "question" in event.body:
+            yield {"step": event.step, **_only(event.body, ("round", "decision", "by", "reason", "question"))}
 
 
 def _recordings(events: Sequence[AnyEvent], files: dict[str, str]) -> Iterator[Recording]:
-    ends = _Ends(events)
+    ends, newest = _Ends(events), _attempts(events)
     inside: dict[str, list[Mapping[str, Any]]] = {}
     for event in events:
         step = event.step or ""
@@ -96,8 +133,23 @@ def _recordings(events: Sequence[AnyEvent], files: dict[str, str]) -> Iterator[R
             inside.setdefault(step, []).append({"kind": str(event.kind), "body": _told_inside(event, files)})
         elif event.kind == "tool.called":
             sent, asked = inside.pop(step, []), read(event.body.get("asked"))
+            if event.attempt < newest[_place(event)]:
+                continue  # it was made once more: who asks anew gets what came of it in the end
             if asked is not None and (body := ends.of(event, files)) is not None:
                 yield Recording(kind="tool", asked=asked, step=step, body=body | ({"inside": sent} if sent else {}))
+
+
+def _attempts(events: Iterable[AnyEvent]) -> dict[tuple[Any, ...], int]:
+    """The last attempt in which each place of a plan was called."""
+    found: dict[tuple[Any, ...], int] = {}
+    for event in events:
+        if event.kind == "tool.called":
+            found[_place(event)] = max(event.attempt, found.get(_place(event), 0))
+    return found
+
+
+def _place(event: AnyEvent) -> tuple[Any, ...]:
+    return event.step, event.body.get("item"), event.body.get("entry")
 
 
 def _reply(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,10 @@ the event for good. Bodies only ever gain fields. What each kind carries:
                     step}] as in core.provenance; mends: ids of failed steps, and of those that needed them, in whose
                     place this round's steps are; isolation: the level that is in force (in run.started: the lowest that
                     it can be)
+    plan.edited     plan (as data): what runs in place of this round's, as a person has changed it before it ran; round,
+                    by, notes (what was changed, in words), tools: as in plan.made; left_out: ids of the steps that
+                    are gone; typed {step: [places in its params that they have written, "" for the whole step]}. It
+                    stands before the approval that it belongs to
     model.called    purpose, model, endpoint, request_sha256, response_sha256, tokens_in, tokens_out, usd (str | None),
                     finish, seconds, error, messages: what was sent (see models.asked), schema and max_tokens where the
                     call has them; of a planner's also asked {sha256, parts}: what was asked, by content, and reply: the
@@ -76,7 +80,7 @@ the event for good. Bodies only ever gain fields. What each kind carries:
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -92,6 +96,7 @@ class Kind(StrEnum):
     INPUTS = "inputs"
     RUN_RESUMED = "run.resumed"
     PLAN_MADE = "plan.made"
+    PLAN_EDITED = "plan.edited"
     MODEL_CALLED = "model.called"
     TOOL_DEFINED = "tool.defined"
     STEP_INTENT = "step.intent"
@@ -260,6 +265,11 @@ class Stream:
         self._redact = redact
         self._watchers = watchers
 
+    def repeat(self, listeners: Iterable[Listener]) -> None:
+        """Let these hear the events that there are."""
+        for event in self.events:
+            self._hear(event, listeners)
+
     @property
     def watched(self) -> bool:
         """Whether anybody looks at drafts."""
@@ -287,11 +297,14 @@ class Stream:
         self._journal(event)
         self._next += 1
         self.events.append(event)
-        for listener in self._listeners:
+        self._hear(event, self._listeners)
+        return event
+
+    __call__ = tell
+
+    def _hear(self, event: Event, listeners: Iterable[Listener]) -> None:
+        for listener in listeners:
             try:
                 listener(event)
             except Exception as error:  # noqa: BLE001 - a broken listener must not cost the run
                 self._on_error(error)
-        return event
-
-    __call__ = tell

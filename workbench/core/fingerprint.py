@@ -60,8 +60,7 @@ def of_call(call: ToolCall) -> Fingerprint:
     for name, value in params.items():
         parts[f"parameter {name}"] = short(replace(value, lambda file: None))
         for number, file in enumerate(find(value), 1):
-            noun = "table" if file.is_frame else "picture"
-            parts[f"{noun} {tables.get(file.sha256, f'{number} of {name}')}"] = file.sha256[:SHORT]
+            parts[f"{file.noun} {tables.get(file.sha256, f'{number} of {name}')}"] = file.sha256[:SHORT]
     for step, _, value in context:
         parts[f"result of {step}"] = short(value)
     return Fingerprint(digest(asked), parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
@@ -119,6 +119,11 @@ class Outcome:
         return tuple(a for step in self.steps for a in step.artifacts if a.is_image)
 
     @property
+    def sounds(self) -> tuple[Artifact, ...]:
+        """The sounds of the run, in the order of the plan."""
+        return tuple(a for step in self.steps for a in step.artifacts if a.is_sound)
+
+    @property
     def frames(self) -> tuple[Artifact, ...]:
         """The tables of the run, in the order of the plan."""
         return tuple(a for step in self.steps for a in step.artifacts if a.is_frame)
@@ -161,6 +166,8 @@ def advance(outcome: Outcome, event: Event) -> Outcome:
             return _resumed(outcome, event)
         case Kind.PLAN_MADE if "plan" in body:
             return _planned(outcome, body)
+        case Kind.PLAN_EDITED if "plan" in body:
+            return _edited(outcome, body)
         case Kind.APPROVAL if body.get("decision") == "deny" and not event.step:  # a step says so itself
             reason = f"Not approved: {body.get('reason', '')}".removesuffix(": ")
             return replace(outcome, notes=(*outcome.notes, reason))
@@ -218,7 +225,6 @@ def _planned(outcome: Outcome, body: Mapping[str, Any]) -> Outcome:
     mends = set(body.get("mends", ()))
     earlier = tuple(replace(step, mended=True) if step.id in mends else step for step in earlier)
     made = load(body["plan"], [step.id for step in earlier])
-    new = tuple(StepOutcome(id=s.id, task=s.task, title=s.title or s.task, params=s.params) for s in made.steps)
     plan = made
     if earlier and outcome.plan is not None:
         plan = outcome.plan.model_copy(update={"steps": (*outcome.plan.steps, *made.steps), "look": made.look})
@@ -229,9 +235,26 @@ def _planned(outcome: Outcome, body: Mapping[str, Any]) -> Outcome:
         model=body.get("model", ""),
         isolation=body.get("isolation") or outcome.isolation,
         notes=(*(outcome.notes if earlier else ()), *body.get("notes", ())),
-        steps=(*earlier, *new),
+        steps=(*earlier, *_waiting(made)),
         plan_sources=(outcome.plan_sources if earlier else NONE) | sources_from(body.get("sources", ())),
     )
+
+
+def _edited(outcome: Outcome, body: Mapping[str, Any]) -> Outcome:
+    """The outcome with the steps of its last round as a person has changed them."""
+    replaced = {*body.get("left_out", ()), *(step["id"] for step in body["plan"]["steps"])}
+    earlier = tuple(step for step in outcome.steps if step.id not in replaced)
+    made = plan = load(body["plan"], [step.id for step in earlier])
+    if earlier and outcome.plan is not None:
+        before = tuple(step for step in outcome.plan.steps if step.id not in replaced)
+        plan = outcome.plan.model_copy(update={"steps": (*before, *made.steps), "look": made.look})
+    notes = (*outcome.notes, *body.get("notes", ()))
+    return replace(outcome, plan=plan, steps=(*earlier, *_waiting(made)), notes=notes)
+
+
+def _waiting(plan: Plan) -> Iterator[StepOutcome]:
+    for step in plan.steps:
+        yield StepOutcome(id=step.id, task=step.task, title=step.title or step.task, params=step.params)
 
 
 def _step(step: StepOutcome, event: Event) -> StepOutcome:

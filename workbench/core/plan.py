@@ -204,7 +204,10 @@ def load(raw: str | bytes | Sequence[Any] | Mapping[str, Any], earlier: Collecti
     try:
         plan = Plan.model_validate(fields)
     except ValidationError as error:
-        raise PlanInvalid([_say(e["loc"], e["msg"]) for e in error.errors()]) from error
+        found = error.errors()
+        # A step that is wrong also counts as one too few: that says nothing more.
+        told = [e for e in found if e["loc"] != ("steps",) or e["type"] != "too_short"] or found
+        raise PlanInvalid([_say(e["loc"], e["msg"]) for e in told]) from error
     return plan.model_copy(update={"steps": tuple(_with_ids(plan.steps, earlier))})
 
 

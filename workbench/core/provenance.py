@@ -12,7 +12,7 @@ frames are theirs as data (`FRAME`), never as instructions.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass
 from enum import StrEnum
@@ -61,6 +61,10 @@ _WORDS = {SourceKind.FRAME: "table", SourceKind.DESCRIPTION: "description of too
 """How a kind is called in a question or an account, where its own name says little to a person."""
 
 Sources = frozenset[Source]
+
+Typed = Mapping[str, Collection[str]]
+"""Step id → places in its params that a person has typed, as JSON pointers; `WHOLE` for a step that is theirs."""
+WHOLE = ""
 
 NONE: Sources = frozenset()
 USER = Source(kind=SourceKind.USER)
@@ -129,8 +133,9 @@ class Lineage:
     """The sources of one run's values: of its plan, and of each step that is done.
 
     `plan`: what the plan of this round is made of. `steps`: id → sources, for the steps of earlier rounds.
-    `variables`: name → what an offered table is made of beyond the user's rows, where that is known. `item`: of the
-    item that a foreach is at: those of the whole list.
+    `variables`: name → what an offered table is made of beyond the user's rows, where that is known. `typed`: what a
+    person has changed in the plan before it ran: the user's own, whatever the plan is made of. `item`: of the item that
+    a foreach is at: those of the whole list.
     """
 
     def __init__(
@@ -138,11 +143,24 @@ class Lineage:
         plan: Sources = REQUEST,
         steps: Mapping[str, Sources] | None = None,
         variables: Mapping[str, Sources] | None = None,
+        typed: Typed | None = None,
     ) -> None:
         self.plan = plan
+        self._typed = typed or {}
+        self._own: Collection[str] = ()
         self._variables = dict(variables or {})
         self.steps: dict[str, Sources] = dict(steps or {})
         self._item: Sources | None = None
+
+    def at_step(self, step: str) -> Lineage:
+        """The same lineage as this step sees it: what a person has typed into it is made of their words alone."""
+        if step not in self._typed:
+            return self
+        inner = copy(self)
+        inner._own = self._typed[step]
+        if WHOLE in inner._own:
+            inner.plan = REQUEST
+        return inner
 
     def at_item(self, of: Sources) -> Lineage:
         """The same lineage as a call of a foreach sees it, whose list is made of `of`."""
@@ -180,21 +198,22 @@ class Lineage:
                 yield Argument(path=path, value=value, sources=self.of(ref), refs=(str(ref),))
             elif isinstance(item, Mapping) and item:
                 for key, inner in item.items():
-                    yield Argument(path=f"{path}/{_escaped(key)}", value=key, sources=self.plan, is_key=True)
-                    yield from parts(f"{path}/{_escaped(key)}", inner)
+                    yield Argument(path=pointer(path, key), value=key, sources=self.plan, is_key=True)
+                    yield from parts(pointer(path, key), inner)
             elif isinstance(item, list | tuple) and item:
                 for index, inner in enumerate(item):
                     yield from parts(f"{path}/{index}", inner)
             else:
                 inside = list(refs.find(item)) if isinstance(item, str) else []
+                written = REQUEST if path in self._own else self.plan
                 yield Argument(
                     path=path,
                     value=refs.resolve(item, values, variables),
-                    sources=self.plan.union(*(self.of(ref) for ref in inside)),
+                    sources=written.union(*(self.of(ref) for ref in inside)),
                     refs=tuple(str(ref) for ref in inside),
                 )
 
-        return tuple(part for key, item in params.items() for part in parts(f"/{_escaped(key)}", item))
+        return tuple(part for key, item in params.items() for part in parts(pointer("", key), item))
 
     def record(self, step: str, made_of: Sources, reached: Sources) -> Sources:
         """Keep and give the sources of a step: what its call was made of, and what its tool reached. Of the calls of a
@@ -204,5 +223,6 @@ class Lineage:
         return self.steps[step]
 
 
-def _escaped(key: str) -> str:
-    return key.replace("~", "~0").replace("/", "~1")
+def pointer(path: str, key: str) -> str:
+    """The JSON pointer of what stands under a key of what `path` names."""
+    return f"{path}/{key.replace('~', '~0').replace('/', '~1')}"

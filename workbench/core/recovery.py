@@ -12,7 +12,7 @@ intent is durable, so a write without an intent has not acted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from graphlib import TopologicalSorter
 from typing import Any
@@ -81,8 +81,15 @@ class _Begun:
         return self.intent.get("effect") == "write" and (self.called or not self.ended)
 
 
-def recover(events: Iterable[AnyEvent]) -> Recovered:
-    """What the events of one run, all attempts in order, leave to be done."""
+def recover(events: Iterable[AnyEvent], is_there: Callable[[Any], bool] = lambda value: True) -> Recovered:
+    """What the events of one run, all attempts in order, leave to be done. `is_there`: whether the files of a result
+    are; where they are not, as on another machine, the step has no result."""
+
+    def is_lost(body: Mapping[str, Any]) -> bool:
+        if "value" not in body and "payloads" in body:
+            return True  # its result lay in a file of its own
+        return not is_there(artifacts.from_json(body.get("value")))
+
     planned: dict[str, Mapping[str, Any]] = {}
     pinned: dict[str, str] = {}
     done: dict[str, tuple[str, Any]] = {}
@@ -93,9 +100,12 @@ def recover(events: Iterable[AnyEvent]) -> Recovered:
         if not isinstance(event, Event):
             continue
         body, step = event.body, event.step
-        if event.kind is Kind.PLAN_MADE and "plan" in body:
-            if int(body.get("round", 1)) == 1:
+        if event.kind in (Kind.PLAN_MADE, Kind.PLAN_EDITED) and "plan" in body:
+            if event.kind is Kind.PLAN_MADE and int(body.get("round", 1)) == 1:
                 planned.clear()
+            for gone in body.get("left_out", ()):
+                planned.pop(gone, None)
+                pinned.pop(gone, None)
             planned |= {raw["id"]: raw for raw in body["plan"]["steps"]}
             pinned |= {raw["id"]: body.get("tools", {}).get(raw["task"], "") for raw in body["plan"]["steps"]}
         if step not in planned:
@@ -107,8 +117,7 @@ def recover(events: Iterable[AnyEvent]) -> Recovered:
                 pinned[step] = pinned[step] or str(body.get("version", ""))
             case ["tool", "called"] if place in begun:
                 begun[place].called |= body.get("status") not in _NOT_CALLED
-            case ["step" | "item", "done"] if "value" not in body and "payloads" in body:
-                # Its result lay in a file of its own, which is gone.
+            case ["step" | "item", "done"] if is_lost(body):
                 begun.setdefault(place, _Begun({"tool": planned[step]["task"]})).called = True
                 begun[place].ended = "it has happened, and its result is gone"
             case ["step", "done"]:

@@ -62,6 +62,19 @@ class Settings(BaseModel):
     embed_api_key: SecretStr | None = Field(
         None, description="Its key. Unset: OPENAI_API_KEY, at its own endpoint only."
     )
+    image_model: str = Field("", description="Model that makes pictures, or diffusers:FOLDER. Empty: none.")
+    image_base_url: str = Field("", description="OpenAI-compatible endpoint for pictures. Empty: OPENAI_BASE_URL.")
+    image_api_key: SecretStr | None = Field(
+        None, description="Its key. Unset: OPENAI_API_KEY, at its own endpoint only."
+    )
+    transcription_model: str = Field("", description="Model that writes down what is said. Empty: none.")
+    transcription_base_url: str = Field("", description="OpenAI-compatible endpoint for it. Empty: OPENAI_BASE_URL.")
+    speech_model: str = Field("", description="Model that reads texts aloud. Empty: none.")
+    speech_base_url: str = Field("", description="OpenAI-compatible endpoint for it. Empty: OPENAI_BASE_URL.")
+    speech_voice: str = Field("alloy", description="The voice that is asked for where a request names none.")
+    audio_api_key: SecretStr | None = Field(
+        None, description="Key of these two. Unset: OPENAI_API_KEY, at its own endpoint only."
+    )
     tavily_api_key: SecretStr | None = Field(None, description="Key of the web search (TAVILY_API_KEY).")
     tavily_base_url: str = Field("https://api.tavily.com", description="Where Tavily's API is served.")
     tavily_keyless: bool = Field(

@@ -12,7 +12,7 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
-from workbench.core.episode import Episode, Recording
+from workbench.core.episode import RESUMED, Episode, Recording
 from workbench.core.errors import ReplayMiss
 from workbench.core.fingerprint import Fingerprint
 
@@ -110,17 +110,29 @@ def _tool(asked: Fingerprint) -> str:
     return next((name.removeprefix("tool ") for name in asked.parts if name.startswith("tool ")), "a tool")
 
 
-def chosen(episodes: Sequence[Episode], request: str, number: int, model: str = "") -> Episode | None:
+def serves(episode: Episode, request: str, model: str, again: str = "") -> bool:
+    """Whether an episode is one of this request. Of one that was resumed all is there that the request itself asks."""
+    return (episode.request, episode.model) == (request, model) and (
+        episode.again == again or (not again and episode.again == RESUMED)
+    )
+
+
+def chosen(episodes: Sequence[Episode], request: str, number: int, model: str = "", again: str = "") -> Episode | None:
     """The episode of a request that is made for the `number`-th time (from 0): the one recorded then, else the last.
 
-    `model`: the one that the request names, "" when it names none."""
-    same = [one for one in episodes if one.request == request and one.model == model]
+    `model`: the one that the request names, "" when it names none. `again`: see `episode.again`."""
+    found = [one for one in episodes if serves(one, request, model, again)]
+    same = [one for one in found if one.again == again] or found
     return same[min(number, len(same) - 1)] if same else None
 
 
-def unknown(episodes: Sequence[Episode], request: str, model: str = "") -> ReplayMiss:
+def unknown(episodes: Sequence[Episode], request: str, model: str = "", again: str = "") -> ReplayMiss:
     """Why a request cannot be replayed at all."""
     texts = [one.request for one in episodes]
+    if again and request in texts:
+        return ReplayMiss(
+            f"Not recorded: this request, {again}.", hint=HINT, kind="request", part="changes", parts=["changes"]
+        )
     if request in texts:
         said = f"the model {model!r}" if model else "no model named"
         return ReplayMiss(

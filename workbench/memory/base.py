@@ -80,6 +80,11 @@ class Memory(Protocol):
         """The newest runs first, as rows: run, request, status, model, started_at, seconds, usd."""
         ...
 
+    async def done_before(self, identities: Collection[str], user: str, limit: int = 30) -> Sequence[str]:
+        """The ids of this user's runs, of all on record, in which a step of one of these identities is done (see
+        `core.recovery.identity`), the newest first."""
+        ...
+
     async def recall(self, question: str, scope: Scope, limit: int = 5) -> Sequence[Hit]:
         """What was remembered in this scope (same user; same workspace or the user's own), best first."""
         ...
@@ -149,4 +154,13 @@ class Leases(Protocol):
     async def claim(self, holder: Holder) -> Lease:
         """The lease of a run, for this process; gone when it dies. Raises Refused naming the living process that has
         it, Unavailable when nobody can tell."""
+        ...
+
+    async def left(self) -> Sequence[Holder]:
+        """Runs that were claimed and never given back by somebody who is no more, oldest first. Some may have ended all
+        the same: their process died after its last word. Raises Unavailable."""
+        ...
+
+    async def drop(self, run: str) -> None:
+        """Forget that a run was left; one that somebody has stays theirs. Idempotent."""
         ...

@@ -103,6 +103,24 @@ async def any_text_survives(open_: Open) -> None:
         _expect(list(await memory.events("\ud800")) == [], "an odd id finds something")
 
 
+async def runs_are_found_by_what_their_steps_compute(open_: Open) -> None:
+    async with _opened(open_) as memory:
+        for number in range(60):
+            run, user = f"r{number:02}", "bob" if number == 1 else "ann"
+            memory.append(_event(run, 0, Kind.RUN_STARTED, request="x", user=user))
+            memory.append(_event(run, 1, Kind.STEP_INTENT, step="s1", identity="old" if number < 3 else f"i{number}"))
+            if number != 2:
+                memory.append(_event(run, 2, Kind.STEP_DONE, step="s1", value=1))
+            memory.append(_event(run, 3, Kind.STEP_DONE, step="s2", value=1, identity="taken"))
+        await memory.barrier()
+    async with _opened(open_) as memory:
+        _expect(list(await memory.done_before(["old", "none"], "ann")) == ["r00"], "the oldest run is not found")
+        _expect(list(await memory.done_before(["old"], "bob")) == ["r01"], "another user's run is found")
+        newest = list(await memory.done_before(["i7", "i9", "taken"], "ann", 3))
+        _expect(newest == ["r59", "r58", "r57"], "the newest do not come first, or too many come")
+        _expect(list(await memory.done_before([], "ann")) == [], "nothing asked for, and something found")
+
+
 async def a_run_is_found_by_the_beginning_of_its_id(open_: Open) -> None:
     async with _opened(open_) as memory:
         for run in ("20260101-aa", "20260101-ab", "20260101"):
@@ -350,6 +368,7 @@ PROBES: Mapping[str, Probe] = {
         events_of_unknown_kinds_are_kept,
         any_text_survives,
         a_run_is_found_by_the_beginning_of_its_id,
+        runs_are_found_by_what_their_steps_compute,
         runs_are_listed_newest_first_by_user,
         what_was_replayed_or_imported_is_not_spent,
         recall_stays_in_its_scope,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -34,6 +34,14 @@ class FileLeases:
     async def claim(self, holder: Holder) -> Lease:
         """See `Leases`. Quick enough not to leave the event loop."""
         return take(self._home, holder)
+
+    async def left(self) -> Sequence[Holder]:
+        """See `Leases`."""
+        return list(left(self._home))
+
+    async def drop(self, run: str) -> None:
+        """See `Leases`."""
+        drop(self._home, run)
 
 
 class FileLease:

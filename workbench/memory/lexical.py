@@ -6,17 +6,13 @@ arrays of numbers, so that a question over 100,000 texts is a few operations of 
 
 from __future__ import annotations
 
+import heapq
 import math
 import re
 import unicodedata
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from collections.abc import Iterator, Mapping, Sequence
 
 _TOKEN = re.compile(r"\w+(?:[-./]\w+)*")
 _WORD = re.compile(r"[^\W_]+")
@@ -47,7 +43,7 @@ class Shelf:
 
     def __init__(self) -> None:
         self.names: list[str | None] = []  # by row; None: dead
-        self.lengths = array("I")
+        self.lengths = array("I")  # 0: dead
         self.postings: dict[str, tuple[array[int], array[int]]] = {}
         self.words = 0
         self._rows: dict[str, int] = {}
@@ -72,6 +68,7 @@ class Shelf:
         row = self._rows.pop(name)
         self.names[row] = None
         self.words -= self.lengths[row]
+        self.lengths[row] = 0
         self._gone.update(terms.keys())
 
     def holders(self, term: str) -> int:
@@ -94,39 +91,46 @@ class Shelf:
 
 def scores(asked: Sequence[str], shelves: Sequence[Shelf], most: int) -> dict[str, float]:
     """The texts that answer best, at most so many of a shelf: their BM25 by name, as a part of the best possible."""
-    import numpy as np
-
     texts = sum(map(len, shelves))
     mean = max(1.0, sum(shelf.words for shelf in shelves) / max(1, texts))
-    base, slope = _K1 * (1 - _B), _K1 * _B / mean
     weights = _weights(asked, shelves, texts)
+    best = sum(weights.values()) or 1.0
     found: dict[str, float] = {}
     for shelf in shelves:
-        score = np.zeros(len(shelf.names))
-        lengths = np.frombuffer(shelf.lengths, np.uint32)
-        for term, weight in weights.items():
-            if term in shelf.postings:
-                rows, counts = (np.frombuffer(part, np.uint32) for part in shelf.postings[term])
-                score[rows] += weight * counts / (counts + base + slope * lengths[rows])
-        # The dead are still among them; so many more are taken that enough living ones remain.
-        for row in _best(score, shelf.names, most + len(shelf.names) - len(shelf)):
-            if (name := shelf.names[row]) is not None:
-                found[name] = float(score[row])
-    best = sum(weights.values()) or 1.0
-    return {name: value / best for name, value in found.items()}
+        for row, score in _best(shelf, weights, most, _K1 * (1 - _B), _K1 * _B / mean):
+            found[str(shelf.names[row])] = score / best
+    return found
 
 
-def _best(score: NDArray[np.float64], names: Sequence[str | None], most: int) -> list[int]:
-    """The rows of the best scores above 0, at most so many; of equals those whose names come first, everywhere."""
+def _best(
+    shelf: Shelf, weights: Mapping[str, float], most: int, base: float, slope: float
+) -> Iterator[tuple[int, float]]:
+    """The rows of the best scores with these, at most so many; of equals those whose names come first, everywhere."""
     import numpy as np
 
-    rows = np.flatnonzero(score)
-    if len(rows) <= most:
-        return list(map(int, rows))
-    values = score[rows]
-    cut = np.partition(values, -most)[-most]
-    above, equal = list(map(int, rows[values > cut])), list(map(int, rows[values == cut]))
-    return above + sorted(equal, key=lambda row: names[row] or "")[: most - len(above)]
+    held = [(weight, *shelf.postings[term]) for term, weight in weights.items() if term in shelf.postings]
+    if not held or most < 1:
+        return
+    # All terms in one go: each operation of numpy costs as much as a thousand texts do.
+    rows = np.concatenate([np.frombuffer(rows, np.uint32) for _, rows, _ in held])
+    counts = np.concatenate([np.frombuffer(counts, np.uint32) for _, _, counts in held]).astype(np.float32)
+    weight = np.repeat(np.array([weight for weight, _, _ in held], np.float32), [len(rows) for _, rows, _ in held])
+    lengths = np.frombuffer(shelf.lengths, np.uint32)
+    norms = np.float32(base) + np.float32(slope) * lengths[rows].astype(np.float32)
+    sums = np.bincount(rows, weight * counts / (counts + norms), len(lengths))
+    if len(shelf) < len(lengths):
+        sums[lengths == 0] = 0.0
+    cut, best = 0.0, np.flatnonzero(sums > 0.7 * sums.max())  # most texts share a word or two: they need no sorting
+    if len(best) < most:
+        best = np.flatnonzero(sums)
+    if len(best) > most:
+        cut = np.partition(sums[best], -most)[-most]
+        best = best[sums[best] > cut]
+    if cut > 0:
+        equal = np.flatnonzero(sums == cut).tolist()
+        named = heapq.nsmallest(most - len(best), equal, key=lambda row: shelf.names[row] or "")
+        best = np.concatenate([best, np.array(named, np.int64)])
+    yield from zip(best.tolist(), sums[best].tolist(), strict=True)
 
 
 def _weights(asked: Sequence[str], shelves: Sequence[Shelf], texts: int) -> dict[str, float]:

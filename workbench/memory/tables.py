@@ -62,6 +62,20 @@ RUNS_OF_USER = f"""(
 MINE = f"(case when ({OWNER}) is null then run in {RUNS_OF_USER} else ({OWNER}) = $user end)"
 """Whether an event is `$user`'s to read."""
 
+# The kind first: only of what it lets through the body is read.
+_DONE_BEFORE = """
+with told as (
+    select distinct run, step from events
+    where kind in ('step.intent', 'step.done') and list_contains($identities::varchar[], body->>'$.identity')
+)
+select event.run from events as event
+where event.kind = 'run.started' and event.run in (select run from told) and event.body->>'$.user' = $user
+    and exists (
+        select 1 from told join events as ended using (run, step)
+        where run = event.run and ended.kind = 'step.done'
+    )
+group by event.run order by max(event.happened_at) desc nulls last, event.run desc limit $limit
+"""
 _COLUMNS = "run, attempt, seq, v, happened_at, kind, step, coalesce(exact, body::varchar)"
 _READ = f"select {_COLUMNS} from events "  # noqa: S608 - ours
 
@@ -197,6 +211,12 @@ def runs(connection: Connection, limit: int, user: str | None) -> Sequence[Mappi
         if row["usd"] is not None:
             row["usd"] = Decimal(f"{row['usd'].normalize():f}")  # 0.25, not 0.2500000000
     return rows
+
+
+def done_before(connection: Connection, identities: Collection[str], user: str, limit: int) -> Sequence[str]:
+    """The newest runs of a user in which a step of one of these identities is done."""
+    values = {"identities": sorted(identities), "user": clean(user), "limit": max(0, limit)}
+    return [row[0] for row in connection.execute(_DONE_BEFORE, values).fetchall()]
 
 
 def _of(user: str | None) -> tuple[str, dict[str, str]]:

@@ -164,12 +164,13 @@ class Vectors:
         vector = self._asked(question)
         if vector is None:
             return None
-        found: dict[str, float] = {}
+        names, found = list(also), dict[str, float]()
         for index in indexes:
             if index.dim != len(vector):
                 self._fail(Unavailable(_two_lengths(self.embedder.name, len(vector), index.dim)))
                 return None
-            found |= index.cosines(also, vector) | dict(index.search(vector, most))
+            near = dict(index.search(vector, most))
+            found |= near | index.cosines([name for name in names if name not in near], vector)
         return found
 
     def likeness(self, one: str, other: str) -> float:

@@ -90,6 +90,15 @@ class InMemoryMemory:
 
         return await asyncio.to_thread(read)
 
+    async def done_before(self, identities: Collection[str], user: str, limit: int = 30) -> Sequence[str]:
+        self._check()
+
+        def read() -> Sequence[str]:
+            with self._tables() as connection:
+                return tables.done_before(connection, identities, user, limit)
+
+        return await asyncio.to_thread(read)
+
     async def recall(self, question: str, scope: Scope, limit: int = 5) -> Sequence[Hit]:
         self._check()
         return await asyncio.to_thread(self.kept.recall.search, question, scope, limit)

@@ -1,9 +1,17 @@
-"""Which model answers, from the settings alone."""
+"""Which model answers, makes pictures, speaks and listens, from the settings alone."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from pydantic import SecretStr
+
 from workbench.core.settings import Settings
+from workbench.models.audio import Speech, Transcription
+from workbench.models.diffusion import PREFIX, Diffusion
+from workbench.models.images import ImageModel, OpenAIImages
 from workbench.models.openai import OpenAIModel
+from workbench.models.remote import Remote
 
 DEFAULT = "gpt-4o"
 
@@ -24,3 +32,56 @@ def choose(settings: Settings) -> OpenAIModel | None:
         timeout=settings.model_timeout,
         retries=settings.model_retries,
     )
+
+
+def choose_images(settings: Settings) -> ImageModel | None:
+    """The model for pictures that the settings name, None when they name none: there is no default, since the names of
+    such models change within a year."""
+    if not settings.image_model:
+        return None
+    if settings.image_model.startswith(PREFIX):
+        return Diffusion(Path(settings.image_model.removeprefix(PREFIX)).expanduser().absolute())
+    own = settings.image_base_url, settings.image_api_key
+    return OpenAIImages(_remote(settings, settings.image_model, "IMAGE", *own, key_name="WORKBENCH_IMAGE_API_KEY"))
+
+
+def choose_speech(settings: Settings) -> Speech | None:
+    """The model that reads aloud, None when the settings name none."""
+    if not settings.speech_model:
+        return None
+    own = settings.speech_base_url, settings.audio_api_key
+    return Speech(_remote(settings, settings.speech_model, "SPEECH", *own), settings.speech_voice)
+
+
+def choose_transcription(settings: Settings) -> Transcription | None:
+    """The model that writes down speech, None when the settings name none."""
+    if not settings.transcription_model:
+        return None
+    own = settings.transcription_base_url, settings.audio_api_key
+    return Transcription(_remote(settings, settings.transcription_model, "TRANSCRIPTION", *own))
+
+
+def _remote(
+    settings: Settings,
+    name: str,
+    which: str,
+    base_url: str,
+    key: SecretStr | None,
+    key_name: str = "WORKBENCH_AUDIO_API_KEY",
+) -> Remote:
+    return Remote(
+        name,
+        base_url=base_url or settings.base_url,
+        api_key=_key(settings, base_url, key),
+        timeout=settings.model_timeout,
+        retries=settings.model_retries,
+        model=f"WORKBENCH_{which}_MODEL",
+        base_url_name=f"WORKBENCH_{which}_BASE_URL" if base_url else "OPENAI_BASE_URL",
+        key_name=key_name if base_url or key else "OPENAI_API_KEY",
+    )
+
+
+def _key(settings: Settings, base_url: str, own: SecretStr | None) -> SecretStr | None:
+    """A key goes to the endpoint that it was given for and to no other."""
+    same = not base_url or base_url == settings.base_url
+    return own or (settings.api_key if same else None)

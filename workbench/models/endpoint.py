@@ -13,6 +13,7 @@ import json
 import math
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -34,11 +35,31 @@ _TRANSIENT = frozenset({408, 409, 425, 429, *range(500, 600)}) - {501, 505}
 _KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key|Bearer)[-_ ][\w*.…-]{6,}", re.IGNORECASE)
 
 
-class Endpoint:
-    """A server at `base_url`. `timeout`: seconds for a whole exchange. Belongs to the event loop that first uses it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Names:
+    """The settings that say where a server is, and its key."""
 
-    def __init__(self, base_url: str, api_key: str, timeout: float, now: Callable[[], datetime]) -> None:
+    base_url: str
+    key: str
+
+
+CHAT = Names(base_url="OPENAI_BASE_URL", key="OPENAI_API_KEY")
+
+
+class Endpoint:
+    """A server at `base_url`. `timeout`: seconds for a whole exchange. `names`: of the settings that errors speak of.
+    Belongs to the event loop that first uses it."""
+
+    def __init__(
+        self,
+        base_url: str,
+        api_key: str,
+        timeout: float,
+        now: Callable[[], datetime],
+        names: Names = CHAT,
+    ) -> None:
         self._key = api_key
+        self._names = names
         self._timeout = timeout
         self._now = now
         self.where = _netloc(base_url)
@@ -67,6 +88,27 @@ class Endpoint:
     async def embeddings(self, body: dict[str, Any]) -> Any:
         """The JSON that the server answers to a request for embeddings."""
         return await self._exchange(self._client.post("/embeddings", cast_to=object, body=body))
+
+    async def images(self, body: dict[str, Any]) -> Any:
+        """The JSON that the server answers to a request for pictures."""
+        return await self._exchange(self._client.post("/images/generations", cast_to=object, body=body))
+
+    async def speech(self, body: dict[str, Any]) -> bytes:
+        """The sound that the server answers to a request for speech."""
+        kind = openai.HttpxBinaryResponseContent
+        raw = await self._exchange(self._client.post("/audio/speech", cast_to=kind, body=body))
+        return bytes(raw.content)
+
+    async def transcription(self, fields: dict[str, Any], name: str, sound: bytes) -> Any:
+        """The JSON that the server answers to a sound which is to be written down."""
+        call = self._client.post(
+            "/audio/transcriptions",
+            cast_to=object,
+            body=fields,
+            files=[("file", (name, sound))],
+            options={"headers": {"Content-Type": "multipart/form-data"}},
+        )
+        return await self._exchange(call)
 
     async def stream(self, body: dict[str, Any], heard: Heard) -> Any:
         """As `chat`, heard while it comes. A server that does not stream answers in one piece, and that will do.
@@ -134,7 +176,7 @@ class Endpoint:
             case _, httpx2.ConnectError() | httpx2.ConnectTimeout():
                 return Unavailable(
                     f"{self.where} cannot be reached.",
-                    hint="Is the server running? OPENAI_BASE_URL or base_url in the settings says where it is.",
+                    hint=f"Is the server running? {self._names.base_url} says where it is.",
                     again=True,
                     endpoint=self.where,
                 )
@@ -163,10 +205,10 @@ class Endpoint:
         if status == 401:
             what = "refused the key" if self._key else "asks for a key"
             return Unavailable(
-                f"{self.where} {what} (401).", hint="Set OPENAI_API_KEY to a key of this endpoint.", **facts
+                f"{self.where} {what} (401).", hint=f"Set {self._names.key} to a key of this endpoint.", **facts
             )
         if status == 403:
-            hint = "Is OPENAI_API_KEY a key of this endpoint, and may it use this model?"
+            hint = f"Is {self._names.key} a key of this endpoint, and may it use this model?"
             return Unavailable(f"{self.where} refused the key for this request (403){words}", hint=hint, **facts)
         if code == "insufficient_quota":
             hint = "Look at the account's billing page; waiting does not help."
@@ -217,7 +259,7 @@ class Endpoint:
     def _not_a_model_server(self, what: str) -> Unavailable:
         return Unavailable(
             f"{self.where} {what}: it is not an OpenAI-compatible endpoint.",
-            hint="Check OPENAI_BASE_URL; it usually ends in /v1.",
+            hint=f"Check {self._names.base_url}; it usually ends in /v1.",
             endpoint=self.where,
         )
 

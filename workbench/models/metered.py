@@ -41,7 +41,7 @@ async def metered(
     except ReplayMiss:
         raise  # nobody was called
     except (WorkbenchError, asyncio.CancelledError) as error:
-        tell(Kind.MODEL_CALLED, told | _failed(error) | {"seconds": round(time.monotonic() - started, 6)})
+        tell(Kind.MODEL_CALLED, told | failed(error) | {"seconds": round(time.monotonic() - started, 6)})
         raise
     if reply.asked is not None:
         told |= {"asked": reply.asked.told(), "reply": reply.text}
@@ -82,7 +82,7 @@ def _incomplete(reply: Reply) -> WorkbenchError | None:
     return None
 
 
-def _failed(error: BaseException) -> dict[str, Any]:
+def failed(error: BaseException) -> dict[str, Any]:
     """The body of a call that gave no reply. A call that may have been paid for has an unknown price, not none."""
     data = error.data if isinstance(error, WorkbenchError) else {}
     # An error with a status is the server's own: it turned the request away, and nobody bills for that.

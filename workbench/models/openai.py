@@ -1,8 +1,7 @@
 """Any server that speaks OpenAI's chat completions: OpenAI, Ollama, vLLM, llama.cpp, LM Studio and others.
 
-One owner of retries, this class: the SDK's are off, and planners do not retry. `within` a run they are those that the
-run has left, and a server that says when to come back is asked as often as these allow. At most 16 calls of a process
-are under way at one endpoint. How the server can be held to JSON is found out once and remembered (see `models.wire`).
+One owner of retries, `models.tries`: the SDK's are off, and planners do not retry. At most 16 calls of a process are
+under way at one endpoint. How the server can be held to JSON is found out once and remembered (see `models.wire`).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
@@ -28,17 +27,13 @@ from workbench.models.azure import is_azure
 from workbench.models.base import Heard, Message, Reply, Usage
 from workbench.models.prices import OPENAI, price
 from workbench.models.served import is_about_the_model, only_model, unknown_model
+from workbench.models.tries import Tries
 from workbench.models.wire import LADDER, Rung, Said, read, request
 
 if TYPE_CHECKING:
     from workbench.models.endpoint import Endpoint
 
-T = TypeVar("T")
-
 AT_ONCE = 16
-MAX_RETRY_AFTER = 120.0
-"""Seconds. A server that asks for more is not waited for: the error says how long it asked for."""
-
 STREAMED: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
 """Only where somebody watches: a reply in a thousand chunks costs more than one in one piece."""
 
@@ -66,14 +61,11 @@ class OpenAIModel:
     ) -> None:
         self._known = _Known(name)
         self.base_url = base_url or OPENAI
-        self.endpoint = _host(self.base_url)
+        self.endpoint = host(self.base_url)
         self._api_key = api_key
         self._timeout = timeout
-        self._retries = retries
-        self._sleep = sleep
-        self._uniform = uniform
+        self._tries = Tries(most=retries, sleep=sleep, uniform=uniform)
         self._now = now
-        self._left: Retries | None = None
         self._endpoints: WeakKeyDictionary[asyncio.AbstractEventLoop, Endpoint] = WeakKeyDictionary()
 
     @property
@@ -89,7 +81,7 @@ class OpenAIModel:
 
     def within(self, retries: Retries) -> OpenAIModel:
         inner = copy.copy(self)  # the connections and what is known stay shared
-        inner._left = retries
+        inner._tries = self._tries.within(retries)
         return inner
 
     async def complete(
@@ -137,7 +129,7 @@ class OpenAIModel:
         Raises Unavailable or TransientError when it cannot be reached or refuses the key.
         """
         try:
-            return await self._tries(self._connected().models, self._retries)
+            return await self._tries(self._connected().models)
         except Unavailable as error:
             if error.data.get("status") in (404, 405, 501):
                 return []
@@ -199,7 +191,7 @@ class OpenAIModel:
         for rung in rungs:
             body = request(self.name, messages, schema, rung, limit)
             try:
-                said = await self._tries(partial(self._chat, endpoint, body, heard), 0 if first else self._retries)
+                said = await self._tries(partial(self._chat, endpoint, body, heard), 0 if first else None)
             except (Unavailable, TransientError) as error:
                 if self._known.proven or schema is None or not _may_be_the_form(error):
                     raise
@@ -229,30 +221,6 @@ class OpenAIModel:
                     return read(raw, endpoint.where, endpoint.clean)
             return read(await endpoint.chat(body), endpoint.where, endpoint.clean)
 
-    async def _tries(self, call: Callable[[], Awaitable[T]], retries: int) -> T:
-        """The first success, with full jitter between the tries, or the last error."""
-        tried, left = 0, self._left
-        if left is not None:
-            left.begin()
-        while True:
-            try:
-                result = await call()
-            except (TransientError, Unavailable) as error:
-                asked = getattr(error, "retry_after", None)
-                again = isinstance(error, TransientError) or error.data.get("again")
-                is_up = left is not None and retries > 0 and asked is not None
-                if not again or (tried >= retries and not is_up) or (asked or 0.0) > MAX_RETRY_AFTER:
-                    raise
-                if left is not None and not left.take():
-                    raise
-            else:
-                if left is not None:
-                    left.back(tried)
-                return result
-            wait = self._uniform(0.0, min(8.0, 0.5 * 2**tried))
-            tried += 1
-            await self._sleep(wait + (asked or 0.0))
-
     def _connected(self) -> Endpoint:
         """The connection of the running event loop, made at the first call."""
         loop = asyncio.get_running_loop()
@@ -275,7 +243,7 @@ class OpenAIModel:
         return self._endpoints[loop]
 
     async def _only_model(self, endpoint: Endpoint) -> str:
-        return only_model(await self._tries(endpoint.models, self._retries), endpoint.where)
+        return only_model(await self._tries(endpoint.models), endpoint.where)
 
     async def _explained(self, endpoint: Endpoint, error: WorkbenchError) -> WorkbenchError:
         """The error, or when it is about an unknown model, one that says which models there are."""
@@ -314,7 +282,8 @@ def _may_be_the_form(error: WorkbenchError) -> bool:
     return bool(error.data.get("empty")) or (status in (400, 415, 422, 500, 501) and not about_length)
 
 
-def _host(url: str) -> str:
+def host(url: str) -> str:
+    """The host of an http address, "" for any other text."""
     try:
         parts = urlsplit(url)
         return (parts.hostname or "") if parts.scheme in ("http", "https") else ""

@@ -9,9 +9,11 @@ def load_ipython_extension(ipython: Any) -> None:
     """Give the kernel `%agent` and `%workbench`. Loading again changes nothing."""
     from workbench.notebook import config, matching, questions
     from workbench.notebook.magic import AgentMagics
+    from workbench.notebook.panels import frozen
 
     if "agent" not in ipython.magics_manager.magics["line"]:
         ipython.register_magics(AgentMagics)
+        frozen.register(ipython)
         matching.install(ipython)
         config.install(ipython)
         questions.install(ipython)
@@ -20,10 +22,12 @@ def load_ipython_extension(ipython: Any) -> None:
 def unload_ipython_extension(ipython: Any) -> None:
     """Take the magics away again."""
     from workbench.notebook import config, matching, questions
+    from workbench.notebook.panels import frozen
 
     for kind in ("line", "cell"):
         for name in ("agent", "workbench"):
             ipython.magics_manager.magics[kind].pop(name, None)
+    frozen.unregister(ipython)
     matching.uninstall(ipython)
     config.uninstall(ipython)
     questions.uninstall(ipython)

@@ -1,4 +1,4 @@
-"""`%workbench resume` and `%workbench rerun`, and the line that offers the first after a kernel has died."""
+"""`%workbench resume`, `rerun` and `cancel`, and the line that offers the first after a kernel has died."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from workbench.bridge import wait
 from workbench.core.errors import Refused, WorkbenchError
 from workbench.notebook import kernel
+from workbench.notebook.asking import approver, require_somebody
+from workbench.notebook.background import Handle, stop
 from workbench.notebook.display import Display
-from workbench.notebook.options import Line, approver, takes_rerun, takes_resume, values
+from workbench.notebook.options import takes_rerun, takes_resume, values
+from workbench.notebook.table import Table
 from workbench.notebook.watched import watched
 
 if TYPE_CHECKING:
@@ -21,50 +24,62 @@ if TYPE_CHECKING:
     from workbench.workbench import Workbench
 
 
-def resume(workbench: Workbench, rest: str) -> Run:
+def resume(workbench: Workbench, rest: str) -> Run | Handle:
     """A run that was left unfinished, taken up again in this cell."""
     options = _read("resume", takes_resume, rest)
 
-    def work(shell: Any, display: Display, line: Line | None) -> Coroutine[Any, Any, Run]:
+    def work(shell: Any, display: Display) -> Coroutine[Any, Any, Run]:
         from workbench.notebook.attached import tables
+        from workbench.offer import frozen
 
         return workbench.resume(
-            options.run,
+            _run(shell, options.run),
             done=options.done,
             again=options.again,
             changed_tools=options.changed_tools,
-            variables=tables(getattr(shell, "user_ns", {})),
+            variables=frozen(tables(getattr(shell, "user_ns", {}))),
             model=options.model,
             budget=options.budget,
-            approver=approver(options, line),
+            approver=approver(options, display),
             listeners=(display.listen,),
             watchers=(display.watch,) if display.is_live else (),
+            on_thread=display.on_thread,
+            replay=options.replay,
             notebook=kernel.notebook(shell),
         )
 
-    return _shown(workbench, work)
+    return _shown(workbench, work, options.bg)
 
 
-def rerun(workbench: Workbench, rest: str) -> Run:
+def rerun(workbench: Workbench, rest: str) -> Run | Handle:
     """An earlier run once more, with changes."""
     options = _read("rerun", takes_rerun, rest)
+    require_somebody(kernel.shell(), workbench, options)
 
-    def work(shell: Any, display: Display, line: Line | None) -> Coroutine[Any, Any, Run]:
+    def work(shell: Any, display: Display) -> Coroutine[Any, Any, Run]:
         return workbench.rerun(
-            options.run,
+            _run(shell, options.run),
             first=options.first,
             values=values(options.set),
             drop=options.drop,
             model=options.model,
             budget=options.budget,
-            approver=approver(options, line),
+            approver=approver(options, display),
             rounds=options.ask,
             listeners=(display.listen,),
             watchers=(display.watch,) if display.is_live else (),
+            on_thread=display.on_thread,
+            replay=options.replay,
             notebook=kernel.notebook(shell),
         )
 
-    return _shown(workbench, work)
+    return _shown(workbench, work, options.bg)
+
+
+def cancel(workbench: Workbench, rest: str) -> Table:
+    """A run that goes on in the background of this kernel, stopped."""
+    handle = stop(rest)
+    return Table(("run", "state"), [(handle.id, "stopping" if handle.state == "running" else handle.state)])
 
 
 class Offers:
@@ -93,23 +108,34 @@ class Offers:
 offers = Offers()
 
 
-def _shown(workbench: Workbench, work: Callable[[Any, Display, Line | None], Coroutine[Any, Any, Run]]) -> Run:
-    from IPython.core.getipython import get_ipython
+def _shown(
+    workbench: Workbench, work: Callable[[Any, Display], Coroutine[Any, Any, Run]], background: bool
+) -> Run | Handle:
+    shell = kernel.shell()
+    return watched(shell, workbench.settings.headless, partial(work, shell), background=background)
 
-    shell = get_ipython()
-    return watched(shell, workbench.settings.headless, partial(work, shell))
+
+def _run(shell: Any, said: str) -> str:
+    """The run that is meant: its id, or a name of the notebook that holds one."""
+    from workbench.run import Run
+
+    named = getattr(shell, "user_ns", {}).get(said)
+    return named.id if isinstance(named, Run) else said
 
 
 class _Parser(argparse.ArgumentParser):
     """Reads a line of a cell: what is wrong is told as any other error there, and nothing ends the kernel."""
 
     def error(self, message: str) -> NoReturn:
-        raise Refused(f"%workbench {self.prog}: {message.split(' (choose from')[0]}.", hint=self.format_usage().strip())
+        raise Refused(
+            f"%workbench {self.prog}: {message.split(' (choose from')[0]}.", hint=" ".join(self.format_usage().split())
+        )
 
 
 def _read(verb: str, takes: Callable[[argparse.ArgumentParser], None], rest: str) -> argparse.Namespace:
     parser = _Parser(prog=verb, add_help=False)
     takes(parser)
+    parser.add_argument("--bg", action="store_true", help="run in the background, and give a handle of the run")
     try:
         words = shlex.split(rest)
     except ValueError as error:

@@ -56,7 +56,7 @@ def attach(text: str, scope: Mapping[str, Any], workbench: Callable[[], Workbenc
             case "previous":
                 _previous(attached, workbench(), shell)
             case "run":
-                run = scope.get(mention.name)
+                run = mentions.run_of(scope.get(mention.name))
                 _of_run(attached, mention, run if run is not None else _recorded(mention, workbench()))
     if not attached.named:
         attached.tables = {**tables(scope), **attached.tables}

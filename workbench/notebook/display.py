@@ -3,45 +3,65 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
-from collections.abc import Coroutine
-from contextlib import suppress
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
+from workbench import bridge
+from workbench.bridge import Begun, Errands
 from workbench.core.artifacts import Artifact
 from workbench.core.events import AnyEvent, Draft, Event, Kind
 from workbench.core.outcome import Outcome, advance
 from workbench.core.progress import OPEN, State
 from workbench.notebook import kernel
-from workbench.render import bundle
+from workbench.render import bundle, clean_text, escape, framed
 
 if TYPE_CHECKING:
     from workbench.inkernel import OnThread
+    from workbench.policy.approval import Approver
     from workbench.run import Run
 
-T = TypeVar("T")
-
 SECONDS_BETWEEN = 0.1
-"""At most ten updates of a panel a second: many runs may be watched at once."""
+"""At most ten updates of a panel a second, …"""
+UPDATES = 50
+"""… and at most so many of all panels together: a server turns away a kernel that says too much."""
 NOTHING = "Nothing was run."
 UNFINISHED = "Running, or never finished: the result takes the place of this line."
+_live: weakref.WeakSet[Display] = weakref.WeakSet()
+"""The displays that a panel shows now."""
 
 
 class Display:
-    """The output of one `%agent`; a `silent` one is none. Made on the cell's thread; `listen` and `cancellable` run on
-    the event loop."""
+    """The output of one `%agent`; a `silent` one is none. Made on the cell's thread; `listen` and `watch` run on the
+    event loop."""
 
     def __init__(self, shell: Any, *, headless: bool | None = None, silent: bool = False) -> None:
         self._shell = shell
-        self._silent = silent
-        self.on_thread: OnThread | None = None
-        """What has the cell's thread make a call, once it waits."""
+        self.silent = silent
+        self.cell: int | None = getattr(shell, "execution_count", None)
+        """The number of the cell."""
+        self.errands: Errands | None = None
+        """What the cell's thread does for the run while it waits; None when it does not wait."""
         self._front = kernel.front(shell, headless)
-        self._outcome = Outcome(run="")
-        self._task: asyncio.Task[Any] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.outcome = Outcome(run="")
+        """What was heard of the run so far."""
+        self.began = threading.Event()
+        """Set by the first event of the run, or by its end."""
+        self.begun: Begun[Run] = Begun()
+        """What holds the work, to be waited for or left."""
+        self.begun.ended.add_done_callback(lambda _: self.began.set())
         self._cancelling = False
+        self.consent: Approver | None = None
+        """What asks in the panel; None where it cannot."""
+        self.takes_lines = kernel.takes_lines(shell)
+        """Whether a line of text can be asked for while the cell runs."""
+        self.hears = False
+        """Whether a click arrives while a cell is busy."""
+        self._waiting = False
         self._panel: Any = None
         self._handle: Any = None
         self._draft: Draft | None = None
@@ -66,13 +86,24 @@ class Display:
         """Whether a panel is there to show what happens."""
         return self._panel is not None
 
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the panel asks something that nobody can answer while a cell is busy."""
+        return not self.hears and self._panel is not None and self._panel.board.consent.shown is not None
+
+    async def is_seen(self) -> bool:
+        """Whether a page shows the panel."""
+        return self._panel is not None and await self._panel.board.is_seen()
+
     def _show_panel(self) -> None:
         from IPython.display import display
 
         from workbench.notebook.panels import run as panel
 
-        self._panel = panel.make(self._outcome, self._cancel)
-        self._panel.can_cancel = kernel.route_clicks(self._shell, self._panel.comm)
+        self._panel = panel.make(self.outcome, self.cancel, self._draw_soon)
+        self.hears = kernel.route_clicks(self._shell, self._panel.comm)
+        self._panel.can_cancel = self._panel.board.hears = self.hears
+        self.consent = self._panel.board.consent
         data, metadata = self._panel._repr_mimebundle_()
         # The text is what stands there without widgets, and for good when the kernel dies before the end.
         self._handle = display(  # type: ignore[no-untyped-call]  # IPython leaves this one untyped
@@ -81,28 +112,45 @@ class Display:
             raw=True,
             display_id=True,
         )
+        _live.add(self)
+
+    @property
+    def on_thread(self) -> OnThread | None:
+        """What has the cell's thread make a call."""
+        return self.errands.run if self.errands is not None else None
+
+    def go_on(self) -> None:
+        """No cell waits for the run any more: a click arrives when the kernel is free, at the latest."""
+        self.errands = None
+        if self._panel is not None:
+            self._panel.can_cancel = self._panel.board.hears = True
 
     def _drop_panel(self) -> None:
         panel, self._panel = self._panel, None
+        _live.discard(self)
         if panel is not None:
             with suppress(Exception):
                 panel.close()
 
-    async def cancellable(self, work: Coroutine[Any, Any, T]) -> T:
-        """The work, in a task that the panel's button can cancel."""
-        self._task, self._loop = asyncio.current_task(), asyncio.get_running_loop()
-        return await work
-
-    def _cancel(self) -> None:
+    def cancel(self) -> None:
+        """Stop the work. From any thread."""
         self._cancelling = True
-        if self._task is not None and self._loop is not None:
-            self._loop.call_soon_threadsafe(self._task.cancel)
+        self.begun.cancel()
+        bridge.loop().call_soon_threadsafe(self._draw_soon)
+
+    def still(self) -> None:
+        """Draw nothing more. On the event loop."""
+        if self._pending is not None:
+            self._pending.cancel()
 
     def listen(self, event: AnyEvent) -> None:
         """Hear an event; the panel is drawn at once or a little later, and always once more at the end of a burst."""
         if not isinstance(event, Event):
             return
-        self._outcome = advance(self._outcome, event)
+        self.began.set()
+        self.outcome = advance(self.outcome, event)
+        if self._panel is not None:
+            self._panel.board.hear(event)
         self._draft = None
         if event.kind is not Kind.RUN_DONE:  # the answer is shown when it is on disk: see `finish`
             self._draw_soon()
@@ -112,34 +160,53 @@ class Display:
         self._draft = draft
         self._draw_soon()
 
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While a line of text is asked for, the panel says that it waits; when that is given up, its field goes."""
+        self._waiting = True
+        self._draw_soon()
+        try:
+            yield
+        except asyncio.CancelledError:
+            if self._handle is None:
+                kernel.forget_line(self._shell)
+            raise
+        finally:
+            self._waiting = False
+            self._draw_soon()
+
     def _draw_soon(self) -> None:
         if self._panel is not None and self._pending is None:
-            wait = max(0.0, self._drawn + SECONDS_BETWEEN - time.monotonic())
+            between = max(SECONDS_BETWEEN, len(_live) / UPDATES)
+            wait = max(0.0, self._drawn + between - time.monotonic())
             self._pending = asyncio.get_running_loop().call_later(wait, self._draw)
 
     def _draw(self) -> None:
-        from workbench.notebook.panels.run import picture
-
         self._pending, self._drawn = None, time.monotonic()
         if self._panel is not None:
-            self._panel.state = picture(self._outcome, self._draft, cancelling=self._cancelling)
+            board = self._panel.board
+            board.draw(self.outcome, self._draft, cancelling=self._cancelling, waiting=self._waiting)
 
-    def finish(self, run: Run | None) -> None:
+    def finish(self, run: Run | None, *, said: Sequence[str] = (), here: bool = True) -> None:
         """Put the result in the panel's place, or show it for the first time. None when the run gave no last word: then
-        what the panel has heard is kept."""
-        outcome, load = (run.outcome, run.load) if run is not None else (_stopped(self._outcome), _no_file)
-        data, metadata = bundle(replace(outcome, problem=None), load)  # what was wrong the error below says
-        if outcome.plan is None and not outcome.cost.calls:  # there is no plan to keep and no cost to tell
+        what the panel has heard is kept. `here`: whether the cell waits, and says itself what was wrong; else `said`
+        does."""
+        outcome, load = (run.outcome, run.load) if run is not None else (_stopped(self.outcome), _no_file)
+        data, metadata = bundle(replace(outcome, problem=None), load)  # what was wrong is said below
+        known = outcome.plan is not None or outcome.cost.calls > 0
+        if not known:  # there is no plan to keep and no cost to tell
             data, metadata = {"text/plain": NOTHING, "text/html": f"<p>{NOTHING}</p>"}, {}
-        self._show(data, metadata, worth_it=outcome.plan is not None or outcome.cost.calls > 0)
-        if run is not None:
-            run.shown_in = self._shell.execution_count
+        if self._front == "terminal" and not here:  # between other lines: whose result it is
+            data = data | {"text/plain": f"In the background: {clean_text(outcome.request)}\n\n{data['text/plain']}"}
+        self._show(_with(data, said), metadata, worth_it=known or bool(said))
+        if run is not None and here:
+            run.shown_in = self.cell
         self._drop_panel()
 
     def _show(self, data: dict[str, str], metadata: dict[str, Any], *, worth_it: bool) -> None:
         from IPython.display import display
 
-        if self._silent:
+        if self.silent:
             return
         if self._handle is not None:
             self._handle.update(data, metadata=metadata, raw=True)
@@ -153,6 +220,17 @@ def _stopped(outcome: Outcome) -> Outcome:
     """The outcome of a run that was left before it ended: what was open will not be done."""
     steps = tuple(replace(step, state=State.CANCELLED) if step.state in OPEN else step for step in outcome.steps)
     return replace(outcome, steps=steps, status="cancelled" if outcome.status == "running" else outcome.status)
+
+
+def _with(data: dict[str, str], lines: Sequence[str]) -> dict[str, str]:
+    """What a cell shows, with lines of text below it."""
+    if not lines:
+        return data
+    text, inner = "\n".join(map(clean_text, lines)), "<br>".join(map(escape, lines))
+    return {
+        "text/plain": f"{data['text/plain']}\n\n{text}",
+        "text/html": data["text/html"] + framed(f'<p role="alert">{inner}</p>'),
+    }
 
 
 def _no_file(artifact: Artifact) -> None:

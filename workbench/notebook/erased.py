@@ -25,7 +25,10 @@ def erase(workbench: Workbench, rest: str) -> Table:
     found = wait(workbench.erasure.find(**{name: value for name, value in options.items() if name != "yes"}))
     if not yes:
         if not _somebody_is_there(workbench):
-            raise Denied("Nobody is there to say yes: nothing was erased.", hint="Add --yes.")
+            raise Denied(
+                "Nobody is there to say yes: nothing was erased.",
+                hint="Beforehand it is said with --yes in front: %workbench erase --yes --text …",
+            )
         if input(f"{question(found)}\nErase it for good? [y/N] ").strip().casefold() not in ("y", "yes"):
             raise Denied("Nothing was erased.")
     return table(wait(workbench.erasure.erase(found)))

@@ -1,14 +1,16 @@
-"""What `%workbench` says of a run's past: why a result is what it is, what the model saw, and the run as a
-notebook."""
+"""What `%workbench` says of a run's past: why a result is what it is, what the model saw, how it differs from another,
+and the run as a notebook."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
+from workbench.core.errors import Refused
 from workbench.notebook.table import Table
 
 if TYPE_CHECKING:
+    from workbench.compare import Comparison
     from workbench.seen import Seen
     from workbench.why import Account
     from workbench.workbench import Workbench
@@ -22,6 +24,15 @@ def why(workbench: Workbench, rest: str) -> Account:
 def seen(workbench: Workbench, rest: str) -> Seen:
     """What the model saw: `RUN` for all calls of the run, `RUN.2` for the second."""
     return wait(workbench.record.seen(rest))
+
+
+def compare(workbench: Workbench, rest: str) -> Comparison:
+    """Two runs side by side: `RUN RUN`."""
+    words = rest.split()
+    if len(words) != 2:
+        raise Refused("Which two runs?", hint="For example %workbench compare RUN RUN; %workbench runs lists them.")
+    one, other = (wait(workbench.record.show(word)) for word in words)
+    return one.compare(other)
 
 
 def notebook(workbench: Workbench, rest: str) -> Table:

@@ -28,15 +28,43 @@ def front(shell: Any, headless: bool | None = None) -> Front:
         return "headless"  # under %%capture: what is kept there must be a result, never a panel
     if headless is not None:
         return "headless" if headless else "live"
+    # Whoever can be asked for input is a person in front of a notebook.
+    return "live" if takes_lines(shell) else "headless"
+
+
+def takes_lines(shell: Any) -> bool:
+    """Whether a line of text may be asked for while the cell that runs now does."""
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None:
+        return True
     with suppress(Exception):
-        # Whoever can be asked for input is a person in front of a notebook.
-        return "live" if kernel.get_parent()["content"].get("allow_stdin", False) else "headless"
-    return "headless"
+        return bool(kernel.get_parent()["content"].get("allow_stdin", False))
+    return False
+
+
+def shell() -> Any:
+    """The shell that runs this process's cells, None outside of IPython."""
+    import sys
+
+    ipython = sys.modules.get("IPython")
+    return ipython.get_ipython() if ipython is not None else None
 
 
 def notebook(shell: Any) -> str:
     """The path of the notebook whose cell runs, as the front end has told ipykernel; "" when it has not."""
     return str((getattr(shell, "user_ns", None) or {}).get("__session__", ""))
+
+
+def forget_line(shell: Any) -> None:
+    """Take away the field of a line of text that nobody waits for any more: JupyterLab leaves it. All that the cell has
+    shown goes with it, so only where it has shown nothing: its first words ask us."""
+    kernel = getattr(shell, "kernel", None)
+    if kernel is None:
+        return
+    with suppress(Exception):
+        code = str(kernel.get_parent()["content"].get("code", ""))
+        if code.lstrip().startswith(("%agent", "%%agent", "%workbench")):
+            shell.display_pub.clear_output()
 
 
 def route_clicks(shell: Any, comm: Any) -> bool:

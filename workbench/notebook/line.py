@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 OPTIONS: Mapping[str, str] = {
     "plan": "show the plan and run nothing",
+    "bg": "run in the background: the cell is over at once, and gives a handle of the run",
     "ask": "show the steps and ask before they run",
     "yes": "answer every question with yes: the steps of --ask, and calls that the policy asks about",
     "deny": "answer the same questions with no",
@@ -39,8 +40,10 @@ VERBS: Mapping[str, str] = {
     "show RUN": "one run again",
     "apply RUN[.STEP]": "write the code of a run into the project",
     "undo RUN[.STEP]": "take it back: every file as it was",
+    "cancel RUN": "stop a run that goes on in the background",
     "resume RUN": "go on with a run that stopped; --done STEP, --again STEP for writes in doubt, --changed-tools",
     "rerun RUN": "its plan again; --from STEP, --set s2.params.limit=5, --drop STEP: only what changes is run",
+    "compare RUN RUN": "two runs side by side: plan, parameters, answer, tables, cost",
     "why RUN[.STEP]": "from a result back to the calls, plan, sources, hashes and cost",
     "seen RUN[.CALL]": "what the model saw: the messages of each call, byte for byte, and the reply",
     "notebook RUN [FILE]": "the run as a notebook of plain cells that work without the workbench",
@@ -95,6 +98,7 @@ class Line:
 
     text: str
     plan: bool = False
+    bg: bool = False
     ask: bool = False
     yes: bool = False
     deny: bool = False

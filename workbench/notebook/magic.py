@@ -17,8 +17,8 @@ from workbench.notebook.attached import Attached, attach
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from workbench.notebook.background import Handle
     from workbench.notebook.display import Display
-    from workbench.notebook.options import Line
     from workbench.run import Run
     from workbench.workbench import Workbench
 
@@ -53,13 +53,14 @@ class AgentMagics(Magics):
     @needs_local_scope
     @line_cell_magic
     @_documented
-    def agent(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Run | None:
+    def agent(self, line: str, cell: str | None = None, local_ns: dict[str, Any] | None = None) -> Run | Handle | None:
         """Ask for something, in words: `%agent REQUEST`, or a longer request in a cell under `%%agent`.
 
         %agent total revenue by region in 2025 as a bar chart of @sales
         growth = %agent ...        keep the run; `_` is the last one
         %%agent growth <<          the same for a cell
         %agent ... ;               show nothing; in a cell, a last line of `;`
+        job = %agent --bg ...      at once, while the run goes on: job.result() is the run, job.cancel() stops it
         %config Workbench          what requests are asked with unless their line says otherwise
 
         `@name` names a DataFrame, a figure or a run (`@growth.s2` a step of it), `@cell[-1]` the cell before, and
@@ -90,25 +91,28 @@ class AgentMagics(Magics):
             return None
         return run
 
-    def _ask(self, attached: Attached, asked: lines.Line, values: list[str]) -> Run:
+    def _ask(self, attached: Attached, asked: lines.Line, values: list[str]) -> Run | Handle:
         from workbench.core.errors import Cancelled
         from workbench.notebook import kernel
-        from workbench.notebook.options import approver
+        from workbench.notebook.asking import approver, require_somebody
         from workbench.notebook.watched import watched
+        from workbench.offer import frozen
 
         try:
             workbench = self._workbench()
         except KeyboardInterrupt:
             raise Cancelled("Stopped. Nothing was run.") from None
+        require_somebody(self.shell, workbench, asked, asked.replay)
+        attached.tables = frozen(attached.tables)  # on this thread: the cell may be over before the run has taken them
 
-        def work(display: Display, line: Line | None) -> Coroutine[Any, Any, Run]:
+        def work(display: Display) -> Coroutine[Any, Any, Run]:
             return workbench.ask(
                 attached.text,
                 **attached.options(),
                 plan_only=asked.plan,
                 model=asked.model,
                 budget=asked.budget,
-                approver=approver(asked, line),
+                approver=approver(asked, display),
                 rounds=asked.ask,
                 inserted=values,
                 listeners=(display.listen,),
@@ -123,10 +127,7 @@ class AgentMagics(Magics):
                 notebook=kernel.notebook(self.shell),
             )
 
-        run = watched(self.shell, workbench.settings.headless, work, silent=asked.silent)
-        if asked.silent:
-            run.shown_in = getattr(self.shell, "execution_count", None)
-        return run
+        return watched(self.shell, workbench.settings.headless, work, background=asked.bg, silent=asked.silent)
 
     @no_var_expand
     @line_magic

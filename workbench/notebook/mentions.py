@@ -48,12 +48,29 @@ def kind_of(name: str, value: Any) -> Kind | None:
     library that nobody has imported cannot be there."""
     from workbench.notebook import pictures
 
-    pandas, runs = sys.modules.get("pandas"), sys.modules.get("workbench.run")
+    pandas = sys.modules.get("pandas")
     if pandas is not None and isinstance(value, pandas.DataFrame):
         return "table"
-    if runs is not None and isinstance(value, runs.Run):
+    if is_run(value) or is_job(value):
         return "run"
     return "figure" if pictures.is_picture(value) else None
+
+
+def is_run(value: Any) -> bool:
+    """Whether a value is a run."""
+    runs = sys.modules.get("workbench.run")
+    return runs is not None and isinstance(value, runs.Run)
+
+
+def is_job(value: Any) -> bool:
+    """Whether a value is the handle of a run in the background."""
+    background = sys.modules.get("workbench.notebook.background")
+    return background is not None and isinstance(value, background.Handle)
+
+
+def run_of(value: Any) -> Any:
+    """The run that a value is, or the handle of; None while that goes on, and for all else."""
+    return value if is_run(value) else value.run if is_job(value) else None
 
 
 def found(text: str, scope: Mapping[str, Any]) -> list[Mention]:
@@ -69,16 +86,19 @@ def names(scope: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in list(scope.items()):
         if name.startswith("_") or not name.isidentifier() or (kind := kind_of(name, value)) is None:
             continue
+        if kind == "run" and run_of(value) is None:
+            continue  # it is not over yet
         by_kind[kind].append((name, _said(kind, value)))
     for several in by_kind.values():
         yield from several
-    if kind_of("_", scope.get("_")) == "run":
+    if run_of(scope.get("_")) is not None:
         yield "_", f"the last run: {_said('run', scope['_'])}"
 
 
 def steps(value: Any) -> Iterator[tuple[str, str]]:
     """The steps of a run that a variable holds, with their titles."""
-    for step in value.outcome.steps:
+    run = run_of(value)
+    for step in run.outcome.steps if run is not None else ():
         yield step.id, step.title or step.task
 
 
@@ -105,6 +125,8 @@ def _mention(match: re.Match[str], scope: Mapping[str, Any], prose: set[tuple[in
 
 def _of_run(match: re.Match[str], run: Any) -> Mention:
     name, step = match["name"], match["part"] or ""
+    if run_of(run) is None:
+        raise BadLine(f"@{name} goes on in the background: it has no result yet")
     ids = [known for known, _ in steps(run)]
     if step and step not in ids:
         # "…as in @growth.Then" is the end of a sentence; what looks like a step is one.
@@ -127,5 +149,5 @@ def _said(kind: Kind, value: Any) -> str:
         rows, columns = value.shape
         return f"{rows:,} × {columns} table"
     if kind == "run":
-        return f"run: {' '.join(value.outcome.request.split())[:60]}"
+        return f"run: {' '.join(run_of(value).outcome.request.split())[:60]}"
     return "figure"

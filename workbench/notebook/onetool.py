@@ -7,7 +7,6 @@ import difflib
 import json
 import shlex
 from collections.abc import Coroutine, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workbench.core import refs, schema
@@ -16,26 +15,26 @@ from workbench.notebook import line as lines
 
 if TYPE_CHECKING:
     from workbench.core.tools import ToolSpec
+    from workbench.notebook.background import Handle
     from workbench.notebook.display import Display
-    from workbench.notebook.options import Line
     from workbench.run import Run
     from workbench.workbench import Workbench
 
 _HOW = "%workbench tool query_data sql='select 1 as one'; --yes or --deny answers what would be asked"
 
 
-def tool(workbench: Workbench, rest: str) -> Run:
+def tool(workbench: Workbench, rest: str) -> Run | Handle:
     """The run of one call. `key=@name` takes a table of the namespace."""
     from IPython.core.getipython import get_ipython
 
     from workbench.notebook import kernel
+    from workbench.notebook.asking import approver
     from workbench.notebook.attached import tables
     from workbench.notebook.watched import watched
-    from workbench.policy.approval import chosen
-    from workbench.render import plan_text
+    from workbench.offer import frozen
 
     shell = get_ipython()
-    name, pairs, answers = _read(rest)
+    name, pairs, said = _read(rest)
     spec = found(workbench, name)
     params = checked(spec, pairs)
     offered = tables(getattr(shell, "user_ns", {}))
@@ -43,23 +42,22 @@ def tool(workbench: Workbench, rest: str) -> Run:
     if gone := [table for table in named if table not in offered]:
         raise Refused(f"There is no table @{gone[0]}{lines.near(gone[0], offered, '@')}")
 
-    def work(display: Display, line: Line | None) -> Coroutine[Any, Any, Run]:
-        yes, deny = "--yes" in answers, "--deny" in answers
+    answers = lines.Line(text="", yes="--yes" in said, deny="--deny" in said)
+
+    def work(display: Display) -> Coroutine[Any, Any, Run]:
         return workbench.run_tool(
             spec.name,
             params,
-            variables={table: offered[table] for table in named},
+            variables=frozen({table: offered[table] for table in named}),
             named=named,
-            approver=chosen(yes=yes, deny=deny, timeout=None, line=line, show=partial(plan_text, full=True)),
+            approver=approver(answers, display),
             rounds=False,
             listeners=(display.listen,),
             on_thread=display.on_thread,
             notebook=kernel.notebook(shell),
         )
 
-    run = watched(shell, workbench.settings.headless, work)
-    run.shown_in = getattr(shell, "execution_count", None)
-    return run
+    return watched(shell, workbench.settings.headless, work)
 
 
 def found(workbench: Workbench, name: str) -> ToolSpec:
@@ -116,6 +114,8 @@ def _read(rest: str) -> tuple[str, list[str], set[str]]:
     except ValueError as error:
         raise Refused(f"%workbench tool: {error}.", hint=_HOW) from None
     answers = {word for word in words if word in ("--yes", "--deny")}
+    if len(answers) > 1:
+        raise Refused("--yes and --deny exclude each other.")
     name, *pairs = [word for word in words if word not in answers] or [""]
     if not name:
         raise Refused("Which tool?", hint=_HOW)

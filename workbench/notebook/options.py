@@ -20,7 +20,7 @@ Line = Callable[[str], Awaitable[str]]
 
 def takes_resume(parser: argparse.ArgumentParser) -> None:
     """What `resume` takes."""
-    parser.add_argument("run", help="the run's id, or the beginning of it")
+    parser.add_argument("run", help="the run's id, the beginning of it, or last")
     parser.add_argument("--done", action="append", default=[], metavar="STEP", help="this step in doubt has happened")
     parser.add_argument("--again", action="append", default=[], metavar="STEP", help="do this step in doubt again")
     parser.add_argument("--changed-tools", action="store_true", help="run steps with tools that were edited since")
@@ -29,7 +29,7 @@ def takes_resume(parser: argparse.ArgumentParser) -> None:
 
 def takes_rerun(parser: argparse.ArgumentParser) -> None:
     """What `rerun` takes."""
-    parser.add_argument("run", help="the run's id, or the beginning of it")
+    parser.add_argument("run", help="the run's id, the beginning of it, or last")
     parser.add_argument(
         "--from", action="append", default=[], metavar="STEP", dest="first", help="run this step and what descends"
     )
@@ -47,6 +47,8 @@ def _takes_answers(parser: argparse.ArgumentParser) -> None:
     said.add_argument("--deny", action="store_true", help="answer questions with no")
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="how long a question waits; then it is no")
     parser.add_argument("--model", help="model to plan and answer with")
+    told = "strict (when nothing is said): only what is on record; auto: that, and the rest anew; off: all anew"
+    parser.add_argument("--replay", nargs="?", const="strict", choices=("strict", "auto", "off"), help=told)
     parser.add_argument("--budget", metavar="usd=0.5,calls=20", help="what the run may use, all attempts together")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
@@ -25,10 +24,10 @@ _ID = 8
 def recall(workbench: Workbench, rest: str) -> Table:
     """The memories that answer a question, with how each was found and where it came from."""
     hits = wait(workbench.memories.recall(rest, 10))
-    rows = [(round(hit.score, 2), hit.text, hit.why, hit.recall, _origin(hit), hit.id[:_ID]) for hit in hits]
+    rows = [(round(hit.score, 2), hit.text, hit.why, hit.recall, origin(hit), hit.id[:_ID]) for hit in hits]
     notes = [] if hits else [f"Nothing is remembered about {rest}."]
     if not hits or any(hit.recall == "lexical" for hit in hits):
-        notes.append(_how(workbench))
+        notes.append(how(workbench))
     return Table(("score", "memory", "why", "recall", "from", "id"), rows, notes)
 
 
@@ -94,8 +93,8 @@ def memory(workbench: Workbench, rest: str = "") -> Table:
             hint="There are: %workbench memory audit, compact, export DIR, import DIR; or nothing.",
         )
     hits = wait(workbench.memories.all())
-    rows = [(hit.kind, hit.text, _origin(hit), hit.at[:10], _state(hit, hits), hit.id[:_ID]) for hit in hits]
-    return Table(("kind", "memory", "from", "since", "state", "id"), rows, [_how(workbench)])
+    rows = [(hit.kind, hit.text, origin(hit), hit.at[:10], state(hit), hit.id[:_ID]) for hit in hits]
+    return Table(("kind", "memory", "from", "since", "state", "id"), rows, [how(workbench)])
 
 
 def audit(workbench: Workbench) -> Table:
@@ -108,15 +107,18 @@ def audit(workbench: Workbench) -> Table:
     return Table(("what", "memory", "detail", "id"), rows, [note])
 
 
-def _how(workbench: Workbench) -> str:
+def how(workbench: Workbench) -> str:
+    """How recall compares, in words."""
     return workbench.status()["memory"].partition("; ")[2]
 
 
-def _origin(hit: Hit) -> str:
+def origin(hit: Hit) -> str:
+    """Where a memory came from, in words."""
     return hit.source if hit.by in ("", hit.source) or hit.by == "user" else f"{hit.by}: {hit.source}"
 
 
-def _state(hit: Hit, hits: Sequence[Hit]) -> str:
+def state(hit: Hit) -> str:
+    """What holds of a memory beside its text, in words; mostly nothing."""
     if hit.closed_by:
         return f"closed by {hit.closed_by[:_ID]}"
     return "pinned" if hit.pinned else ""

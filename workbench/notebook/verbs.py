@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
 from workbench.notebook import config
-from workbench.notebook.again import rerun, resume
+from workbench.notebook.again import cancel, rerun, resume
 from workbench.notebook.edited import apply, undo
 from workbench.notebook.erased import erase
-from workbench.notebook.history import notebook, seen, why
+from workbench.notebook.history import compare, notebook, seen, why
 from workbench.notebook.onetool import tool
 from workbench.notebook.personas import personas
 from workbench.notebook.plugins import plugins
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 __all__ = [
     "apply",
     "audit",
+    "cancel",
     "cassette",
+    "compare",
     "conversation",
     "doctor",
     "erase",

@@ -1,38 +1,53 @@
-"""A run that a cell waits for: shown while it goes on, stoppable, and with its result in the cell at the end."""
+"""A run of a cell: shown while it goes on, stoppable, and with its result in the cell at the end.
+
+The cell waits for it, or leaves it to the background: see there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
+from workbench.notebook.background import Handle, begin
 from workbench.notebook.display import Display
-from workbench.notebook.options import Line
 
 if TYPE_CHECKING:
     from workbench.run import Run
+
+LEFT = (
+    "A click does not reach a busy cell here: the run goes on in the background and asks above.\n"
+    "The value of this cell is its handle, and `.result()` of that the run."
+)
 
 
 def watched(
     shell: Any,
     headless: bool | None,
-    work: Callable[[Display, Line | None], Coroutine[Any, Any, Run]],
+    work: Callable[[Display], Coroutine[Any, Any, Run]],
     *,
+    background: bool = False,
     silent: bool = False,
-) -> Run:
-    """The run that `work` gives. It gets the display that its events belong to, and what asks the user for a line of
-    text, None where nobody is there to answer. With `silent` nothing is shown. Raises what the work raises, when the
-    display is finished."""
-    from workbench.bridge import Errands, wait
+) -> Run | Handle:
+    """The run that `work` gives, which gets the display that its events belong to; its handle when it goes on in the
+    `background`, or has to, because a question can only be answered when the cell is over. With `silent` nothing is
+    shown. Raises what the work raises, when the display is finished.
+    """
+    from workbench.bridge import Errands, Left, wait
     from workbench.core.errors import Cancelled, WorkbenchError
 
-    errands = Errands()
     try:
         display = Display(shell, headless=headless, silent=silent)
     except KeyboardInterrupt:
         raise Cancelled("Stopped. Nothing was run.") from None
-    display.on_thread = errands.run
+    if background and display.asks:
+        return begin(display, work(display))
+    # Where nobody looks a run in the background is waited for too, with no more than it could have there.
+    errands = display.errands = None if background else Errands()
     try:
-        run = wait(display.cancellable(work(display, errands.input if display.asks else None)), errands=errands)
+        run = wait(work(display), errands=errands, begun=display.begun)
+    except Left:
+        print(LEFT)  # noqa: T201 - for who looks at this cell, and no part of a result
+        return Handle(display)
     except WorkbenchError as error:
         display.finish(error.run)
         raise
@@ -43,4 +58,4 @@ def watched(
         display.finish(None)
         raise
     display.finish(run)
-    return run
+    return Handle(display, run) if background else run

@@ -14,6 +14,7 @@ from typing import Any
 from workbench.core.artifacts import Artifact
 from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.progress import State
+from workbench.core.views import is_view
 from workbench.planners.base import Answer
 
 SUMMARY = "summary"
@@ -62,6 +63,9 @@ def _value(step: StepOutcome) -> Iterator[str]:
     if isinstance(value, Artifact):
         if value.is_frame:
             yield table(value, step)
+        return
+    if is_view(value):  # it is shown as it wants to be
+        yield f"{step.title}: one {value['type'].rpartition('.')[2]}."
         return
     if isinstance(value, Mapping):
         if isinstance(value.get("formatted"), str) and value["formatted"].strip():

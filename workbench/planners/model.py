@@ -73,6 +73,7 @@ class ModelPlanner:
         """What `read` makes of the reply; the model is shown its errors and asked again at most `REPAIRS` times."""
         schema = prompt.plan_schema(tools)
         messages, errors = list(asked), [""]
+        told = {name.removeprefix("tool ") for message in asked for name, _ in message.parts}
         for attempt in range(1 + REPAIRS):
             reply = await self._ask(messages, "repair" if attempt else purpose, tell, schema)
             try:
@@ -80,7 +81,8 @@ class ModelPlanner:
             except PlanInvalid as error:
                 errors = error.errors
                 shown = Message(role="assistant", content=reply.text[:MAX_SHOWN_CHARS])
-                messages = [*asked, shown, Message(role="user", content=prompt.repair(errors))]
+                unseen = [tool for name, tool in tools.items() if name in reply.text and name not in told]
+                messages = [*asked, shown, Message(role="user", content=prompt.repair(errors, unseen))]
             else:
                 mended = (f"The model mended its plan {attempt} time{'s'[: attempt - 1]}.",) if attempt else ()
                 notes = (*mended, *(seen(self._quoted, reply) if purpose == "plan" else ()))

@@ -16,11 +16,11 @@ from workbench.models.base import Message
 from workbench.policy.sanitize import defused
 
 _ORDER = (
-    *("instructions", "persona", "tool", "databases", "memories", "conversation", "today"),
+    *("instructions", "persona", "tool", "tools", "databases", "memories", "conversation", "today"),
     *("table", "rows", "quoted", "result", "sources", "request"),
 )
 _ENCODER = json.JSONEncoder(ensure_ascii=False, default=str)
-_SYSTEM = frozenset({"instructions", "persona", "tool"})
+_SYSTEM = frozenset({"instructions", "persona", "tool", "tools"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ database it sees the name and the kind.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -15,6 +15,7 @@ from workbench.core.outcome import Outcome
 from workbench.core.progress import State
 from workbench.core.request import ColumnProfile, Request, Variable
 from workbench.core.tools import ToolSpec
+from workbench.planners.offered import in_full
 from workbench.planners.parts import Part, as_json, in_order, one_line, persona_parts, short
 from workbench.planners.quoted import ALONE, quoted_parts
 from workbench.planners.recap import conversation
@@ -73,22 +74,25 @@ def look_parts(
     asked = REPLAN if failed else LOOK
     parts = [
         replace(part, text=f"{part.text}\n\n{asked}") if part.name == "instructions" else part
-        for part in plan_parts(request, tools, persona)
+        for part in plan_parts(request, tools, persona, [step.task for step in outcome.steps])
     ]
     return in_order([*parts, *result_parts(outcome)])
 
 
-def plan_parts(request: Request, tools: Mapping[str, ToolSpec], persona: str | Mapping[str, str] = "") -> list[Part]:
-    """The parts of the prompt that asks for a plan."""
+def plan_parts(
+    request: Request,
+    tools: Mapping[str, ToolSpec],
+    persona: str | Mapping[str, str] = "",
+    used: Collection[str] = (),
+) -> list[Part]:
+    """The parts of the prompt that asks for a plan. `used`: tools that stand in it whatever the request says."""
     parts = [
         Part(name="instructions", source="workbench", text=f"{PLAN}\n{ALONE}" if request.quoted else PLAN),
         Part(name="today", source="workbench", text=request.today),
         Part(name="request", source="user", text=request.text),
     ]
     parts += persona_parts(persona)
-    for name, tool in tools.items():
-        trusted = tool.origin != "server"  # what a server says of itself is a stranger's text
-        parts.append(Part(name=f"tool {name}", source=tool.origin, text=_tool(tool), trusted=trusted))
+    parts += _tools(request.text, tools, used)
     if request.connections and any(use.partition(".")[0] == "sql" for tool in tools.values() for use in tool.uses):
         named = _fitting((f"{name}: {kind}" for name, kind in sorted(request.connections)), MAX_TABLE_BYTES)
         parts.append(Part(name="databases", source="user", text="\n".join(named)))
@@ -144,12 +148,28 @@ def plan_schema(tools: Mapping[str, ToolSpec]) -> dict[str, Any]:
     }
 
 
-def repair(errors: Sequence[str]) -> str:
-    """The message that shows a model what is wrong with its plan."""
+def repair(errors: Sequence[str], tools: Sequence[ToolSpec] = ()) -> str:
+    """The message that shows a model what is wrong with its plan, with the tools that it had seen in brief only."""
     shown = [f"- {one_line(error, 400)}" for error in errors[:30]]
     if len(errors) > len(shown):
         shown.append(f"- and {len(errors) - len(shown)} more")
-    return "This plan cannot be used:\n" + "\n".join(shown) + "\nSend the whole plan again as one JSON object, mended."
+    told = "".join(f"\n# tool {tool.name}\n{_tool(tool)}\n" for tool in tools if tool.origin != "server")
+    shown = ["This plan cannot be used:", *shown, *([told] if told else [])]
+    return "\n".join([*shown, "Send the whole plan again as one JSON object, mended."])
+
+
+def _tools(request: str, tools: Mapping[str, ToolSpec], used: Collection[str]) -> Iterator[Part]:
+    """What the tools say of themselves, in full or in brief. What a server says is a stranger's text."""
+    texts = {name: _tool(tool) for name, tool in tools.items()}
+    full = in_full(request, tools, {name: len(text.encode(errors="replace")) for name, text in texts.items()}, used)
+    for name in full:
+        origin = tools[name].origin
+        yield Part(name=f"tool {name}", source=origin, text=texts[name], trusted=origin != "server")
+    for of, trusted in (("", True), (" of servers", False)):
+        brief = [name for name in tools if name not in full and (tools[name].origin != "server") == trusted]
+        if brief:
+            lines = [f"{name}: {one_line(tools[name].summary, 120)}" for name in sorted(brief)]
+            yield Part(name=f"tools in brief{of}", source="workbench", text="\n".join(lines[:200]), trusted=trusted)
 
 
 def _tool(tool: ToolSpec) -> str:

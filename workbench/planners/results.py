@@ -88,5 +88,5 @@ def _artifact(made: Artifact) -> list[str]:
         shown = f"first {len(made.preview)} of {made.rows}" if (made.rows or 0) > len(made.preview) else f"{made.rows}"
         rows = ["[" + ", ".join(map(short, row[:50])) + "]" for row in made.preview]
         return [f"table {one_line(made.title, 200)}: {columns}", f"rows ({shown}):", *rows]
-    what = "picture" if made.is_image else f"file ({made.mime})"
+    what = made.noun if made.noun != "file" else f"file ({made.mime})"
     return [f"{what}: {one_line(made.title, 200)} {one_line(made.alt, 400)}".rstrip()]

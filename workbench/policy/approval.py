@@ -16,6 +16,7 @@ from typing import Any, Literal
 from workbench.core.artifacts import Artifact
 from workbench.core.plan import Plan
 from workbench.core.provenance import Argument, said
+from workbench.core.tools import ToolSpec
 from workbench.policy.words import unmixed, visible
 
 Answer = Literal["allow", "deny"]
@@ -97,7 +98,9 @@ class Asked:
     is asked about one `step`.
 
     `difference`: for a later round, what is new and what it derives from, a line each. `fields`: what a server wants
-    filled in while it serves the call.
+    filled in while it serves the call. For whoever lets a person change the steps: `tools`, `variables` and `earlier`
+    (ids of earlier steps, and whether they have a result) are what a plan may name, as in `core.plan.read`; without
+    tools nothing can be changed.
     """
 
     run: str
@@ -108,17 +111,21 @@ class Asked:
     call: AskedCall | None = None
     fields: Sequence[Field] = ()
     step: AskedStep | None = None
+    tools: Mapping[str, ToolSpec] = field(default_factory=dict)
+    variables: Sequence[str] = ()
+    earlier: Mapping[str, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """What was decided, by whom ("user", "option", "headless", "timeout"), and why. `filled`: the fields that the
-    person filled in, by name."""
+    person filled in, by name. `plan`: what is allowed in place of the steps that were asked about; None for those."""
 
     answer: Answer
     by: str
     reason: str = ""
     filled: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    plan: Plan | None = None
 
 
 Approver = Callable[[Asked], Awaitable[Decision]]

@@ -112,6 +112,15 @@ class Budgets:
         held.open = True
         return held
 
+    async def room_for(self, use: Use) -> None:
+        """Raises BudgetExceeded when there is not so much left. Nothing is set aside: what really came is counted."""
+        if not self.limits:
+            return
+        used = await self._count(None)
+        for (what, period), limit in self.limits.items():
+            if (want := use.of(what)) and used[period].of(what) + want > limit:
+                raise self._exceeded(what, period, limit, used[period].of(what), want)
+
     def for_model(self, tell: Tell) -> Callable[[Estimate], AbstractAsyncContextManager[Callable[..., None]]]:
         """What admits the calls of a model in a run: entered with what a call is likely to take, left when it is
         over."""

@@ -29,6 +29,8 @@ def lines(plan: Plan, tools: Mapping[str, ToolSpec], limits: Budget, price: Pric
         each = price(PROMPT, REPLY) if price is not None else None
         cost = "whose price is not known" if each is None else f"about {said('usd', float(each))} each time"
         told.append(f"{asking:,} of them may ask the model, {cost}.")
+    if making := sum(items(step) for step in plan.steps if _makes(tools[step.task])):
+        told.append(f"{making:,} of them may make or hear pictures or sound, whose price is not known before.")
     if limits.limits():
         told.append(f"Budget of the run: {limits}.")
     return [" ".join(told)]
@@ -42,4 +44,8 @@ def items(step: Step) -> int:
 
 
 def _asks_a_model(tool: ToolSpec) -> bool:
-    return any(use.partition(".")[0] in ("model", "image", "audio") for use in tool.uses)
+    return any(use.partition(".")[0] == "model" for use in tool.uses)
+
+
+def _makes(tool: ToolSpec) -> bool:
+    return any(use.partition(".")[0] in ("image", "audio") for use in tool.uses)

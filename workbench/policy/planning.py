@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from workbench.core import refs
 from workbench.core.outcome import Outcome
 from workbench.core.plan import Plan, Step
-from workbench.core.provenance import REQUEST, Lineage, Source, SourceKind, Sources, said, untrusted
+from workbench.core.provenance import REQUEST, Lineage, Source, SourceKind, Sources, Typed, said, untrusted
 from workbench.core.request import Request
 from workbench.core.tools import ToolSpec
 from workbench.policy.words import visible
@@ -51,10 +51,12 @@ def inserted(request: str, values: Sequence[str], stranger: str = "") -> tuple[s
     return own, foreign
 
 
-def lineage(plan: Sources, outcome: Outcome, variables: Mapping[str, Sources] | None = None) -> Lineage:
+def lineage(
+    plan: Sources, outcome: Outcome, variables: Mapping[str, Sources] | None = None, typed: Typed | None = None
+) -> Lineage:
     """The sources of a round: of its plan, of the steps of the rounds before it, and of tables that earlier runs made
-    (`variables`)."""
-    return Lineage(plan, {step.id: step.provenance for step in outcome.steps}, variables)
+    (`variables`). `typed`: what of the plan a person has written."""
+    return Lineage(plan, {step.id: step.provenance for step in outcome.steps}, variables, typed)
 
 
 def difference(plan: Plan, lineage: Lineage) -> list[str]:

@@ -2,7 +2,8 @@
 
 A project's folder never holds its own trust. A file that changes by one byte is another file and asks again; what it
 asks for beyond the version that was trusted is named. What a tool may do is also shown when it is first done:
-`grants.json` remembers for which tools that was.
+`grants.json` remembers for which tools that was. `cells.json` remembers which functions the user has typed in a cell
+and used, so that a run is gone on with after its kernel has ended.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +21,8 @@ from workbench.core.errors import Unavailable
 from workbench.core.tools import ToolSpec
 
 _VERSION = 1
+MAX_TYPED = 2_000
+"""Functions of cells that are remembered; those used longest ago go first."""
 
 
 class Trust:
@@ -28,6 +31,7 @@ class Trust:
     def __init__(self, config: Path, project: Path) -> None:
         self._path = config / "trust.json"
         self._shown = config / "grants.json"
+        self._typed = config / "cells.json"
         self._project = os.path.realpath(project)
 
     def is_trusted(self, spec: ToolSpec) -> bool:
@@ -80,13 +84,31 @@ class Trust:
             return spec.grants
         return new
 
+    def typed(self, spec: ToolSpec) -> None:
+        """Remember that the user has typed this function in a cell of this project. Where that cannot be written, it is
+        asked for again."""
+        entry = {"project": self._project, "tool": spec.name, "sha256": spec.version}
+        with suppress(Unavailable):
+            if entry not in self._read(self._typed):
+                self._put(self._typed, lambda kept: [*kept, entry][-MAX_TYPED:])
+
+    def was_typed(self, spec: ToolSpec) -> bool:
+        """Whether this very function was typed in a cell of this project before."""
+        try:
+            return {"project": self._project, "tool": spec.name, "sha256": spec.version} in self._read(self._typed)
+        except Unavailable:
+            return False
+
     def _replace(self, path: Path, entry: Mapping[str, Any]) -> None:
         """Put an entry in place of that of its project and tool. Raises Unavailable."""
+        self._put(path, lambda kept: [*(old for old in kept if not _same_place(old, entry)), entry])
+
+    def _put(self, path: Path, changed: Callable[[list[Mapping[str, Any]]], list[Mapping[str, Any]]]) -> None:
+        """Write a file anew with its entries changed. Raises Unavailable."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with _locked(path.with_suffix(".lock")):
-                kept = [old for old in self._read(path) if not _same_place(old, entry)]
-                _write(path, {"version": _VERSION, "pins": [*kept, entry]})
+                _write(path, {"version": _VERSION, "pins": changed(self._read(path))})
         except OSError as error:
             raise Unavailable(
                 f"Cannot write {path}: {error.strerror or error}.",

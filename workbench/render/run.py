@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from workbench.core.artifacts import Artifact
+from workbench.core import views
+from workbench.core.artifacts import FLAC, MP3, OGG, SOUNDS, WAV, Artifact
 from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.plan import Plan, Step
+from workbench.core.png import bare
 from workbench.core.progress import State
 from workbench.render.changes import changes_html, changes_text
-from workbench.render.clean import clean_text, escape, host_of, safe_markdown
+from workbench.render.clean import clean_text, escape, host_of, safe_html, safe_markdown
 from workbench.render.tables import TEXT, table_html, table_text
 
 Load = Callable[[Artifact], bytes | None]
@@ -25,6 +28,8 @@ Load = Callable[[Artifact], bytes | None]
 
 MAX_ROWS = 20
 MAX_IMAGE = 8_000_000
+MAX_SOUND = 2_000_000
+"""Bytes of a sound that stands in the page; a longer one is in the run's `.audio`."""
 MARKS = {
     State.WAITING: "·",
     State.RUNNING: "▸",
@@ -39,6 +44,7 @@ MARKS = {
 STATE = ' style="text-align:left;white-space:nowrap"'
 CODE = ' style="white-space:pre-wrap;word-break:normal"'
 _PNG = b"\x89PNG\r\n\x1a\n"
+_SOUNDS = {WAV: b"RIFF", MP3: b"ID3", OGG: b"OggS", FLAC: b"fLaC"}
 
 STYLE = (
     "<style>.workbench.workbench{font-size:var(--jp-ui-font-size1,13px);color:var(--jp-ui-font-color1,CanvasText)}"
@@ -86,9 +92,11 @@ def as_text(outcome: Outcome) -> str:
         parts.append("\n".join(notes))
     if outcome.answer:
         parts.append(clean_text(outcome.answer, keep_lines=True))
+    parts += [clean_text(view["text"], keep_lines=True) for view in shown_views(outcome)]
     parts += [_frame_text(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_text(outcome)
     parts += [f"[picture] {clean_text(image.alt or image.title)}" for image in outcome.images]
+    parts += [f"[sound, {_length(sound)}] {clean_text(sound.alt or sound.title)}" for sound in outcome.sounds]
     if outcome.sources:
         lines = [f"[{n}] {clean_text(s.get('title', ''))} {clean_text(s.get('url', ''))}" for n, s in _sources(outcome)]
         parts.append("Sources\n" + "\n".join(lines))
@@ -96,7 +104,7 @@ def as_text(outcome: Outcome) -> str:
         parts.append("Nothing was run: this is the plan.")
     if outcome.problem is not None and (outcome.plan is None or outcome.status == "budget"):
         parts.append(clean_text(f"{outcome.problem.kind}: {outcome.problem.message} {outcome.problem.hint}"))
-    parts.append(_footer(outcome))
+    parts.append(footer(outcome))
     return "\n\n".join(part for part in parts if part)
 
 
@@ -110,9 +118,11 @@ def as_html(outcome: Outcome, load: Load) -> str:
         parts.append("".join(f'<p class="small">{escape(note)}</p>' for note in notes))
     if outcome.answer:
         parts.append(safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}))
+    parts += [view_html(view) for view in shown_views(outcome)]
     parts += [_frame_html(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_html(outcome)
-    parts += [_image_html(image, load) for image in outcome.images]
+    parts += [picture_html(image, load) for image in outcome.images]
+    parts += [_sound_html(sound, load) for sound in outcome.sounds]
     if outcome.sources:
         items = "".join(f"<li>{_link(s.get('title', ''), s.get('url', ''))}</li>" for _, s in _sources(outcome))
         parts.append(f"<p>Sources</p><ol>{items}</ol>")
@@ -121,7 +131,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
     if outcome.problem is not None and (outcome.plan is None or outcome.status == "budget"):
         said = f"{outcome.problem.kind}: {outcome.problem.message} {outcome.problem.hint}"
         parts.append(f"<p>{escape(said)}</p>")
-    parts.append(f'<p class="small">{escape(_footer(outcome))}</p>')
+    parts.append(f'<p class="small">{escape(footer(outcome))}</p>')
     return STYLE + framed("".join(parts))
 
 
@@ -144,7 +154,7 @@ def plan_text(plan: Plan, steps: Sequence[StepOutcome] = (), *, full: bool = Fal
             f"  {MARKS[outcome.state]} {outcome.state:<9} {step.id:<{width}}  {clean_text(step.task):<{tool}}  {title}"
         )
         lines.append(head.rstrip())
-        lines += [f"      {line}" for line in [*_conditions(step), *_count(outcome)]]
+        lines += [f"      {line}" for line in [*conditions(step), *_count(outcome)]]
         lines += [f"      {line}".rstrip() for line in _code(step.params).splitlines()]
         lines += [f"      {line}" for line in _parameters(step.params)] if full else []
         lines += [f"      {line}" for line in _trouble(outcome)]
@@ -157,7 +167,7 @@ def plan_html(steps: Sequence[StepOutcome], plan: Plan | None = None) -> str:
     planned = {step.id: step for step in plan.steps} if plan is not None else {}
     for step in steps:
         detail = escape(step.title) if step.title != step.task else ""
-        if said := [*(_conditions(planned[step.id]) if step.id in planned else ()), *_count(step)]:
+        if said := [*(conditions(planned[step.id]) if step.id in planned else ()), *_count(step)]:
             detail += f"<p>{'<br>'.join(map(escape, said))}</p>"
         if (code := _code(step.params)) != "":
             detail += f"<pre{CODE}><code>{escape(code, keep_lines=True)}</code></pre>"
@@ -172,13 +182,31 @@ def plan_html(steps: Sequence[StepOutcome], plan: Plan | None = None) -> str:
 
 def shown_frames(outcome: Outcome) -> list[Artifact]:
     """The tables that are results: those that no later step took as its input, except to draw them."""
+    return list(dict.fromkeys(a for step in _last(outcome) for a in step.artifacts if a.is_frame))
+
+
+def shown_views(outcome: Outcome) -> list[Mapping[str, Any]]:
+    """The objects that are results, in the same way."""
+    return [view for step in _last(outcome) if step.state is State.DONE for view in views.find(step.value)]
+
+
+def view_html(view: Mapping[str, Any]) -> str:
+    """An object as it wants to be seen, cleaned; its text where nothing of that is left. Its picture stands with those
+    of the run."""
+    told = safe_html(view["html"]) if "html" in view else safe_markdown(view["markdown"]) if "markdown" in view else ""
+    if not re.sub(r"<[^>]*>|&#10;|\s", "", told):
+        told = "" if "picture" in view else f"<pre{CODE}>{escape(view['text'], keep_lines=True)}</pre>"
+    return f"<div>{told}</div>" if told else ""
+
+
+def _last(outcome: Outcome) -> list[StepOutcome]:
+    """The steps that no later one took as its input, except to draw it."""
     needs = outcome.plan.needs() if outcome.plan is not None else {}
     drawn = {step.id for step in outcome.steps if any(artifact.is_image for artifact in step.artifacts)}
     used = {need for step, before in needs.items() if step not in drawn for need in before}
     if outcome.plan is not None and outcome.plan.sequential:
         used = set()
-    leaves = (a for step in outcome.steps if step.id not in used for a in step.artifacts if a.is_frame)
-    return list(dict.fromkeys(leaves))
+    return [step for step in outcome.steps if step.id not in used]
 
 
 def _frame_text(frame: Artifact, told: set[str]) -> str:
@@ -202,12 +230,43 @@ def _more(frame: Artifact, shown: int) -> str:
     return f"{shown:,} of {total:,} rows; the run's .df has all" if total > shown else ""
 
 
-def _image_html(image: Artifact, load: Load) -> str:
+def picture_html(image: Artifact, load: Load) -> str:
+    """A picture of a run, in the HTML itself; in words where it is gone, no picture, or too large."""
     data = load(image)
     said = escape(image.alt or image.title or "picture")
     if data is None or not data.startswith(_PNG) or len(data) > MAX_IMAGE:
         return f"<p>[picture: {said}]</p>"
-    return f'<p><img alt="{said}" src="data:image/png;base64,{base64.b64encode(data).decode("ascii")}"></p>'
+    return f'<p><img alt="{said}" src="data:image/png;base64,{base64.b64encode(inline_png(data)).decode("ascii")}"></p>'
+
+
+def _sound_html(sound: Artifact, load: Load) -> str:
+    """A player for a sound that is small enough to stand in the page; it plays when somebody says so."""
+    data = load(sound) if sound.mime in SOUNDS else None
+    said = escape(sound.alt or sound.title or "sound")
+    if data is None or len(data) > MAX_SOUND or not _is_sound(data, sound.mime):
+        return f"<p>[sound, {_length(sound)}: {said}]</p>"
+    source = f"data:{sound.mime};base64,{base64.b64encode(data).decode('ascii')}"
+    return (
+        f'<p><audio controls preload="metadata" title="{said}" src="{source}"></audio><br>{said} ({_length(sound)})</p>'
+    )
+
+
+def _is_sound(data: bytes, mime: str) -> bool:
+    return data.startswith(_SOUNDS[mime]) or (mime == MP3 and data[:1] == b"\xff")
+
+
+def _length(sound: Artifact) -> str:
+    """Minutes and seconds: "0:12"."""
+    whole = round(sound.seconds or 0)
+    return f"{whole // 60}:{whole % 60:02}"
+
+
+def inline_png(data: bytes) -> bytes:
+    """A picture without the words inside of its file, which name the run: those would differ each time."""
+    try:
+        return bare(data)
+    except ValueError:
+        return data
 
 
 def _link(title: str, url: str) -> str:
@@ -237,7 +296,7 @@ def _parameters(params: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _conditions(step: Step) -> list[str]:
+def conditions(step: Step) -> list[str]:
     """What a step does beside its call, in a line; none for most."""
     parts = []
     if step.when is not None:
@@ -285,7 +344,8 @@ def _notes(outcome: Outcome) -> Sequence[str]:
     return (f"Imported from {outcome.imported}.", *outcome.notes) if outcome.imported else outcome.notes
 
 
-def _footer(outcome: Outcome) -> str:
+def footer(outcome: Outcome) -> str:
+    """Who planned and answered, and what it cost."""
     if not outcome.planner:
         return f"Cost: {outcome.cost}." if outcome.cost.calls else ""
     who = f"Planned by {clean_text(outcome.model or outcome.planner)}"

@@ -2,7 +2,7 @@
 
 Lines of JSON that a diff shows well, the same bytes for the same content:
 
-    {"cassette": 1}                       the format
+    {"cassette": 1}                       the format; 2 when one of its runs was resumed, or is another one once more
     {"episode": {request, inputs, …}}     a run, and after it each of its calls in order:
     {"model": {asked, text, usd, …}}      what a model was asked, as hashes, and what it said
     {"tool": {asked, step, value, …}}     what a tool was asked, as hashes, and what it gave
@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import base64
 import json
-import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,9 @@ from pydantic import ValidationError
 from workbench.core.episode import Episode, Recording
 from workbench.core.errors import Refused, Unavailable
 from workbench.replay import lines
+from workbench.replay.held import held, write
 
-FORMAT = 1
+FORMAT = 2
 SUFFIX = ".cassette"
 MAX_BYTES = 64_000_000
 MAX_LINES = 20_000
@@ -37,12 +38,14 @@ Blobs = Mapping[str, bytes]
 
 
 class Cassette:
-    """The cassette at `path`, which need not be there yet. Blocks; not for two threads at once."""
+    """The cassette at `path`, which need not be there yet. Several kernels may have it; each adds its runs to what is
+    there by then. Blocks; not for two threads at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.episodes: list[Episode] = []
         self.blobs: dict[str, bytes] = {}
+        self._read: tuple[int, int, int] | None = None
         self.load()
 
     @property
@@ -53,24 +56,44 @@ class Cassette:
         """Read the file anew. Raises Refused when it is no cassette, Unavailable when it cannot be read."""
         try:
             with self.path.open("rb") as file:
+                self._read = _facts(os.fstat(file.fileno()))
                 data = file.read(MAX_BYTES + 1)
         except FileNotFoundError:
-            self.episodes, self.blobs = [], {}
+            self.episodes, self.blobs, self._read = [], {}, None
             return
         except OSError as error:
             raise Unavailable(f"{self.name} cannot be read: {error.strerror}.") from error
         self.episodes, self.blobs = unpack(data, self.name)
 
+    def refresh(self) -> None:
+        """Read the file anew when somebody has changed it. Raises as `load` does."""
+        try:
+            facts = _facts(self.path.stat())
+        except OSError:
+            facts = None
+        if facts != self._read:
+            self.load()
+
     def keep(self, number: int, episode: Episode, blob: Callable[[str], bytes | None]) -> None:
         """Put in the episode of a request that was made for the `number`-th time (from 0), in the place of the one that
-        was there. `blob` gives the bytes of its files. Raises Refused when there would be too much, Unavailable when
-        the file cannot be written, or a file of the run is gone."""
-        self.load()  # another kernel may have written meanwhile
-        this = (episode.request, episode.model)
-        same = [at for at, one in enumerate(self.episodes) if (one.request, one.model) == this]
-        new = replace(episode, files={})
-        if number < len(same):
-            self.episodes[same[number]] = new
+        was there; what another kernel has put there meanwhile stays, before it. `blob` gives the bytes of its files.
+        Raises Refused when there would be too much, Unavailable when the file cannot be written, or a file of the run
+        is gone."""
+        try:
+            with held(self.path):
+                self._put(number, replace(episode, files={}), blob)
+        except OSError as error:
+            raise Unavailable(f"{self.path} cannot be written: {error.strerror}.") from error
+
+    def _put(self, number: int, new: Episode, blob: Callable[[str], bytes | None]) -> None:
+        seen = [one for one in self.episodes if _key(one) == _key(new)][number : number + 1]
+        self.load()
+        same = [at for at, one in enumerate(self.episodes) if _key(one) == _key(new)][number : number + 1]
+        there = [self.episodes[at] for at in same]
+        if there and _are_equal(there, [new]):
+            return
+        if there and _are_equal(there, seen):
+            self.episodes[same[0]] = new
         else:
             self.episodes.append(new)
         for sha256 in new.blobs():
@@ -81,7 +104,7 @@ class Cassette:
         self.save()
 
     def save(self) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file, whole or not at all. Raises OSError."""
         used = {sha256 for episode in self.episodes for sha256 in episode.blobs()}
         self.blobs = {sha256: data for sha256, data in self.blobs.items() if sha256 in used}
         data = pack(self.episodes, self.blobs)
@@ -90,15 +113,22 @@ class Cassette:
                 f"{self.name} would have {len(data):,} bytes; the limit is {MAX_BYTES:,}.",
                 hint="Record fewer or smaller tables and pictures, or %workbench cassette off.",
             )
-        part = self.path.with_name(f".{self.name}.{secrets.token_hex(4)}")
-        try:
-            try:
-                part.write_bytes(data)
-                part.replace(self.path)
-            finally:
-                part.unlink(missing_ok=True)
-        except OSError as error:
-            raise Unavailable(f"{self.path} cannot be written: {error.strerror}.") from error
+        write(self.path, data)
+        self._read = _facts(self.path.stat())
+
+
+def _facts(found: os.stat_result) -> tuple[int, int, int]:
+    """What tells a file from the one that takes its place."""
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _key(episode: Episode) -> tuple[str, str, str]:
+    return episode.request, episode.model, episode.again
+
+
+def _are_equal(some: Sequence[Episode], others: Sequence[Episode]) -> bool:
+    """Whether the same lines are written for both."""
+    return pack(some, {}) == pack(others, {})
 
 
 def pack(episodes: Iterable[Episode], blobs: Blobs) -> bytes:
@@ -116,7 +146,8 @@ def pack(episodes: Iterable[Episode], blobs: Blobs) -> bytes:
 
 
 def _told(episodes: Iterable[Episode]) -> Iterator[dict[str, Any]]:
-    yield {"cassette": FORMAT}
+    episodes = list(episodes)
+    yield {"cassette": FORMAT if any(episode.again for episode in episodes) else 1}
     for episode in episodes:
         yield {"episode": lines.of_episode(episode)}
         for one in episode.recordings:

@@ -10,6 +10,7 @@ from typing import Any
 from workbench.core.episode import Episode
 from workbench.core.errors import Refused
 from workbench.replay import cassette, parcel
+from workbench.replay.held import held, write
 
 _LEFT_OUT = frozenset({".git", ".venv", "node_modules", "__pycache__"})
 
@@ -24,19 +25,20 @@ def erase_recordings(folders: Sequence[Path], runs: Collection[str], holds: Hold
     exported run goes as a whole, also when it is one of `runs`. What cannot be read is searched as it is, and goes."""
     changed = []
     for path in _found(folders):
-        data = path.read_bytes()
-        is_cassette = path.suffix == cassette.SUFFIX
-        try:
-            new = _without(data, holds) if is_cassette else b"" if _carries(data, runs, holds) else data
-        except Refused:
-            new = b"" if holds(data) or any(run.encode() in data for run in runs) else data
-        if new == data:
-            continue
-        if new:
-            path.write_bytes(new)
-        else:
-            path.unlink()
-        changed.append(path)
+        with held(path):  # no kernel may put back what it read before
+            data = path.read_bytes()
+            is_cassette = path.suffix == cassette.SUFFIX
+            try:
+                new = _without(data, holds) if is_cassette else b"" if _carries(data, runs, holds) else data
+            except Refused:
+                new = b"" if holds(data) or any(run.encode() in data for run in runs) else data
+            if new == data:
+                continue
+            if new:
+                write(path, new)
+            else:
+                path.unlink()
+            changed.append(path)
     return changed
 
 
@@ -61,7 +63,8 @@ def _without(data: bytes, holds: Holds) -> bytes:
 
 
 def _texts(episode: Episode, blobs: cassette.Blobs) -> Iterator[bytes]:
-    inside = [episode.request, episode.inputs, list(episode.approvals), *(one.body for one in episode.recordings)]
+    head = [episode.request, episode.again, episode.inputs, list(episode.approvals)]
+    inside = [*head, *(one.body for one in episode.recordings)]
     yield from _strings(inside)
     yield from (blobs[sha256] for sha256 in episode.blobs())
 

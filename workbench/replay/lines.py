@@ -155,11 +155,15 @@ class _Approval(_Line):
     decision: Literal["allow", "deny"]
     by: Word = ""
     reason: Text = ""
+    plan: Json = None
+    step: Word = ""
+    question: Text = ""
 
 
 class _Episode(_Line):
     request: Text
     model: Word = ""
+    again: Text = ""
     inputs: _Inputs = _Inputs()
     approvals: Annotated[list[_Approval], Field(max_length=1000)] = []
 
@@ -176,6 +180,7 @@ def episode(content: Any, recordings: Sequence[Recording]) -> Episode:
     return Episode(
         request=line.request,
         model=line.model,
+        again=line.again,
         inputs=told.get("inputs", {}),
         approvals=tuple(told.get("approvals", ())),
         recordings=recordings,
@@ -186,6 +191,7 @@ def of_episode(made: Episode) -> dict[str, Any]:
     """The content of an episode's line, in the order of its form. Raises ValueError for what has no place there."""
     head: dict[str, Any] = {"request": made.request, "inputs": made.inputs}
     head |= {"model": made.model} if made.model else {}
+    head |= {"again": made.again} if made.again else {}
     head |= {"approvals": list(made.approvals)} if made.approvals else {}
     return _Episode.model_validate(head).model_dump(exclude_unset=True)
 

@@ -176,7 +176,7 @@ def _events(said: bytes, run: str, name: str) -> list[AnyEvent]:
 
 def _check_files(events: Iterable[AnyEvent], files: Mapping[str, bytes], run: str, name: str) -> None:
     """Raises Refused unless each table and picture is there, is what it should be, and is what the events say."""
-    from workbench.sandbox.files import vetted
+    from workbench.sandbox.files import FileKind, vetted
 
     for artifact in _artifacts(events):
         path = PurePosixPath(artifact.path)
@@ -186,7 +186,8 @@ def _check_files(events: Iterable[AnyEvent], files: Mapping[str, bytes], run: st
         if data is None:
             continue
         try:
-            facts = vetted("image" if artifact.is_image else "frame", data) if _is_known(artifact) else {}
+            kind: FileKind = "frame" if artifact.is_frame else "image" if artifact.is_image else "sound"
+            facts = vetted(kind, data) if _is_known(artifact) else {}
         except ValueError as error:
             raise _wrong(name, f"{path.parts[1]} is damaged: {error}") from None
         if _sha256(data) != artifact.sha256 or any(getattr(artifact, key) != value for key, value in facts.items()):
@@ -203,7 +204,7 @@ def _artifacts(events: Iterable[AnyEvent]) -> list[Artifact]:
 
 
 def _is_known(artifact: Artifact) -> bool:
-    return artifact.is_frame or artifact.mime == "image/png"
+    return artifact.is_frame or artifact.is_sound or artifact.mime == "image/png"
 
 
 def _without_paths(body: Any, kind: str) -> Any:

@@ -121,6 +121,8 @@ def _foreign(event: AnyEvent, parcel: Parcel, user: str, name: str) -> AnyEvent:
         body |= {"user": user, "notebook": "", "session": "", "imported": imported}
     if event.kind in (Kind.PLAN_MADE, Kind.STEP_INTENT):
         body["sources"] = [*_list(body.get("sources")), source]
+    if event.kind == Kind.PLAN_EDITED:
+        body.pop("typed", None)  # by somebody who is not this user
     if "provenance" in body or str(event.kind).endswith((".done", ".failed")):
         body["provenance"] = [*_list(body.get("provenance")), source]
     return replace(event, body=body)

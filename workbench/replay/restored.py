@@ -15,7 +15,7 @@ from workbench.sandbox.exchange import settle
 from workbench.sandbox.files import FileKind, Outputs
 from workbench.sandbox.wire import FILE
 
-_KINDS: Mapping[str, FileKind] = {"frame": "frame", "image": "image"}
+_KINDS: Mapping[str, FileKind] = {"frame": "frame", "image": "image", "sound": "sound"}
 
 
 def restored(value: Any, tape: Tape, artifacts: Path, run: str, step: str) -> Any:

@@ -1,7 +1,8 @@
 """Files that enter and leave a call, opened by the host: a worker only ever holds descriptors.
 
 A result is written into a hidden part file beside its final place. When the worker is gone the host checks it, hashes
-it, syncs it and gives it its name `<step>-<n>-<hash>.arrow` or `.png`; whatever was not settled is removed.
+it, syncs it and gives it its name `<step>-<n>-<hash>.arrow`, `.png` or that of a kind of sound. What is not settled is
+removed, and so is what a tool only hands to a host function.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from workbench.core.artifacts import PNG, Artifact
+from workbench.core.artifacts import ARROW, FLAC, MP3, OGG, PNG, WAV, Artifact
 from workbench.core.errors import ToolFailed, Unavailable
+from workbench.sandbox import sounds
 from workbench.sandbox.limits import Limits
 from workbench.sandbox.scratch import unwritable
 from workbench.sandbox.vetting import check_png
 
-FileKind = Literal["frame", "image"]
-_SUFFIX: Mapping[FileKind, str] = {"frame": ".arrow", "image": ".png"}
-_NOUN: Mapping[FileKind, str] = {"frame": "table", "image": "picture"}
+FileKind = Literal["frame", "image", "sound"]
+_SUFFIX: Mapping[str, str] = {ARROW: ".arrow", PNG: ".png", WAV: ".wav", MP3: ".mp3", OGG: ".ogg", FLAC: ".flac"}
+_NOUN: Mapping[FileKind, str] = {"frame": "table", "image": "picture", "sound": "sound"}
 
 
 _durable: set[Path] = set()
@@ -43,11 +45,11 @@ class Inputs:
 
     def number(self, artifact: Artifact) -> dict[str, Any]:
         """What stands for an artifact in the call frame. Raises ToolFailed for a kind of file that no tool can read."""
-        if not (artifact.is_frame or artifact.is_image):
+        if not (artifact.is_frame or artifact.is_image or artifact.is_sound):
             raise ToolFailed(f"a tool cannot read a file of type {artifact.mime}")
         if artifact not in self._known:
             self._known.append(artifact)
-        kind: FileKind = "frame" if artifact.is_frame else "image"
+        kind: FileKind = "frame" if artifact.is_frame else "image" if artifact.is_image else "sound"
         return {"$artifact": self._known.index(artifact), "as": kind, "title": artifact.title, "alt": artifact.alt}
 
     def open(self, number: Any) -> int:
@@ -61,7 +63,8 @@ class Inputs:
             return _open_plain(self._folder / relative)
         except OSError as error:
             raise ToolFailed(
-                f"the table or picture {relative.name} is gone ({error.strerror})", hint="Run the request again."
+                f"the {self._known[number].noun} {relative.name} is gone ({error.strerror})",
+                hint="Run the request again.",
             ) from error
 
 
@@ -106,7 +109,7 @@ class Outputs:
     def open(self, kind: FileKind, *, title: str = "", alt: str = "") -> tuple[int, int]:
         """A new empty file: its number and a descriptor to write it. Raises Unavailable, ToolFailed over the limit."""
         if len(self._parts) >= self._limits.files:
-            raise ToolFailed(f"a call may return at most {self._limits.files} tables and pictures")
+            raise ToolFailed(f"a call may return at most {self._limits.files} tables, pictures and sounds")
         path = self._folder / f".part-{secrets.token_hex(8)}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +135,22 @@ class Outputs:
             self._settled[number] = self._settle(number, self._parts[number])
         return self._settled[number]
 
+    def handed(self, number: Any) -> Artifact:
+        """A picture or sound that the tool hands to a host function, looked at like a result. It stays a part file, and
+        goes with the call. Raises ToolFailed."""
+        if not isinstance(number, int) or not 0 <= number < len(self._parts) or self._parts[number].kind == "frame":
+            raise ToolFailed("a host function takes pictures and sounds, and no other files")
+        part = self._parts[number]
+        data, described = self._looked_at(part)
+        path = part.path.relative_to(self._artifacts).as_posix()
+        digest = hashlib.sha256(data).hexdigest()
+        return Artifact(path=path, bytes=len(data), sha256=digest, title=part.title, alt=part.alt, **described)
+
     def _settle(self, number: int, part: _Part) -> Artifact:
+        return self._place(number, self._looked_at(part)[1])
+
+    def _looked_at(self, part: _Part) -> tuple[bytes, dict[str, Any]]:
+        """The bytes of a file and what it holds. Raises ToolFailed."""
         most = self._limits.file if part.kind == "frame" else self._limits.picture
         try:
             with os.fdopen(_open_plain(part.path), "rb") as file:
@@ -142,10 +160,9 @@ class Outputs:
         except OSError as error:
             raise Unavailable(f"Cannot read a result back: {error.strerror}.") from error
         try:
-            described = vetted(part.kind, data)
+            return data, vetted(part.kind, data)
         except ValueError as error:
             raise ToolFailed(f"the tool wrote a broken {_NOUN[part.kind]}: {error}") from error
-        return self._place(number, described)
 
     def keep(self, number: int, described: Mapping[str, Any]) -> Artifact:
         """The file as an artifact with these facts, unread: for what the host wrote itself."""
@@ -159,7 +176,7 @@ class Outputs:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
                 size = file.tell()
                 self._sync(file.fileno())
-            name = f"{self._step}-{number + 1}-{digest[:12]}{_SUFFIX[part.kind]}"
+            name = f"{self._step}-{number + 1}-{digest[:12]}{_SUFFIX[described['mime']]}"
             part.path.replace(self._folder / name)
             self._sync_folders()
         except OSError as error:
@@ -184,6 +201,8 @@ def vetted(kind: FileKind, data: bytes) -> dict[str, Any]:
     if kind == "image":
         check_png(data)
         return {"mime": PNG}
+    if kind == "sound":
+        return sounds.described(data)
     from workbench.sandbox import frames
 
     return frames.described(frames.check_table(data))

@@ -121,9 +121,12 @@ def _word(kind: pa.DataType) -> str:
 
 def preview(table: pa.Table) -> tuple[tuple[Any, ...], ...]:
     """The first `PREVIEW_ROWS` rows as JSON scalars: dates ISO, midnight as the date alone, gaps None, texts cut."""
-    head = table.slice(0, PREVIEW_ROWS)
-    values = [_scalars(column) for column in head.columns]
-    return tuple(zip(*values, strict=True))
+    return scalars(table.slice(0, PREVIEW_ROWS))
+
+
+def scalars(table: pa.Table) -> tuple[tuple[Any, ...], ...]:
+    """All rows of a table as JSON scalars, as in a preview."""
+    return tuple(zip(*map(_scalars, table.columns), strict=True))
 
 
 def _scalars(column: pa.ChunkedArray) -> list[Any]:

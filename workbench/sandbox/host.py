@@ -18,7 +18,7 @@ from workbench.core.tools import ToolCall
 from workbench.sandbox import wire
 from workbench.sandbox.base import Service
 from workbench.sandbox.exchange import opening
-from workbench.sandbox.files import Inputs, Outputs
+from workbench.sandbox.files import FileKind, Inputs, Outputs
 from workbench.sandbox.limits import Limits
 from workbench.sandbox.values import clean
 
@@ -143,17 +143,30 @@ class Conversation:
 
     def _output(self, message: Mapping[str, Any]) -> tuple[int, int]:
         title, alt = _line(message.get("title")), _line(message.get("alt"), 4000)
-        return self._outputs.open("image" if message.get("as") == "image" else "frame", title=title, alt=alt)
+        kind: FileKind = (
+            "image" if message.get("as") == "image" else "sound" if message.get("as") == "sound" else "frame"
+        )
+        return self._outputs.open(kind, title=title, alt=alt)
 
     async def _serve(self, message: Mapping[str, Any]) -> Any:
         name, params = message.get("service"), message.get("params")
         service = self._services.get(name) if isinstance(name, str) else None
         if service is None or not isinstance(params, dict):
             raise ToolFailed(f"the tool may not call {_line(name)!r}", hint="Declare it in the tool's USES.")
+        handed: Mapping[str, Any] = params
+        if any(isinstance(value, dict) and wire.FILE in value for value in params.values()):
+            handed = await asyncio.to_thread(self._handed, params)
         try:
-            return await service(params)
+            return await service(handed)
         except (KeyError, TypeError, ValueError) as error:
             raise ToolFailed(f"{name} was called with wrong parameters ({type(error).__name__}: {error})") from error
+
+    def _handed(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters of a host function with the files that the tool hands over as artifacts."""
+        return {
+            name: self._outputs.handed(value[wire.FILE]) if isinstance(value, dict) and wire.FILE in value else value
+            for name, value in params.items()
+        }
 
     async def _send(self, data: bytes, fd: int = -1) -> None:
         loop = asyncio.get_running_loop()

@@ -83,7 +83,7 @@ class Invocation:
             linecache.cache[self._file] = (len(source), None, lines, self._file)
 
     def _value(self, value: Any) -> Any:
-        """A parameter as the tool gets it: tables as DataFrames, pictures as `toolkit.Image`."""
+        """A parameter as the tool gets it: tables as DataFrames, pictures and sounds as those of the toolkit."""
         if isinstance(value, dict):
             if wire.FILE in value:
                 return self._load(value)
@@ -95,6 +95,9 @@ class Invocation:
         if handle["as"] == "image":
             with os.fdopen(fd, "rb") as file:
                 return toolkit.Image(file.read(), title=handle["title"], alt=handle["alt"])
+        if handle["as"] == "sound":
+            with os.fdopen(fd, "rb") as file:
+                return toolkit.Audio(file.read(), title=handle["title"], alt=handle["alt"])
         import mmap
 
         try:
@@ -108,13 +111,20 @@ class Invocation:
         return self._context
 
     def _keep(self, value: Any) -> Any | None:
-        """What stands for a table or picture, written to a file of the host's; None for anything else."""
+        """What stands for a table, picture or sound, written to a file of the host's; None for anything else."""
         if isinstance(value, toolkit.Image):
             if not isinstance(value.png, bytes):
                 raise NotPlain(f"toolkit.Image holds a {type(value.png).__name__} instead of the bytes of a PNG.")
             number, fd = self._output("image", value.title, value.alt)
             with os.fdopen(fd, "wb") as file:
                 file.write(value.png)
+            return {wire.FILE: number}
+        if isinstance(value, toolkit.Audio):
+            if not isinstance(value.data, bytes):
+                raise NotPlain(f"toolkit.Audio holds a {type(value.data).__name__} instead of the bytes of a sound.")
+            number, fd = self._output("sound", value.title, value.alt)
+            with os.fdopen(fd, "wb") as file:
+                file.write(value.data)
             return {wire.FILE: number}
         table = value if isinstance(value, toolkit.Table) else toolkit.Table(value)
         pandas = sys.modules.get("pandas")
@@ -132,8 +142,8 @@ class Invocation:
         return int(number), fd
 
     def _service(self, service: str, params: Mapping[str, Any]) -> Any:
-        def keep(value: Any) -> None:
-            return None
+        def keep(value: Any) -> Any | None:
+            return self._keep(value) if isinstance(value, toolkit.Audio | toolkit.Image) else None
 
         value = plain(dict(params), keep, f"the parameters of {service}")
         if (size := len(wire.pack(value))) > self._limits["result"]:

@@ -37,6 +37,7 @@ class Limits:
     call: int = 64 * MB
     """The call as JSON: source, parameters, earlier results."""
     picture: int = 32 * MB
+    """One picture, and one sound."""
     files: int = 64
     """Tables and pictures that one call may return."""
     returned: int = GB

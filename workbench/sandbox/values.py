@@ -1,8 +1,8 @@
 """What a tool returned, as JSON. Runs in the worker: standard library only; numpy and pandas are never imported here.
 
 Not a number and the infinities become null: JSON has no word for them. Sets become lists, sorted where possible; dates,
-times, paths and UUIDs become text; decimals become numbers. Bytes, cycles and objects of any other kind are refused by
-their place.
+times, paths and UUIDs become text; decimals become numbers; objects that say how they want to be seen become that (see
+`views`). Bytes, cycles and objects of any other kind are refused by their place.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
+from workbench.sandbox import views
 from workbench.sandbox.wire import FILE
 
 MAX_DEPTH = 64
@@ -97,9 +98,12 @@ def _simple(value: Any, where: str) -> Any:
     if hasattr(value, "tolist") and type(value).__module__.partition(".")[0] == "pandas":
         return value.tolist()
     if isinstance(value, bytes | bytearray | memoryview):
-        raise NotPlain(f"{where} is bytes: return text, or toolkit.Image for a PNG.")
+        raise NotPlain(f"{where} is bytes: return text, toolkit.Image for a PNG, or toolkit.Audio for a sound.")
+    if (seen := views.of(value)) is not None:
+        return seen
     raise NotPlain(
-        f"{where} is a {_name(type(value))}: return JSON values, a DataFrame, toolkit.Table or toolkit.Image."
+        f"{where} is a {_name(type(value))}: return JSON values, a DataFrame, toolkit.Table, Image or Audio, "
+        "or give its class a `_repr_html_`."
     )
 
 

@@ -27,6 +27,7 @@ MAX_TRACE = 200_000
 _FIELDS: Mapping[str, tuple[str, ...]] = {
     Kind.RUN_STARTED: ("session", "workspace", "isolation", "notebook"),
     Kind.PLAN_MADE: ("planner", "model", "isolation"),
+    Kind.PLAN_EDITED: ("by", "round"),
     Kind.MODEL_CALLED: (
         "purpose",
         "model",

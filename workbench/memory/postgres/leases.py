@@ -1,14 +1,15 @@
 """Who runs a run, between processes and machines: a lock of the server's session, and a number that only goes up.
 
 The lock is gone with its process, or with its connection. Whoever takes the run then gets a higher attempt, and from
-then on the server refuses what the one before still sends: it may not have noticed that it has lost the run.
+then on the server refuses what the one before still sends: it may not have noticed that it has lost the run. Whoever
+gives a run back takes their name off it: a name without a lock is a run that was left unfinished.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LOCK = "select pg_try_advisory_lock(hashtextextended(%s, 2003792482))"  # a number that no other program takes
+_KEY = "hashtextextended({run}, 2003792482)"  # a number that no other program takes
+LOCK = f"select pg_try_advisory_lock({_KEY.format(run='%s')})"
 _UNLOCK = LOCK.replace("pg_try_advisory_lock", "pg_advisory_unlock")
 _TRIES, _PAUSE = 6, 0.05
 _CLAIM = """
@@ -36,6 +38,23 @@ on conflict (run) do update set
     claimed_at = now() at time zone 'UTC'
 returning attempt
 """
+_GIVEN_BACK = "update workbench.leases set holder = '' where run = %s and attempt = %s"
+_IS_FREE = f"""
+not exists (
+    select from pg_locks
+    where locktype = 'advisory' and objsubid = 1
+        and database = (select oid from pg_database where datname = current_database())
+        and (classid::bigint << 32 | objid::bigint) = {_KEY.format(run="leases.run")}
+)
+"""  # noqa: S608 - our own words
+_LEFT = f"""
+select run, holder from workbench.leases
+where holder <> '' and {_IS_FREE} and (
+    select kind from workbench.events where events.run = leases.run order by attempt desc, seq desc limit 1
+) <> 'run.done'
+order by claimed_at
+"""  # noqa: S608 - as above
+_DROP = f"update workbench.leases set holder = '' where run = %s and {_IS_FREE}"  # noqa: S608 - as above
 
 
 class ServerLeases:
@@ -50,9 +69,26 @@ class ServerLeases:
         """See `Leases`."""
         return await _soon(self._server.submit(self._claim(holder)))
 
-    async def release(self, run: str) -> None:
-        """Let go of a run."""
-        await _soon(self._server.submit(self._release(run)))
+    async def left(self) -> Sequence[Holder]:
+        """See `Leases`. Whose it was, on whichever machine, is for the caller to tell."""
+
+        async def names(connection: Connection) -> list[Any]:
+            return await (await connection.execute(_LEFT)).fetchall()
+
+        rows = await _soon(self._server.submit(self._line.use(names)))
+        return [_read(holder, run) for run, holder in rows]
+
+    async def drop(self, run: str) -> None:
+        """See `Leases`."""
+
+        async def forget(connection: Connection) -> None:
+            await connection.execute(_DROP, [text(run)])
+
+        await _soon(self._server.submit(self._line.use(forget)))
+
+    async def release(self, run: str, attempt: int) -> None:
+        """Let go of a run, unless somebody else has it by now."""
+        await _soon(self._server.submit(self._release(run, attempt)))
 
     async def _claim(self, holder: Holder) -> ServerLease:
         run = text(holder.run)
@@ -75,8 +111,9 @@ class ServerLeases:
         self._held[run] = holder
         return ServerLease(self, run, attempt)
 
-    async def _release(self, run: str) -> None:
+    async def _release(self, run: str, attempt: int) -> None:
         async def release(connection: Connection) -> None:
+            await connection.execute(_GIVEN_BACK, [run, attempt])
             await connection.execute(_UNLOCK, [run])
 
         if self._held.pop(run, None) is not None:
@@ -93,7 +130,7 @@ class ServerLease:
 
     async def release(self) -> None:
         """Let go of the run, which has ended. Idempotent."""
-        await self._leases.release(self._run)
+        await self._leases.release(self._run, self.attempt)
 
 
 async def _soon(future: Future[T]) -> T:

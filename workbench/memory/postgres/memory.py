@@ -121,6 +121,10 @@ class PostgresMemory:
     async def runs(self, limit: int = 20, *, user: str | None = None) -> Sequence[Mapping[str, Any]]:
         return await asyncio.to_thread(self._read, lambda connection: tables.runs(connection, limit, user))
 
+    async def done_before(self, identities: Collection[str], user: str, limit: int = 30) -> Sequence[str]:
+        query = partial(tables.done_before, identities=identities, user=user, limit=limit)
+        return await asyncio.to_thread(self._read, query)
+
     async def recall(self, question: str, scope: Scope, limit: int = 5) -> Sequence[Hit]:
         def search() -> Sequence[Hit]:
             self._hear_others()

@@ -119,6 +119,21 @@ order by started_at desc nulls last, run desc
 """
 
 
+_DONE_BEFORE = """
+with told as (
+    select distinct run, step from workbench.events
+    where kind in ('step.intent', 'step.done') and body->>'identity' = any(%(identities)s)
+)
+select event.run from workbench.events as event
+where event.kind = 'run.started' and event.run in (select run from told) and event.body->>'user' = %(user)s
+    and exists (
+        select from told join workbench.events as ended using (run, step)
+        where told.run = event.run and ended.kind = 'step.done'
+    )
+group by event.run order by max(event.happened_at) desc nulls last, event.run desc limit %(limit)s
+"""
+
+
 async def prepare(connection: Connection) -> None:
     """Make or upgrade the tables. Raises Unavailable when a newer version of the program made them."""
     found = await version(connection)
@@ -250,6 +265,12 @@ async def runs(connection: Connection, limit: int, user: str | None) -> Sequence
         if row["usd"] is not None:
             row["usd"] = Decimal(f"{Decimal(row['usd']).normalize():f}")  # 0.25, not 0.2500000000
     return rows
+
+
+async def done_before(connection: Connection, *, identities: Collection[str], user: str, limit: int) -> Sequence[str]:
+    """The newest runs of a user in which a step of one of these identities is done."""
+    values = {"identities": sorted(identities), "user": text(user), "limit": max(0, limit)}
+    return [run for (run,) in await _rows(connection, _DONE_BEFORE, values)]
 
 
 async def _overtaken(connection: Connection, attempts: Collection[tuple[str, int]]) -> set[tuple[str, int]]:

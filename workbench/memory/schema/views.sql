@@ -128,20 +128,33 @@ select
     opening->>'$.notebook' as notebook
 from told left join calls using (run);
 
--- A step is told by the newest plan that names it; its state is the newest that was told of it.
+-- A step is told by the newest plan that names it, unless a person has left it out since.
+create or replace view planned_steps as
+with named as (
+    select
+        run, attempt, seq,
+        unnest(json_extract(body, '$.plan.steps[*]')) as spec,
+        generate_subscripts(json_extract(body, '$.plan.steps[*]'), 1) as number,
+        spec->>'$.id' as step
+    from events
+    where kind in ('plan.made', 'plan.edited')
+), gone as (
+    select run, unnest(from_json(body->'$.left_out', '["varchar"]')) as step, attempt, seq
+    from events
+    where kind = 'plan.edited'
+)
+select run, step, arg_max(spec, (attempt, seq)) as spec, arg_max(number, (attempt, seq)) as number
+from named
+where not exists (
+    select 1 from gone
+    where gone.run = named.run and gone.step = named.step and (gone.attempt, gone.seq) > (named.attempt, named.seq)
+)
+group by run, step;
+
+-- The state of a step is the newest that was told of it.
 create or replace view steps as
 with planned as (
-    select run, step, arg_max(spec, (attempt, seq)) as spec, arg_max(number, (attempt, seq)) as number
-    from (
-        select
-            run, attempt, seq,
-            unnest(json_extract(body, '$.plan.steps[*]')) as spec,
-            generate_subscripts(json_extract(body, '$.plan.steps[*]'), 1) as number,
-            spec->>'$.id' as step
-        from events
-        where kind = 'plan.made'
-    )
-    group by run, step
+    select run, step, spec, number from planned_steps
 ), told as (
     select
         run, step,
@@ -258,8 +271,8 @@ with made as (
         coalesce(from_json(needs, '["varchar"]'), [])
     )))} as source
     from (
-        select run, spec->>'$.id' as step, spec::varchar as spec, spec->'$.needs' as needs
-        from (select run, unnest(json_extract(body, '$.plan.steps[*]')) as spec from events where kind = 'plan.made')
+        select run, step, spec::varchar as spec, spec->'$.needs' as needs
+        from planned_steps
     )
 ), files as (
     select

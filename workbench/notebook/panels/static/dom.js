@@ -1,5 +1,6 @@
 // What every panel is drawn with. Nodes are kept and only what differs is touched, so that focus, selection and open
 // details survive an update.
+const FOCUSED = new Set(["button", "input", "select", "textarea", "summary"]);
 function make(tag, options = {}, ...children) {
   const node = document.createElement(tag);
   for (const [name, value] of Object.entries(options)) {
@@ -8,6 +9,9 @@ function make(tag, options = {}, ...children) {
     else if (name in node && typeof value !== "string") node[name] = value;
     else node.setAttribute(name, value);
   }
+  // Letters that are typed where the focus is are no commands of the notebook. A front end looks for this mark from the
+  // focus upwards, and stops looking for commands where it stands: so it has to be at what takes the focus itself.
+  if (FOCUSED.has(tag) || "tabIndex" in options) node.dataset.lmSuppressShortcuts = "true";
   node.append(...children);
   return node;
 }

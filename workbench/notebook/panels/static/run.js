@@ -1,61 +1,115 @@
-// The run panel: rows are kept by step id and only their texts change.
+// The run panel. What it shows came whole when it was made; what changes comes as patches, which are put into the
+// model's state, so that a second view of the same panel begins with all of it.
+function patchState(model, patch) {
+  const before = model.get("state") || {};
+  const { rows, log, ...rest } = patch;
+  const next = { ...before, ...rest, rows: { ...(before.rows || {}), ...(rows || {}) } };
+  for (const id of Object.keys(next.rows)) if (!(next.order || []).includes(id)) delete next.rows[id];
+  model.set("state", next);
+}
+
 export default {
+  initialize({ model }) {
+    model.on("msg:custom", (message) => {
+      if (message?.patch) patchState(model, message.patch);
+    });
+  },
   render({ model, el }) {
     // Counted here, from the first sight of the run: the kernel's clock may be another machine's.
     const begun = Date.now();
-    el.classList.add("workbench-panel");
-    const line = make("p", { role: "status", "aria-live": "polite" });
+    el.classList.add("workbench-panel", "workbench-run");
+    el.dataset.lmSuppressShortcuts = "true"; // letters typed on a button are no commands of the notebook
+    const { ask, close } = asks(model);
+    const trouble = troubleLine();
+    const line = make("p", { class: "line", role: "status", "aria-live": "polite" });
     // Beside the status, not in it: nobody wants every second read aloud.
     const clock = make("span", { class: "hint clock", "aria-hidden": "true" });
-    const head = make("div", { class: "head" }, line, clock);
+    const cost = make("span", { class: "hint cost" });
+    const cancel = make("button", { type: "button", text: "Cancel" });
+    const stop = make("span", { class: "hint", text: "Kernel > Interrupt stops it" });
+    const head = make("div", { class: "head" }, line, clock, cost, cancel, stop);
+    const steps = stepsView({ unfold: (step, on) => ask({ do: "unfold", step, on }) });
+    // The end of an answer that is being written; not read aloud piece by piece.
+    const said = make("p", { class: "hint said" });
+    const notes = make("div", { class: "notes hint" });
+    const question = questionView({
+      ask,
+      tell: async (message) => {
+        const answer = await ask(message);
+        trouble.show(answer);
+        return answer;
+      },
+    });
+    el.append(head, steps.node, question.node, trouble.node, said, notes);
+
+    cancel.addEventListener("click", () => {
+      cancel.disabled = true;
+      setText(cancel, "Stopping …");
+      ask({ do: "cancel" });
+    });
     function tick() {
       const seconds = Math.floor((Date.now() - begun) / 1000);
       setText(clock, seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`);
+      steps.tick();
     }
     tick();
     const ticking = setInterval(tick, 1000);
-    const body = make("tbody");
-    const table = make("table", { "aria-label": "Plan" }, body);
-    const cancel = make("button", { type: "button", text: "Cancel" });
-    cancel.addEventListener("click", () => {
-      cancel.disabled = true;
-      cancel.textContent = "Stopping …";
-      model.send({ do: "cancel" });
-    });
-    const stop = make("span", { class: "hint", text: "Kernel > Interrupt stops it" });
-    // The end of an answer that is being written; not read aloud piece by piece.
-    const said = make("p", { class: "hint said" });
-    el.append(head, table, said, cancel, stop);
 
-    const rows = new Map();
-    function row() {
-      const parts = ["state", "id", "tool", "title", "note"].map((name) => [name, make("td", { class: name })]);
-      const node = make("tr", {}, ...parts.map(([, td]) => td));
-      return {
-        node,
-        update(step) {
-          node.dataset.state = step.state;
-          const texts = { ...step, state: `${step.mark} ${step.state}` };
-          for (const [name, td] of parts) setText(td, texts[name] || "");
-        },
-      };
+    // Whoever is at this cell is taken to the question; who types elsewhere is left in peace. Not to a button: a key
+    // that was on its way must not be an answer.
+    function isHere() {
+      const active = document.activeElement;
+      if (!active || active === document.body) return true;
+      if (active.matches("input, textarea, select, [contenteditable=true], .cm-content") && !el.contains(active)) return false;
+      return el.contains(active) || active.contains(el) || Boolean(el.closest(".jp-Cell, .cell")?.contains(active));
     }
+    let asked = null;
+    let lastNotes = null;
     function draw() {
       const state = model.get("state") || {};
+      const rows = (state.order || []).map((id) => state.rows?.[id]).filter(Boolean);
+      const now = state.question || null;
+      const wasIn = el.contains(document.activeElement) ? document.activeElement : null;
       setText(line, state.line || "");
-      keyed(body, rows, state.steps || [], (step) => step.id, row);
+      line.classList.toggle("asks", Boolean(now));
+      setText(cost, state.cost || "");
+      // Steps that are asked about stand in the question.
+      steps.update(rows, now?.editor ? new Set(now.editor.plan.steps.map((step) => step.id)) : false);
+      question.update(now);
+      if (now?.number !== asked) {
+        asked = now?.number;
+        trouble.show({});
+        if (now && isHere()) question.focus();
+        else if (!now && wasIn && !wasIn.isConnected) cancel.focus();
+        else if (!now && wasIn?.closest("[hidden]")) cancel.focus();
+      }
       setText(said, state.said || "");
       said.hidden = !state.said;
-      table.hidden = rows.size === 0;
+      if (lastNotes !== state.notes) {
+        lastNotes = state.notes;
+        notes.replaceChildren(...(state.notes || []).map((text) => make("p", { text })));
+      }
       const can = model.get("can_cancel");
       cancel.hidden = !can;
       stop.hidden = can;
     }
+    function hear(message) {
+      if (message?.patch?.log) steps.append(message.patch.log);
+    }
+    model.on("msg:custom", hear);
     model.on("change:state", draw);
     model.on("change:can_cancel", draw);
     draw();
+    ask({ do: "seen" }); // what nobody sees is not asked
+    const ended = living(model, el, "The next %agent says how to go on with a run that was left unfinished.", () => {
+      clearInterval(ticking);
+      setText(line, "Not finished");
+    });
     return () => {
       clearInterval(ticking);
+      ended?.();
+      close();
+      model.off("msg:custom", hear);
       model.off("change:state", draw);
       model.off("change:can_cancel", draw);
     };

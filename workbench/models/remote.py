@@ -1,0 +1,124 @@
+"""A named model behind an OpenAI-compatible endpoint, for what is no chat: pictures, speech, transcripts.
+
+The same manners as with chats: one connection for each event loop, one owner of retries, at most so many calls at once,
+and every failure one of our errors that says which setting to look at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import random
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, TypeVar
+from weakref import WeakKeyDictionary
+
+from pydantic import SecretStr
+
+from workbench.core.errors import Unavailable, WorkbenchError
+from workbench.core.retries import Retries
+from workbench.models.openai import host
+from workbench.models.prices import OPENAI
+from workbench.models.served import is_about_the_model
+from workbench.models.tries import Tries
+
+if TYPE_CHECKING:
+    from workbench.models.endpoint import Endpoint
+
+T = TypeVar("T")
+
+AT_ONCE = 4
+"""Calls of this process that are under way at one endpoint: each takes long, and many bytes."""
+
+
+class Remote:
+    """The model `name` at `base_url` (empty: OpenAI), whose settings are called `model`, `base_url_name`, `key_name`.
+
+    `timeout`: seconds for a try; `retries`: tries after the first. Building one opens nothing.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        base_url: str = "",
+        api_key: SecretStr | None = None,
+        timeout: float = 120.0,
+        retries: int = 2,
+        model: str,
+        base_url_name: str = "OPENAI_BASE_URL",
+        key_name: str = "OPENAI_API_KEY",
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        uniform: Callable[[float, float], float] = random.uniform,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.name = name
+        self.base_url = base_url or OPENAI
+        self.endpoint = host(self.base_url)
+        self._setting = model
+        self._base_url_name = base_url_name
+        self._key_name = key_name
+        self._key = api_key.get_secret_value().strip() if api_key else ""
+        self._timeout = timeout
+        self._tries = Tries(most=retries, sleep=sleep, uniform=uniform)
+        self._now = now
+        self._endpoints: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[Endpoint, asyncio.Semaphore]] = (
+            WeakKeyDictionary()
+        )
+
+    @property
+    def is_openai(self) -> bool:
+        return self.base_url == OPENAI
+
+    def within(self, retries: Retries) -> Remote:
+        """The same model with the tries that a run has left."""
+        inner = copy.copy(self)  # the connections stay shared
+        inner._tries = self._tries.within(retries)
+        return inner
+
+    async def ask(self, call: Callable[[Endpoint], Awaitable[T]]) -> T:
+        """What the call gives. Raises TransientError, Unavailable or Refused, as the endpoint has failed."""
+        endpoint, slots = self._connected()
+
+        async def one() -> T:
+            async with slots:
+                return await call(endpoint)
+
+        try:
+            return await self._tries(one)
+        except WorkbenchError as error:
+            if not is_about_the_model(error):
+                raise
+            raise Unavailable(
+                f"{endpoint.where} has no model {self.name} for this, or no such service ({error.data.get('status')}).",
+                hint=f"Check {self._setting} and {self._base_url_name}.",
+                **error.data,
+            ) from None
+
+    async def close(self) -> None:
+        """Let go of the connections of the running event loop."""
+        found = self._endpoints.pop(asyncio.get_running_loop(), None)
+        if found is not None:
+            await found[0].close()
+
+    def _connected(self) -> tuple[Endpoint, asyncio.Semaphore]:
+        loop = asyncio.get_running_loop()
+        if loop not in self._endpoints:
+            if not self.endpoint:
+                raise Unavailable(
+                    f"The address of the model {self.name} is not an http address.",
+                    hint=f"Write {self._base_url_name} as http://host:port/v1.",
+                )
+            if self.is_openai and not self._key:
+                hint = f"Set {self._key_name}, or {self._base_url_name} for a server of your own."
+                raise Unavailable(f"{self.name} needs a key.", hint=hint)
+            if not self._key.isascii() or not self._key.isprintable():
+                hint = f"Set {self._key_name} again."
+                raise Unavailable("The model's key holds characters that no key has.", hint=hint)
+            from workbench.models.endpoint import Endpoint, Names
+
+            names = Names(base_url=self._base_url_name, key=self._key_name)
+            endpoint = Endpoint(self.base_url, self._key, self._timeout, self._now, names)
+            self._endpoints[loop] = endpoint, asyncio.Semaphore(AT_ONCE)
+        return self._endpoints[loop]
