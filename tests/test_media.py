@@ -261,10 +261,12 @@ def test_nbconvert_keeps_the_player(bench: Make):
     import nbformat
     from nbconvert import HTMLExporter
 
+    notebooks: Any = nbformat.v4
+    exporter: Any = HTMLExporter
     shown = ask(bench([SPEECH], WORKBENCH_SPEECH_MODEL="reader"), SPEAK)._repr_mimebundle_()[0]
-    output = nbformat.v4.new_output("display_data", data=shown)
-    cell = nbformat.v4.new_code_cell("%agent …", outputs=[output])
-    page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    output = notebooks.new_output("display_data", data=shown)
+    cell = notebooks.new_code_cell("%agent …", outputs=[output])
+    page, _ = exporter().from_notebook_node(notebooks.new_notebook(cells=[cell]))
     assert "<audio controls" in page
     assert base64.b64encode(SOUND).decode() in page
 
