@@ -246,7 +246,7 @@ def test_a_text_is_read_aloud_and_the_sound_is_a_file_with_a_player_that_waits(b
     assert run.steps[0].audio == [sound]
     assert run.steps[0].value["sound"] == sound
     shown = run._repr_mimebundle_()[0]
-    assert "[sound, 0:02] Good morning, “Lisbon” & café." in shown["text/plain"]
+    assert "[sound, 0:01] Good morning, “Lisbon” & café." in shown["text/plain"]
     assert (
         f'<audio controls preload="metadata" title="{SAID.replace("&", "&amp;")}" src="data:audio/wav;base64,'
         in shown["text/html"]
@@ -261,10 +261,12 @@ def test_nbconvert_keeps_the_player(bench: Make):
     import nbformat
     from nbconvert import HTMLExporter
 
+    notebooks: Any = nbformat.v4
+    exporter: Any = HTMLExporter
     shown = ask(bench([SPEECH], WORKBENCH_SPEECH_MODEL="reader"), SPEAK)._repr_mimebundle_()[0]
-    output = nbformat.v4.new_output("display_data", data=shown)
-    cell = nbformat.v4.new_code_cell("%agent …", outputs=[output])
-    page, _ = HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    output = notebooks.new_output("display_data", data=shown)
+    cell = notebooks.new_code_cell("%agent …", outputs=[output])
+    page, _ = exporter().from_notebook_node(notebooks.new_notebook(cells=[cell]))
     assert "<audio controls" in page
     assert base64.b64encode(SOUND).decode() in page
 
@@ -337,3 +339,9 @@ def test_without_a_model_for_sound_the_line_names_the_setting(bench: Make, tmp_p
         with pytest.raises(ToolFailed) as caught:
             ask(workbench, json.dumps([{"task": task, "params": params}]))
         assert setting in caught.value.hint
+
+
+def test_what_is_in_force_names_the_models_for_pictures_and_sound_that_are_set(bench: Make):
+    status = bench(None, WORKBENCH_IMAGE_MODEL="painter", WORKBENCH_SPEECH_MODEL="reader").status()
+    assert (status["pictures"], status["speech"]) == ("painter", "reader")
+    assert "transcripts" not in status

@@ -19,6 +19,7 @@ def in_force(
     """One line for each part, by its name. Asks nobody: no model is called, nothing is started."""
     return {
         "model": _model(model),
+        **_media(settings),
         "isolation": in_words(sandbox),
         "memory": "; ".join(
             [getattr(memory, "place", "") or _place(settings), _recall(memory), *getattr(memory, "notices", ())]
@@ -33,6 +34,16 @@ def _model(model: Model | None) -> str:
         return "none: plans by grammar, answers from the numbers; set OPENAI_API_KEY or OPENAI_BASE_URL for a model"
     where = f" at {model.endpoint}" if model.endpoint else ""
     return f"{model.name or 'the one that the endpoint serves'}{where}"
+
+
+def _media(settings: Settings) -> Mapping[str, str]:
+    """The models for pictures and sound by what they are for; none when none is set."""
+    named = {
+        "pictures": settings.image_model,
+        "speech": settings.speech_model,
+        "transcripts": settings.transcription_model,
+    }
+    return {what: name for what, name in named.items() if name}
 
 
 def _place(settings: Settings) -> str:

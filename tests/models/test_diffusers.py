@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from workbench.configuration import load_settings
-from workbench.core.errors import Unavailable
+from workbench.core.errors import Cancelled, Unavailable
 from workbench.core.events import Kind
 from workbench.core.png import words
 from workbench.models.diffusion import Diffusion
@@ -104,6 +104,30 @@ async def test_a_stop_in_the_middle_of_a_picture_ends_it_within_two_seconds(pipe
     with pytest.raises(asyncio.CancelledError):
         await task
     assert time.monotonic() - started < 2
+
+
+async def test_a_run_that_is_stopped_ends_the_picture_within_two_seconds(pipeline, tmp_path):
+    env = {
+        "WORKBENCH_HOME": str(tmp_path / "home"),
+        "WORKBENCH_CONFIG": str(tmp_path / "config"),
+        "WORKBENCH_IMAGE_MODEL": f"diffusers:{pipeline}",
+    }
+    workbench = Workbench(load_settings(env, tmp_path))
+    begun = asyncio.Event()
+
+    def listen(event: Any) -> None:
+        if event.kind is Kind.STEP_PROGRESS and event.body["text"].startswith("step 3"):
+            begun.set()
+
+    plan = json.dumps([{"task": "generate_image", "params": {"prompt": "x", "size": "64x64", "steps": 500}}])
+    task = asyncio.create_task(workbench.ask(plan, listeners=(listen,)))
+    await begun.wait()
+    started = time.monotonic()
+    task.cancel()
+    with pytest.raises(Cancelled):
+        await task
+    assert time.monotonic() - started < 2
+    await workbench.close()
 
 
 async def test_what_the_pipeline_cannot_do_is_one_line_with_a_hint(pipeline, tmp_path):

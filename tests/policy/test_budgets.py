@@ -358,3 +358,17 @@ def test_the_events_of_a_budget_are_json(tmp_path):
         "seconds": 0.001,
         "usd": "0.000001",
     }
+
+
+async def test_room_is_looked_for_without_setting_anything_aside():
+    used = Use(images=2)
+
+    async def spent(user: str, since: datetime, reservation: str | None) -> Use:
+        return used
+
+    budgets = Budgets({("images", "day"): Decimal(3)}, "u", spent)
+    await budgets.room_for(Use(images=1))
+    with pytest.raises(BudgetExceeded, match="images for this day is used up: 2 of 3, and this takes 2 more"):
+        await budgets.room_for(Use(images=2))
+    await budgets.room_for(Use(images=1))
+    await Budgets({}, "u", spent).room_for(Use(images=99))

@@ -269,7 +269,7 @@ def run():
 """
     )
     result = await small_desk.run(source)
-    assert result.value == [4, "a call may return at most 4 tables and pictures"]
+    assert result.value == [4, "a call may return at most 4 tables, pictures and sounds"]
     flood = "from workbench import toolkit\ndef run():\n    for n in range(5000): toolkit.progress('x' * 10_000)"
     assert (await small_desk.run(flood)).status == "ok"
     assert (len(small_desk.told), len(small_desk.told[0])) == (1000, 500)

@@ -84,6 +84,8 @@ def printed(work: Coroutine[Any, Any, Run], errands: Errands, *, in_json: bool) 
         print(run._repr_mimebundle_()[0]["text/plain"])
         for image in run.images:
             print(f"Picture: {image.path}")
+        for sound in run.audio:
+            print(f"Sound: {sound.path}")
     if failure is not None:
         raise failure
     return 0

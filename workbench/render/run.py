@@ -257,7 +257,7 @@ def _is_sound(data: bytes, mime: str) -> bool:
 
 def _length(sound: Artifact) -> str:
     """Minutes and seconds: "0:12"."""
-    whole = round(sound.seconds or 0)
+    whole = int(sound.seconds or 0)  # as players count
     return f"{whole // 60}:{whole % 60:02}"
 
 

@@ -173,6 +173,27 @@ async def _pictures(bench: Bench) -> None:
     _expect(await bench.run(PICTURE + "def run(): return toolkit.Image(PNG[:-8], 'x')"), "failed", "cut short")
 
 
+SOUND = """
+import io, wave
+from workbench import toolkit
+out = io.BytesIO()
+with wave.open(out, "wb") as file:
+    file.setnchannels(1), file.setsampwidth(2), file.setframerate(8000)
+    file.writeframes(bytes(8000))
+WAV = out.getvalue()
+"""
+
+
+@_probe("sounds travel, and their length is found by the host")
+async def _sounds(bench: Bench) -> None:
+    made = _expect(await bench.run(SOUND + "def run(): return toolkit.Audio(WAV, 'Title', 'What it says')"), "ok")
+    facts = (made.value.mime, made.value.seconds, made.value.title, made.value.alt)
+    _same(facts, ("audio/wav", 0.5, "Title", "What it says"))
+    _same((bench.workdir / "artifacts" / made.value.path).read_bytes()[:4], b"RIFF")
+    _expect(await bench.run(SOUND + "def run(): return toolkit.Audio(WAV[:99], 'x')"), "failed", "cut short")
+    _expect(await bench.run(SOUND + "def run(): return toolkit.Audio('x', 'x')"), "failed", "bytes of a sound")
+
+
 ASK = "from workbench import toolkit\ndef run(service): return toolkit.call(service, n=20)"
 
 
