@@ -24,7 +24,7 @@ from workbench.memory.journal import Disk, Journal
 from workbench.memory.store import Store
 
 _NEVER = 3600.0
-_RAM = Path("/dev/shm")
+RAM = Path("/dev/shm")
 """What is lost is decided here, so the files need no slower disk under them."""
 _MERGES = 4
 """Every so many barriers another process takes over what is there."""
@@ -72,7 +72,7 @@ class RealLog:
     disk = LossyDisk
 
     def __init__(self) -> None:
-        self.home = Path(tempfile.mkdtemp(prefix="workbench-survival-", dir=_RAM if _RAM.is_dir() else None))
+        self.home = Path(tempfile.mkdtemp(prefix="workbench-survival-", dir=RAM if RAM.is_dir() else None))
         self._store = Store(self.home, wait=20.0)
         self._fuel = Fuel(None)
         self._journal: Journal | None = None

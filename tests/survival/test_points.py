@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from tests.memory.support import ROOT, ask
 from tests.memory.test_erase import SECRET, holding, write
+from tests.survival.real import RAM
 from workbench.memory.store import Store
 from workbench.memory.tombstones import SUFFIX
 
@@ -48,9 +50,17 @@ def live() -> Iterator[Live]:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def room() -> Iterator[Path]:
+    """Where homes lie, in RAM where there is a place for that: a kill loses nothing that was written."""
+    with tempfile.TemporaryDirectory(prefix="workbench-points-", dir=RAM if RAM.is_dir() else None) as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def home(room: Path) -> Path:
     """Two runs in a snapshot, one of them also in a journal, as is a third."""
-    made = tmp_path_factory.mktemp("home")
+    made = room / "home"
+    made.mkdir()
     for run, text in (("other", "the office is in Lisbon"), ("secret", SECRET)):
         write(made, run, text).close()
     store = Store(made)
@@ -99,12 +109,14 @@ WORKS = {"write": written, "merge": merged, "compact": merged, "erase": erased}
 @pytest.mark.parametrize("many", [False, pytest.param(True, marks=pytest.mark.kills)])
 @pytest.mark.parametrize("work", WORKS)
 def test_killed_before_any_of_its_calls_a_work_on_the_memory_loses_nothing_and_can_be_ended(
-    tmp_path: Path, live: Live, home: Path, work: str, many: bool
+    room: Path, live: Live, home: Path, work: str, many: bool
 ) -> None:
     def copied(name: str) -> Path:
-        return Path(shutil.copytree(home, tmp_path / name))
+        return Path(shutil.copytree(home, room / f"{work}-{name}"))
 
-    there = live(home=str(copied("whole")), work=work, after=None)["points"]
+    whole = copied("whole")
+    there = live(home=str(whole), work=work, after=None)["points"]
+    shutil.rmtree(whole)
     assert there >= SAMPLE
     points = range(0, there, STRIDE) if many else [round((n + 0.5) * there / SAMPLE) for n in range(SAMPLE)]
     for point in points:
