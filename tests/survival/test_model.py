@@ -39,7 +39,7 @@ from workbench.resume import Choices, Resumed
 
 SETTINGS = Settings(home=Path("/nowhere/home"), project=Path("/nowhere"), config=Path("/nowhere/config"))
 ITEMS = 3
-REAL = int(os.environ.get("SURVIVAL_MODELS", "8"))
+REAL = int(os.environ.get("SURVIVAL_MODELS", "5"))
 """Examples over the real record; `make soak` has more."""
 FUEL = st.one_of(st.integers(2, 40), st.integers(2, 40), st.none())
 """After how many things the process dies; None: it does not."""
