@@ -51,6 +51,7 @@ test-all: setup  ## the slow tests: browser, kills, other programs as peers, fre
 soak: setup  ## an hour of random system calls (as root: HOSTILE_FUZZ, HOSTILE_SEED) and of killed runs (SURVIVAL_KILLS)
 	HOSTILE_FUZZ=$(or $(HOSTILE_FUZZ),30000) $(BIN)/python -m pytest tests/hostile/test_fuzz.py
 	SURVIVAL_KILLS=$(or $(SURVIVAL_KILLS),2000) $(BIN)/python -m pytest -s -m kills tests/survival/test_kills.py
+	SURVIVAL_STRIDE=1 SURVIVAL_MODELS=300 $(BIN)/python -m pytest -s tests/survival/test_points.py tests/survival/test_model.py
 
 diffusion: setup  ## a tiny diffusers pipeline for real; installs torch (1 GB or more) into .venv/diffusion
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv/diffusion

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,8 +15,10 @@ from tests.memory.support import ask, child, event, journals, said
 from workbench.core.errors import Unavailable
 from workbench.core.events import Kind, dumps
 from workbench.memory import folder, locks, store
+from workbench.memory.copies import signature_of
 from workbench.memory.duckdb import DuckDBMemory
 from workbench.memory.journal import Journal
+from workbench.memory.pieces import Moved, Pieces
 from workbench.memory.store import Store
 
 COUNTS = "select count(*), count(distinct id) from events"
@@ -73,6 +76,34 @@ def test_whatever_happens_to_the_file_every_event_is_there_once(tmp_path_factory
                 shared = Store(home)  # one that has not yet made a file anew in the last minute
     assert shared.read(lambda c: c.execute(COUNTS).fetchall()) == [(written, written)]
     shared.close()
+
+
+def test_a_copy_is_made_in_pieces_between_which_others_get_their_turn(tmp_path: Path):
+    write(tmp_path, "before", 100)
+    shared, other = Store(tmp_path), Store(tmp_path)
+    made = Pieces(tmp_path / "copy", vectors=True, events=30)
+    shared.read(made.begin)
+    for number in range(4):
+        assert shared.file.work(1.0, made.step) == (number == 3)
+        write(tmp_path, f"meanwhile{number}", 7)
+        assert other.read(lambda c: c.execute(COUNTS).fetchall()) == [(100 + 7 * (number + 1),) * 2]
+    assert signature_of(tmp_path / "copy") == made.signature
+    assert rows_of(tmp_path / "copy", "select run, count(*) from events group by run") == [("before", 100)]
+    assert rows_of(tmp_path / "copy", "select journal, taken from journal_offsets") == list(made.taken.items())
+    again = Pieces(tmp_path / "copy", user="ann", events=30)
+    shared.read(again.begin)
+    assert other.erase(["before"]) == []
+    with pytest.raises(Moved):
+        shared.file.work(1.0, again.step)
+    shared.close()
+    other.close()
+
+
+def rows_of(path: Path, query: str) -> list[tuple[Any, ...]]:
+    import duckdb
+
+    with duckdb.connect(str(path), read_only=True) as connection:
+        return connection.execute(query).fetchall()
 
 
 def test_a_journal_stays_while_its_owner_lives_and_as_long_as_the_snapshot_lacks_a_line_of_it(tmp_path: Path):

@@ -53,6 +53,14 @@ class Log(Protocol):
 
     def erase(self, run: str) -> None: ...
 
+    def compact(self) -> None:
+        """Make a snapshot, and let go of the journals that it covers."""
+        ...
+
+    def lose(self) -> None:
+        """The merged store is gone; journals and snapshots are there."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -112,6 +120,14 @@ class FakeLog:
         self.merge()
         self.erased.add(run)
         self.store = {name: event for name, event in self.store.items() if event.run != run}
+
+    def compact(self) -> None:
+        self.merge()
+
+    def lose(self) -> None:
+        self.store.clear()
+        for file in self.files:
+            file.taken = 0
 
     def close(self) -> None:
         return None

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hypothesis import settings
+import pytest
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.errors import Flaky
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tests.survival.disk import Crash, FakeLog, Fuel, Log
+from tests.survival.real import LossyDisk, RealLog
 from tests.survival.world import EFFECTS, Somebody, Tools, World
 from workbench.core.errors import Refused
 from workbench.core.events import Event, Kind, Stream
@@ -27,6 +39,8 @@ from workbench.resume import Choices, Resumed
 
 SETTINGS = Settings(home=Path("/nowhere/home"), project=Path("/nowhere"), config=Path("/nowhere/config"))
 ITEMS = 3
+REAL = int(os.environ.get("SURVIVAL_MODELS", "5"))
+"""Examples over the real record; `make soak` has more."""
 FUEL = st.one_of(st.integers(2, 40), st.integers(2, 40), st.none())
 """After how many things the process dies; None: it does not."""
 CUT = st.none() | st.sampled_from([0.0, 0.3, 0.6, 0.9])
@@ -146,6 +160,14 @@ class Survival(RuleBasedStateMachine):
     def merge(self) -> None:
         self.log.merge()
 
+    @rule()
+    def compact(self) -> None:
+        self.log.compact()
+
+    @rule()
+    def lose(self) -> None:
+        self.log.lose()
+
     @precondition(lambda self: len(self.models) > 2)
     @rule(model=runs)
     def erase(self, model: RunModel) -> None:
@@ -264,5 +286,36 @@ def _done(events: Any) -> set[tuple[str, int | None]]:
     return found
 
 
+class RealSurvival(Survival):
+    """The machine over journals, merges, snapshots and erasures as they are."""
+
+    def opened(self) -> Log:
+        return RealLog()
+
+
+class Forgetful(LossyDisk):
+    """A disk whose sync does nothing: as if the journal had left it out."""
+
+    def sync(self, descriptor: int) -> None:
+        self._burns()
+
+
+class ForgetfulLog(RealLog):
+    disk = Forgetful
+
+
+class Forgotten(Survival):
+    def opened(self) -> Log:
+        return ForgetfulLog()
+
+
 TestSurvival = Survival.TestCase
-TestSurvival.settings = settings(max_examples=200, stateful_step_count=25, deadline=None)
+TestSurvival.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
+TestRealSurvival = pytest.mark.timeout(3600)(RealSurvival.TestCase)
+TestRealSurvival.settings = settings(max_examples=REAL, stateful_step_count=15, deadline=None)
+
+
+def test_a_record_that_is_not_synced_is_found_out() -> None:
+    quickly = settings(max_examples=50, stateful_step_count=4, deadline=None, database=None, phases=[Phase.generate])
+    with pytest.raises((AssertionError, Flaky)):
+        run_state_machine_as_test(Forgotten, settings=quickly)

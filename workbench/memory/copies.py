@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
 
 _TABLES = "select table_name from duckdb_tables() where database_name = current_database() order by table_name"
-_SIGNATURE = """
-select
-    (select [count(*), bit_xor(hash(merged, id, run, attempt, seq, v, happened_at, kind, step, body::varchar, exact))]
-     from events),
-    (select [count(*), bit_xor(hash(content_hash, model, dim, vector))] from embeddings)
-"""
+SUMS = {
+    "events": (
+        "count(*), bit_xor(hash(merged, id, run, attempt, seq, v, happened_at, kind, step, body::varchar, exact))"
+    ),
+    "embeddings": "count(*), bit_xor(hash(content_hash, model, dim, vector))",
+}
+"""What tells the rows of a table from others: how many there are, and all their hashes in one."""
 
 Signature = tuple[object, ...]
 
@@ -30,12 +31,12 @@ def copy(connection: Connection, part: Path, *, user: str | None = None, vectors
     """
     remove(part)
     source = str(connection.execute("select current_database()").fetchall()[0][0])
-    names = [row[0] for row in connection.execute(_TABLES).fetchall()]
+    tables_ = names(connection)
     try:
         connection.execute(f"attach '{quoted(part)}' as copied (type duckdb)")
         try:
             connection.execute(f"copy from database {source} to copied (schema)")
-            for table in names:
+            for table in tables_:
                 if table == "embeddings" and not vectors:
                     continue
                 of_user = user is not None and table == "events"
@@ -58,8 +59,13 @@ def copy(connection: Connection, part: Path, *, user: str | None = None, vectors
 
 def signature(connection: Connection) -> Signature:
     """What is the same for the same content of the current database, and only then."""
-    events, embeddings = connection.execute(_SIGNATURE).fetchall()[0]
-    return (*events, *embeddings)
+    found = [connection.execute(f"select {sums} from {table}").fetchall()[0] for table, sums in SUMS.items()]  # noqa: S608 - ours
+    return tuple(part or 0 for row in found for part in row)
+
+
+def names(connection: Connection) -> list[str]:
+    """The tables of the current database."""
+    return [row[0] for row in connection.execute(_TABLES).fetchall()]
 
 
 def signature_of(path: Path) -> Signature:

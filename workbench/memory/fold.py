@@ -97,6 +97,11 @@ def says_the_same(new: str, old: str, cosine: float | None = None, likeness: Lik
     return True
 
 
+def wording(text: str) -> tuple[str, ...]:
+    """What two texts of the same words in the same order have in common, whatever their endings and articles are."""
+    return tuple(_words(text))
+
+
 def takes_the_place_of(new: str, old: str) -> bool:
     """Whether the newer text says of itself that something has changed, and the older is about the same thing.
 

@@ -86,6 +86,12 @@ class VectorIndex:
             products = self._vectors(list(rows.values())) @ vector
         return dict(zip(rows, map(float, products), strict=True))
 
+    def vector(self, name: str) -> Floats | None:
+        """The vector of a name, as it is kept; None when it is not here."""
+        with self._guard:
+            row = self._rows.get(name)
+            return None if row is None else self._vectors([row])[0]
+
     @property
     def is_loose(self) -> bool:
         """Whether `build` would make searching cheaper."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,6 +23,7 @@ from workbench.memory import collection, copies, locks, rows, tables, tail
 from workbench.memory import folder as folders
 from workbench.memory.embed import content_hash
 from workbench.memory.journal import new_name
+from workbench.memory.pieces import Moved, Pieces
 from workbench.memory.shared import Busy, SharedFile
 from workbench.memory.snapshots import Snapshot
 from workbench.memory.takeover import Takeover
@@ -36,6 +37,9 @@ T = TypeVar("T")
 MAX_BYTES = 64 << 20
 MAX_JOURNALS = 500
 """Bytes, and files, of journals beyond which they are compacted without being asked."""
+
+_TRIES = 5
+"""How often a copy is begun anew because something was erased meanwhile."""
 
 _PATIENCE = 5.0
 """Seconds to wait until the owners of journals have let go of what is to be erased."""
@@ -100,7 +104,7 @@ class Store:
         is theirs. Vectors are left out: nobody reads them in SQL."""
         part = path.with_name(f"{path.name}.{new_name()}.part")
         try:
-            self.read(lambda connection: copies.copy(connection, part, user=user))
+            self._copied(part, user=user)
             part.replace(path)
         finally:
             copies.remove(part)
@@ -179,6 +183,17 @@ class Store:
                 raise Busy("Another process compacts or erases.", hint="Try again in a moment.")
             yield
 
+    def _copied(self, part: Path, *, user: str | None = None, vectors: bool = False) -> Pieces:
+        """A copy of all that was in the journals at the time of the call, made in bounded holds."""
+        for _ in range(_TRIES):
+            made = Pieces(part, user=user, vectors=vectors)
+            self.read(made.begin)
+            with suppress(Moved):
+                while not self.file.work(self._wait, made.step):
+                    time.sleep(0)  # between two holds the others get their turn
+                return made
+        raise Busy("The memory changes all the time.", hint="Try again in a moment.")
+
     def _kept(self, kept: int = 2) -> tuple[Snapshot, frozenset[str]]:
         """A new snapshot that was read back and is durable, and the runs that were erased."""
         import duckdb
@@ -187,16 +202,10 @@ class Store:
         try:
             part = snapshots.part()
             try:
-
-                def copy(connection: Connection) -> tuple[copies.Signature, dict[str, int], frozenset[str]]:
-                    copies.copy(connection, part, vectors=True)
-                    taken = dict(connection.execute("select journal, taken from journal_offsets").fetchall())
-                    return copies.signature(connection), taken, tables.erased(connection)
-
-                wanted, covered, erased = self.read(copy)
-                if copies.signature_of(part) != wanted:
+                made = self._copied(part, vectors=True)
+                if copies.signature_of(part) != made.signature:
                     raise Unavailable("A snapshot does not hold what it should.", hint="Is the disk sound?")
-                return snapshots.keep(part, covered, kept=kept), erased
+                return snapshots.keep(part, made.taken, kept=kept), made.erased
             finally:
                 copies.remove(part)
         except OSError as error:

@@ -92,6 +92,7 @@ class Vectors:
         self._embedding = threading.Lock()
         self._missing: dict[str, _Missing] = {}
         self._hashes: dict[Owner, dict[str, str]] = {}
+        self._places: dict[str, tuple[Owner, str]] = {}  # of each hash, where a text of it stands
         self._indexes: dict[Owner, VectorIndex] = {}
         self._looked: set[Owner] = set()
         self._fresh: OrderedDict[str, Floats] = OrderedDict()
@@ -105,6 +106,7 @@ class Vectors:
         digest = content_hash(text)
         with self._changed:
             self._hashes.setdefault(owner, {})[name] = digest
+            self._places[digest] = owner, name
             self._missing.setdefault(digest, _Missing(text)).places.add((owner, name))
             self._changed.notify_all()
 
@@ -112,6 +114,8 @@ class Vectors:
         """A text is not to be found any more."""
         with self._changed:
             digest = self._hashes.get(owner, {}).pop(name, "")
+            if self._places.get(digest) == (owner, name):
+                del self._places[digest]
             if (missing := self._missing.get(digest)) is not None:
                 missing.places.discard((owner, name))
                 if not missing.places:
@@ -276,6 +280,9 @@ class Vectors:
             if (known := self._fresh.get(digest)) is not None:
                 self._fresh.move_to_end(digest)
                 return known
+            owner, name = self._places.get(digest, ((), ""))
+            if owner in self._indexes and (kept := self._indexes[owner].vector(name)) is not None:
+                return kept  # a question that is itself remembered
             if self._is_resting():
                 return None
         try:
