@@ -20,6 +20,7 @@ from workbench.notebook.panels import widget
 from workbench.notebook.panels.desk import Ask, Desk
 from workbench.notebook.panels.messages import FLAG, LINE, TEXT, Verb
 from workbench.notebook.panels.parts import script, style
+from workbench.offer import frozen
 from workbench.policy.approval import Decision
 from workbench.render import clean_text
 
@@ -119,7 +120,7 @@ class RequestDesk(Desk):
             names = lines.named(text, offered, scope)
         except lines.BadLine as wrong:
             raise Refused(str(wrong)) from None
-        frames = {name: frame.copy(deep=False) for name, frame in offered.items() if not names or name in names}
+        frames = frozen({name: frame for name, frame in offered.items() if not names or name in names})
         usual = config.of(shell)
         return partial(
             self.workbench.ask,
