@@ -70,11 +70,10 @@ class Shelf:
 
     def _note(self, text: str, hits: Sequence[Hit]) -> str:
         compares = how(self._workbench)
-        if not hits:
-            return (
-                f"Nothing is remembered about {text.strip()}. {compares}" if text.strip() else "Nothing is remembered."
-            )
-        return compares
+        if hits:
+            return compares
+        about = f"about {text.strip()}. {compares}" if text.strip() else "yet."
+        return f"Nothing is remembered {about}"
 
     async def _pin(self, name: str, pinned: bool) -> Mapping[str, str]:
         hit = await self._workbench.memories.pin(name, pinned)

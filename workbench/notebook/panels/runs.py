@@ -16,6 +16,7 @@ from workbench.notebook.panels.desk import Desk
 from workbench.notebook.panels.messages import COUNT, FLAG, LINE, Verb
 from workbench.notebook.panels.parts import script, style
 from workbench.notebook.panels.request import namespace
+from workbench.offer import frozen
 from workbench.render import clean_text
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ def panel_class() -> type[Any]:
         """The runs on record. `state` and `run` are those of the run that was taken up or run again last, and may be
         observed."""
 
-        _esm = script("asks", "fields", "plan", "question", "results", "list", "chart", "runs")
-        _css = style("results", "desk")
+        _esm = script("asks", "fields", "plan", "question", "steps", "results", "list", "chart", "runs")
+        _css = style("plan", "steps", "results", "desk")
         state = traitlets.Unicode("idle")
         run = traitlets.Any(None, allow_none=True)
 
@@ -105,7 +106,7 @@ class Runs(Desk):
     def _resume(self, run: str) -> Coroutine[Any, Any, None]:
         from workbench.notebook.attached import tables
 
-        frames = {name: frame.copy(deep=False) for name, frame in tables(namespace()).items()}
+        frames = frozen(tables(namespace()))
         return self._again(partial(self.workbench.resume, run, variables=frames))
 
     def _rerun(self, run: str) -> Coroutine[Any, Any, None]:
@@ -134,7 +135,6 @@ def row_of(row: Mapping[str, Any]) -> dict[str, Any]:
         "seconds": "" if row["seconds"] is None else f"{row['seconds']:.1f} s",
         "model": clean_text(row.get("model") or row.get("planner") or ""),
         "cost": dollars(row["usd"]),
-        "can_resume": row["status"] in ("running", "failed", "cancelled", "budget") and not row.get("imported"),
     }
 
 
@@ -170,6 +170,7 @@ def _costs(rows: Sequence[Mapping[str, Any]], name: Any) -> list[dict[str, Any]]
             "usd": float(usd.get(key, Decimal(0))),
             "said": f"{dollars(usd.get(key, Decimal(0)))}, {_runs(runs[key])}"
             + (f", {unknown[key]} of unknown price" if unknown[key] else ""),
+            "cost": dollars(usd.get(key, Decimal(0))),
             "runs": runs[key],
         }
         for key in runs

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 ENDS = {"done": "✓ done", "failed": "✗ failed", "cancelled": "■ cancelled", "budget": "■ budget used up"}
 
+RESUMED = ("running", "failed", "cancelled", "budget")
+"""How a run stands that can be taken up again; one that goes on elsewhere is refused when it is."""
+
 
 def course(course: Course | None) -> dict[str, Any]:
     """A course: its state, a line about it, the steps, what is asked, what went wrong, and the result at its end."""
@@ -67,4 +70,6 @@ def opened(run: Run) -> dict[str, Any]:
         "hint": clean_text(problem.hint) if problem is not None else "",
         "notes": [clean_text(note) for note in run.outcome.notes],
         "result": described(run),
+        "can_resume": run.status in RESUMED and not run.outcome.imported,
+        "can_rerun": run.plan is not None and not run.outcome.imported,
     }

@@ -15,6 +15,7 @@ from workbench.notebook.panels.desk import Desk
 from workbench.notebook.panels.messages import COUNT, LINE, Verb
 from workbench.notebook.panels.parts import script, style
 from workbench.notebook.panels.request import namespace
+from workbench.offer import frozen
 from workbench.registry.grants import asks_for, may
 from workbench.registry.trust import Trust
 from workbench.render import clean_text
@@ -46,8 +47,8 @@ def panel_class() -> type[Any]:
     class ToolsPanel(widget.panel_class()):  # type: ignore[misc]  # made at run time
         """The tools. `state` and `run` are those of the tool that was tried last, and may be observed."""
 
-        _esm = script("asks", "fields", "plan", "question", "results", "list", "tools")
-        _css = style("results", "desk")
+        _esm = script("asks", "fields", "plan", "question", "steps", "results", "list", "tools")
+        _css = style("plan", "steps", "results", "desk")
         state = traitlets.Unicode("idle")
         run = traitlets.Any(None, allow_none=True)
 
@@ -109,7 +110,7 @@ class Bench(Desk):
 
     def _try(self, name: str, params: Mapping[str, Any]) -> Coroutine[Any, Any, None]:
         # Here, where the click arrives: the tables are those of this moment.
-        frames = {table: frame.copy(deep=False) for table, frame in _tables().items()}
+        frames = frozen(_tables())
         notebook = kernel.notebook(kernel.shell())
 
         async def begin() -> None:

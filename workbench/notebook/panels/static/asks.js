@@ -41,6 +41,7 @@ function calmly(milliseconds, call) {
     clearTimeout(timer);
     timer = setTimeout(() => call(...values), milliseconds);
   };
+  later.stop = () => clearTimeout(timer);
   later.now = (...values) => {
     clearTimeout(timer);
     call(...values);

@@ -23,6 +23,8 @@ function requestBox({ ask, onWrite, onPlan, onRun }) {
   let chosen = 0;
   let asked = 0;
   function close() {
+    asked += 1; // what was asked for comes too late
+    suggest.stop();
     names = [];
     list.hidden = true;
     area.setAttribute("aria-expanded", "false");
@@ -70,10 +72,7 @@ function requestBox({ ask, onWrite, onPlan, onRun }) {
   function complete() {
     const text = area.value.slice(0, area.selectionStart);
     if (area.selectionStart === area.selectionEnd && /(^|[^\w.@/])@[^\s@]*$/u.test(text)) suggest(text);
-    else {
-      asked += 1;
-      close();
-    }
+    else close();
   }
 
   // The past is asked for once it is wanted; what stands in the box is its newest line.
