@@ -49,7 +49,7 @@ def button(book: Notebook, number: int, name: str) -> Any:
 def frozen(book: Notebook, number: int) -> str:
     """What stands there when the cell is done: no widget, no button, no field."""
     book.wait_done(number)
-    assert book.panel(number).count() == 0
+    wait_for(lambda: book.panel(number).count() == 0, 10, "the panel to freeze")
     assert book.output(number).locator("button, input, select, textarea").count() == 0
     return str(book.results(number).all_inner_texts())
 

@@ -118,7 +118,7 @@ def test_a_saved_notebook_holds_one_plain_display_and_reads_wherever_it_is_opene
         text = book.output(1).inner_text().replace("\u00a0", " ")
         assert [word for word in ("✓ done", "query_data", "North", "Cost: $0") if word not in text] == []
         wait_for(lambda: book.output(1).locator("img").count() == 1, 10, "the chart")
-        assert book.panel(1).count() == 0
+        wait_for(lambda: book.panel(1).count() == 0, 10, "the panel to freeze")
 
 
 def test_a_panel_whose_kernel_has_died_says_so_and_shows_no_dead_button(open_notebook: Callable[..., Notebook]) -> None:
