@@ -170,6 +170,20 @@ def test_what_a_row_says_of_a_result() -> None:
     assert "characters more" in result(other, None)
 
 
+def test_the_step_whose_call_waits_for_an_answer_is_not_said_to_run() -> None:
+    sent: list[dict[str, Any]] = []
+    board = Board(sent.append, lambda: None, lambda: None)
+    stream = Stream("r", lambda event: None, now=lambda: "")
+    stream.tell(Kind.PLAN_MADE, {"plan": {"steps": STEPS}})
+    stream.tell(Kind.STEP_INTENT, {}, step="s1")
+    outcome = fold(stream.events)
+    states = []
+    for waiting in (None, "s1", None):
+        board.draw(outcome, waiting=waiting)
+        states.append(sent.pop()["patch"]["rows"]["s1"]["state"])
+    assert states == ["running", "asks you", "running"]
+
+
 async def test_a_yes_to_a_changed_plan_and_a_late_one() -> None:
     sent: list[dict[str, Any]] = []
     board = Board(sent.append, lambda: None, lambda: None)

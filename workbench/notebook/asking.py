@@ -82,7 +82,7 @@ def approver(options: argparse.Namespace | Line, display: Display) -> Approver:
             typed = prompted(errands.input, show)
 
             async def lined(asked: Asked) -> Decision:
-                with display.waiting():  # within the patience: it hears that the line is given up
+                with display.waiting(asked.waits):  # within the patience: it hears that the line is given up
                     return await typed(asked)
 
             return await patient(lined)(asked)

@@ -61,7 +61,7 @@ class Display:
         """Whether a line of text can be asked for while the cell runs."""
         self.hears = False
         """Whether a click arrives while a cell is busy."""
-        self._waiting = False
+        self._waiting: str | None = None
         self._panel: Any = None
         self._handle: Any = None
         self._draft: Draft | None = None
@@ -161,9 +161,10 @@ class Display:
         self._draw_soon()
 
     @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """While a line of text is asked for, the panel says that it waits; when that is given up, its field goes."""
-        self._waiting = True
+    def waiting(self, step: str) -> Iterator[None]:
+        """While a line of text is asked for, the panel says that it waits, and which `step` does ("" for none); when
+        that is given up, its field goes."""
+        self._waiting = step
         self._draw_soon()
         try:
             yield
@@ -172,7 +173,7 @@ class Display:
                 kernel.forget_line(self._shell)
             raise
         finally:
-            self._waiting = False
+            self._waiting = None
             self._draw_soon()
 
     def _draw_soon(self) -> None:

@@ -115,6 +115,12 @@ class Asked:
     variables: Sequence[str] = ()
     earlier: Mapping[str, bool] = field(default_factory=dict)
 
+    @property
+    def waits(self) -> str:
+        """The step that waits for the answer; "" where all of a round do."""
+        one = self.call or self.step
+        return one.step if one is not None else ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:

@@ -58,11 +58,12 @@ class Picture:
         *,
         cancelling: bool = False,
         question: dict[str, Any] | None = None,
-        waiting: bool = False,
+        waiting: str | None = None,
         logged: Any = None,
     ) -> dict[str, Any]:
         """Take what is known now; give what is new of it: the keys that changed, and of `rows` those that did. `logged`
-        says whether a step has lines to unfold; `waiting`: somebody is asked elsewhere than in the panel."""
+        says whether a step has lines to unfold; `waiting`: somebody is asked elsewhere than in the panel, about this
+        step ("" for none); None when nobody is."""
         if outcome.plan is not self._plan:
             self._plan = outcome.plan
             needs = outcome.plan.needs() if outcome.plan is not None else {}
@@ -70,10 +71,11 @@ class Picture:
             self._after = {step: ", ".join(before) for step, before in needs.items() if before}
             self._known.clear()
         rows, order = self._rows(outcome, draft, logged)
-        if question is not None and question["step"] in rows:
-            rows[question["step"]] = rows[question["step"]] | ASKS
+        asks = question["step"] if question is not None else waiting
+        if asks in rows:
+            rows[asks] = rows[asks] | ASKS
         now: dict[str, Any] = {
-            "line": _line(outcome, draft, cancelling=cancelling, waiting=waiting or question is not None),
+            "line": _line(outcome, draft, cancelling=cancelling, waiting=asks is not None),
             "said": clean_text(draft.text)[-MAX_SAID:] if draft else "",
             "cost": clean_text(str(outcome.cost)) if outcome.cost.calls else "",
             "order": order,

@@ -72,7 +72,7 @@ class Board:
         self._log.hear(event)
 
     def draw(
-        self, outcome: Outcome, draft: Draft | None = None, *, cancelling: bool = False, waiting: bool = False
+        self, outcome: Outcome, draft: Draft | None = None, *, cancelling: bool = False, waiting: str | None = None
     ) -> None:
         """Show what is new, if anything is."""
         self._outcome = outcome
