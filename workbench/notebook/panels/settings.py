@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
 from workbench.configuration import origins
-from workbench.core.errors import Refused
+from workbench.core.errors import Refused, WorkbenchError
 from workbench.core.settings import Policy, Settings
 from workbench.notebook import config, kernel
 from workbench.notebook.panels import widget
@@ -74,6 +75,8 @@ class Board:
         }
 
     async def _show(self) -> Mapping[str, Any]:
+        with suppress(WorkbenchError):  # then what is in force says why
+            await self._workbench.sandbox.prepare()
         return await asyncio.to_thread(self._shown)
 
     def _shown(self) -> Mapping[str, Any]:
