@@ -27,29 +27,29 @@ def dear(tokens_in: int, tokens_out: int) -> Decimal:
         (
             [{"task": "read"}, {"task": "write"}],
             BUDGET,
-            ["At most 4 tool calls, tries after failures among them. Budget of the run: $0.50, 20 calls."],
+            ["At most 4 tool calls, tries after failures included. Budget of the run: $0.50, 20 calls."],
         ),
         (
             [{"task": "write"}],
             Budget(steps=1),
-            ["At most 1 tool call, tries after failures among them. Budget of the run: 1 step."],
+            ["At most 1 tool call, tries after failures included. Budget of the run: 1 step."],
         ),
         (
             [{"task": "read", "foreach": [1, 2, 3]}],
             Budget(),
-            ["At most 9 tool calls, tries after failures among them."],
+            ["At most 9 tool calls, tries after failures included."],
         ),
         (
             [{"task": "read"}, {"task": "read", "foreach": {"$ref": "s1"}}],
             Budget(),
-            ["At most 229 tool calls, tries after failures among them."],
+            ["At most 229 tool calls, tries after failures included."],
         ),
         (
             [{"task": "asks", "foreach": [1, 2], "retry": {"max": 0}}],
             Budget(),
             [
                 (
-                    "At most 2 tool calls, tries after failures among them."
+                    "At most 2 tool calls, tries after failures included."
                     " 2 of them may ask the model, about $0.03 each time."
                 )
             ],

@@ -23,7 +23,7 @@ def lines(plan: Plan, tools: Mapping[str, ToolSpec], limits: Budget, price: Pric
     calls = sum(map(items, plan.steps))
     tries = sum(items(step) * step.retry.max for step in plan.steps if tools[step.task].effect != "write")
     most = calls + min(tries, RETRIES + calls // CALLS_FOR_A_RETRY)
-    told = [f"At most {most:,} tool call{'s' if most > 1 else ''}, tries after failures among them."]
+    told = [f"At most {most:,} tool call{'s' if most > 1 else ''}, tries after failures included."]
     asking = sum(items(step) for step in plan.steps if _asks_a_model(tools[step.task]))
     if asking:
         each = price(PROMPT, REPLY) if price is not None else None

@@ -22,7 +22,7 @@ from workbench.core.retries import Retries
 from workbench.core.usage import Estimate, Use, dollars
 from workbench.policy.approval import Approver, Asked, Decision
 
-HINT = "What is done is kept; `resume` with a larger --budget goes on from there."
+HINT = "What is done is kept; `resume last` with a larger --budget goes on from there."
 _LOCK = threading.Lock()
 """Held for a few lines at a time: runs that share a budget may be on several event loops."""
 
