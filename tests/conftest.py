@@ -168,8 +168,8 @@ def chromium() -> str:
     return shutil.which("chromium") or pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
 
 
-@pytest.fixture
-def own_workbench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def own_workbench(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test makes this process's workbench is no other test's."""
     import workbench.workbench as root
     from workbench.bridge import wait
