@@ -14,6 +14,7 @@ from workbench.core.events import Event, Kind
 from workbench.memory import lease, locks
 from workbench.memory.base import Holder
 from workbench.notebook import again, options
+from workbench.notebook.table import Table
 from workbench.workbench import Workbench
 
 
@@ -27,7 +28,7 @@ def test_values_are_json_where_they_are_json_and_texts_elsewhere():
 @pytest.mark.parametrize(
     ("verb", "line", "said"),
     [
-        (again.resume, "", "the following arguments are required: run"),
+        (again.rerun, "", "the following arguments are required: run"),
         (again.resume, "r1 --dun s1", "unrecognized arguments: --dun"),
         (again.resume, "r1 --yes --deny", "not allowed with argument"),
         (again.rerun, "r1 'open", "No closing quotation"),
@@ -66,5 +67,11 @@ def test_a_new_kernel_offers_what_its_forerunner_left_once_and_only_where_somebo
         "A run was left unfinished here, begun 2026-01-01 12:00 UTC. To go on with it: %workbench resume r1"
     )
     assert offers.line(bench, shell("/work/a.ipynb")) == ""
+    listed = again.resume(bench, " ")
+    assert isinstance(listed, Table)
+    assert [(line, Path(notebook).name) for line, _, notebook in listed.rows] == [
+        ("%workbench resume r2", "b.ipynb"),
+        ("%workbench resume r1", "a.ipynb"),
+    ]
     assert sorted(path.name for path in (home / "leases").iterdir()) == ["r1", "r2", "r3"]
     bench.memory.close_now()  # type: ignore[attr-defined]  # a memory on a disk

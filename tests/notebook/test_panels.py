@@ -180,8 +180,10 @@ def test_a_late_answer_answers_nothing(asked_of: Any) -> None:
 def test_a_call_that_the_policy_asks_about_is_asked_about_in_the_panel(asked_of: Any, answer: str) -> None:
     page = asked_of({"task": "note", "params": {"text": "words of a model"}})
     submit(page, "keep a note", asks=False)
-    question = page.until(lambda view: view.get("question"))["question"]
+    view = page.until(lambda view: view.get("question"))
+    question = view["question"]
     assert question["kind"] == "call"
+    assert [step["state"] for step in view["steps"] if step["id"] == question["step"]] == ["asks you"]
     assert "words of a model" in "\n".join(question["lines"])
     page.ask({"do": answer, "number": question["number"]})
     view = page.until(lambda view: view["state"] in ENDED)

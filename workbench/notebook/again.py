@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from workbench.bridge import wait
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
     from workbench.workbench import Workbench
 
 
-def resume(workbench: Workbench, rest: str) -> Run | Handle:
-    """A run that was left unfinished, taken up again in this cell."""
+def resume(workbench: Workbench, rest: str) -> Run | Handle | Table:
+    """A run that was left unfinished, taken up again in this cell; without one, those that there are."""
+    if not rest.strip():
+        return _unfinished(workbench)
     options = _read("resume", takes_resume, rest)
 
     def work(shell: Any, display: Display) -> Coroutine[Any, Any, Run]:
@@ -80,6 +83,16 @@ def cancel(workbench: Workbench, rest: str) -> Table:
     """A run that goes on in the background of this kernel, stopped."""
     handle = stop(rest)
     return Table(("run", "state"), [(handle.id, "stopping" if handle.state == "running" else handle.state)])
+
+
+def _unfinished(workbench: Workbench) -> Table:
+    """The runs that dead processes of this user have left, the newest first."""
+    rows = [
+        (f"%workbench resume {found.run}", f"{found.since[:16].replace('T', ' ')} UTC", Path(found.notebook).name)
+        for found in reversed(wait(workbench.left()))
+    ]
+    more = "A run that failed, was cancelled or used up its budget goes on the same way: %workbench runs has its id."
+    return Table(("to go on with it", "begun", "notebook"), rows, [more] if rows else ["Nothing was left unfinished.", more])
 
 
 class Offers:

@@ -26,6 +26,8 @@ _WRITING = {
     "answer": "Writing the answer",
 }
 WAITING = "Waiting for your approval"
+ASKS = {"mark": "?", "state": "asks you"}
+"""How the row of a step stands whose call waits for an answer."""
 
 Row = dict[str, Any]
 
@@ -68,6 +70,8 @@ class Picture:
             self._after = {step: ", ".join(before) for step, before in needs.items() if before}
             self._known.clear()
         rows, order = self._rows(outcome, draft, logged)
+        if question is not None and question["step"] in rows:
+            rows[question["step"]] = rows[question["step"]] | ASKS
         now: dict[str, Any] = {
             "line": _line(outcome, draft, cancelling=cancelling, waiting=waiting or question is not None),
             "said": clean_text(draft.text)[-MAX_SAID:] if draft else "",
@@ -118,10 +122,16 @@ class Picture:
         }
 
 
-def picture(outcome: Outcome, draft: Draft | None = None, *, cancelling: bool = False) -> dict[str, Any]:
+def picture(
+    outcome: Outcome,
+    draft: Draft | None = None,
+    *,
+    cancelling: bool = False,
+    question: dict[str, Any] | None = None,
+) -> dict[str, Any]:
     """The whole picture at once, its rows as a list of `steps`."""
     made = Picture()
-    made.update(outcome, draft, cancelling=cancelling)
+    made.update(outcome, draft, cancelling=cancelling, question=question)
     return {**made.state, "steps": [made.state["rows"][name] for name in made.state["order"]]}
 
 

@@ -14,22 +14,25 @@ MAX_SAID = 600
 
 
 def question(asked: Asked, number: int) -> dict[str, Any]:
-    """What is asked, as lines for who reads and fields for who answers; `number` names it."""
+    """What is asked, as lines for who reads and fields for who answers; `number` names it, `step` the step that
+    waits for the answer ("" for none)."""
     new = [f"New in round {asked.round}: {line}" for line in asked.difference]
-    yes, no = "Approve", "Deny"
+    yes, no, step = "Approve", "Deny", ""
     if asked.call is not None:
-        kind, lines = "call", [*asked.call.lines(), *new]
+        kind, lines, step = "call", [*asked.call.lines(), *new], asked.call.step
         head = "Allow this call?"
         if asked.fields:
             head, yes, no = "Answer this?", "Answer", "Decline"
     elif asked.step is not None:
         kind, lines, head, yes, no = "step", list(asked.step.lines), asked.step.question, "Yes", "No"
+        step = asked.step.step
     else:
         kind, lines = "plan", new if asked.tools else [plan_text(asked.plan, full=True), *new]
         head = "Run these steps?" if asked.round == 1 else f"Round {asked.round}: run these further steps?"
     return {
         "number": number,
         "kind": kind,
+        "step": step,
         "head": clean_text(head),
         "yes": yes,
         "no": no,

@@ -33,7 +33,8 @@ def course(course: Course | None) -> dict[str, Any]:
             "result": None,
         }
     state = course.state
-    drawn = picture(course.live.outcome, course.live.draft, cancelling=state == "stopping")
+    asked = question(course.question, course.number) if course.question is not None else None
+    drawn = picture(course.live.outcome, course.live.draft, cancelling=state == "stopping", question=asked)
     if state == "waiting":
         drawn["line"] = "Waiting for your answer"
     ended = state in ENDS
@@ -43,9 +44,11 @@ def course(course: Course | None) -> dict[str, Any]:
     return {
         **drawn,
         "state": state,
-        "question": question(course.question, course.number) if course.question is not None else None,
+        "question": asked,
         "problem": dict(course.problem),
-        "notes": [clean_text(note) for note in course.run.outcome.notes] if ended and course.run is not None else [],
+        "notes": [clean_text(note) for note in course.run.outcome.notes]
+        if ended and course.run is not None
+        else drawn["notes"],
         "result": described(course.run) if ended and course.run is not None else None,
     }
 

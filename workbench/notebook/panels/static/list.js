@@ -4,10 +4,10 @@
 // listView({label, fetch, create, columns, placeholder, filters, drawn}) → {node, load({start, anew}), text()}
 //   fetch    async ({text, start, anew}) → {value: {rows, total, start, page, note}} or {problem, hint}
 //   create   (row) → {node, update(row)}; rows are kept by `key(row)`
-//   columns  names of a table's columns; without them the rows are items of a list
+//   columns  names of a table's columns; without them the rows are items of a list. numbers: which of them hold numbers
 //   filters  nodes beside the search box; drawn(value) is called with each answer
 let listCount = 0;
-function listView({ label, fetch, create, key, columns = null, placeholder = "", filters = [], drawn = () => {} }) {
+function listView({ label, fetch, create, key, columns = null, numbers = [], placeholder = "", filters = [], drawn = () => {} }) {
   listCount += 1;
   const search = make("input", { type: "search", placeholder, autocomplete: "off", size: 32 });
   const body = make(columns ? "tbody" : "ul", columns ? {} : { class: "items", "aria-label": label });
@@ -15,7 +15,7 @@ function listView({ label, fetch, create, key, columns = null, placeholder = "",
     ? make(
         "table",
         { class: "rows", "aria-label": label },
-        make("thead", {}, make("tr", {}, ...columns.map((text) => make("th", { scope: "col", text })))),
+        make("thead", {}, make("tr", {}, ...columns.map((text) => make("th", { scope: "col", text, class: numbers.includes(text) ? "number" : "" })))),
         body,
       )
     : body;

@@ -19,6 +19,8 @@ export default {
       const text = make("div", { class: "text" });
       const state = make("span", { class: "hint" });
       what.append(text, state);
+      const [by, since] = [make("span"), make("span", { class: "since" })];
+      from.append(by, since);
       const pin = make("button", { type: "button", class: "plain", on: { click: () => act({ do: "pin", name: now.id, pinned: !now.pinned }) } });
       const forget = sureButton("Forget", "Hide it for good?", () => act({ do: "forget", name: now.id }));
       const node = make("tr", {}, score, what, why, from, make("td", { class: "acts" }, pin, forget));
@@ -30,7 +32,8 @@ export default {
           setText(text, memory.text);
           setText(state, [memory.kind, memory.state].filter(Boolean).join(", "));
           setText(why, memory.why || "–");
-          setText(from, `${memory.from}, ${memory.since}`);
+          setText(by, `${memory.from}, `);
+          setText(since, memory.since);
           setText(pin, memory.pinned ? "Unpin" : "Pin");
           pin.setAttribute("aria-label", `${memory.pinned ? "Unpin" : "Pin"}: ${memory.text.slice(0, 80)}`);
           pin.hidden = memory.closed;
@@ -40,8 +43,9 @@ export default {
     }
     const list = listView({
       label: "Memories",
-      placeholder: "What is it about? Empty: all, newest first",
+      placeholder: "What it is about; empty: all",
       columns: ["Score", "Memory", "Why it was found", "From", "Do"],
+      numbers: ["Score"],
       fetch: ({ text, start }) => ask({ do: "list", text, start }),
       key: (memory) => memory.id,
       create: row,

@@ -107,7 +107,7 @@ const { resultsView, tableView, editButtons } = (() => {
       for (const one of [next, last]) one.setAttribute("aria-disabled", String(end >= matching));
     }
 
-    filter.hidden = table.total < 2;
+    filter.hidden = table.total <= count; // what is on one page is seen at a glance
     draw(table.rows);
     if (table.total > table.rows.length && table.rows.length < count) show({});
     return { node, update() {} };

@@ -46,6 +46,7 @@ export default {
       label: "Runs",
       placeholder: "Words of the request, or an id",
       columns: ["Status", "Started (UTC)", "Request", "By", "Cost", "Took", "Do"],
+      numbers: ["Cost", "Took"],
       filters: [labelled("Status", status), labelled("Model", who), anew],
       fetch: ({ text, start, anew }) => ask({ do: "list", text, status: status.value, model: who.value, start, anew }),
       key: (run) => run.run,

@@ -18,11 +18,20 @@ export default {
       const from = make("span", { class: "hint" });
       const field = labelled(first.name, input, first.what);
       field.append(from);
-      input.addEventListener("change", () => act({ do: "set", name: first.name, value: input.value }));
+      let given = first.value;
+      function give() {
+        if (input.value === given) return;
+        given = input.value;
+        act({ do: "set", name: first.name, value: input.value });
+      }
+      input.addEventListener("change", give);
+      input.addEventListener("keydown", (event) => {
+        if (event.key === "Enter") give(); // a field outside of a form tells of no change then
+      });
       return {
         node: field,
         update(one) {
-          if (document.activeElement !== input || !trouble.node.hidden) input.value = one.value;
+          if (document.activeElement !== input) input.value = given = one.value;
           input.placeholder = one.else;
           setText(from, one.from === "this kernel" ? "for this kernel" : `from: ${one.from}`);
         },
@@ -63,6 +72,8 @@ export default {
     const noRules = make("p", { class: "hint", text: "No rules: the policy asks by itself where a call is not of your own words." });
     const kind = make("select", {}, ...["ask", "deny", "allow"].map((value) => make("option", { value, text: value })));
     const words = make("input", { type: "text", size: 34, autocomplete: "off", placeholder: "effect:write" });
+    const how = make("p", { class: "hint", id: `workbench-how-${Math.floor(Math.random() * 2 ** 30)}`, text: "tool:, host:, path:, effect: or argument:, with * for any text" });
+    words.setAttribute("aria-describedby", how.id);
     const add = make("button", { type: "button", text: "Add the rule" });
     async function addRule() {
       if (await act({ do: "add", kind: kind.value, rule: words.value })) words.value = "";
@@ -85,7 +96,8 @@ export default {
       make("h4", { text: "Policy" }),
       noRules,
       rules.node,
-      make("div", { class: "fields" }, labelled("New rule", kind), labelled("for calls with", words, "tool:, host:, path:, effect: or argument:, with * for any text"), add),
+      make("div", { class: "fields" }, labelled("New rule", kind), labelled("for calls with", words), add),
+      how,
       make("details", { open: true }, make("summary", { text: "What is in force" }), force.node),
       make("details", {}, make("summary", { text: "All settings, and where each comes from" }), make("div", { class: "wide-rows" }, all.node)),
     );
