@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.core.errors import Unavailable
-from workbench.memory import locks, rows, tables
+from workbench.memory import engine, locks, rows, tables
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -70,9 +70,7 @@ def names(connection: Connection) -> list[str]:
 
 def signature_of(path: Path) -> Signature:
     """The signature of a copy, read from the disk. Raises duckdb.Error when it cannot be read."""
-    import duckdb
-
-    with duckdb.connect(str(path), read_only=True, config={"threads": 1, "memory_limit": "256MB"}) as connection:
+    with engine.connect(path, read_only=True) as connection:
         return signature(connection)
 
 
