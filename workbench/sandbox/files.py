@@ -28,7 +28,7 @@ from workbench.sandbox.scratch import unwritable
 from workbench.sandbox.vetting import check_png
 
 FileKind = Literal["frame", "image", "sound"]
-_SUFFIX: Mapping[str, str] = {ARROW: ".arrow", PNG: ".png", WAV: ".wav", MP3: ".mp3", OGG: ".ogg", FLAC: ".flac"}
+SUFFIX: Mapping[str, str] = {ARROW: ".arrow", PNG: ".png", WAV: ".wav", MP3: ".mp3", OGG: ".ogg", FLAC: ".flac"}
 _NOUN: Mapping[FileKind, str] = {"frame": "table", "image": "picture", "sound": "sound"}
 
 
@@ -176,7 +176,7 @@ class Outputs:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
                 size = file.tell()
                 self._sync(file.fileno())
-            name = f"{self._step}-{number + 1}-{digest[:12]}{_SUFFIX[described['mime']]}"
+            name = f"{self._step}-{number + 1}-{digest[:12]}{SUFFIX[described['mime']]}"
             part.path.replace(self._folder / name)
             self._sync_folders()
         except OSError as error:
