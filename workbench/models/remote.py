@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import copy
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from pydantic import SecretStr
@@ -19,6 +19,7 @@ from pydantic import SecretStr
 from workbench.core.errors import Unavailable, WorkbenchError
 from workbench.core.retries import Retries
 from workbench.models.address import CHAT, Names, host, usable_key
+from workbench.models.base import Usage
 from workbench.models.prices import OPENAI
 from workbench.models.served import is_about_the_model
 from workbench.models.tries import Tries
@@ -30,6 +31,17 @@ T = TypeVar("T")
 
 AT_ONCE = 4
 """Calls of this process that are under way at one endpoint: each takes long, and many bytes."""
+
+
+def counted(raw: Any) -> Usage:
+    """The tokens that an answer says it took, 0 where it says nothing sane."""
+    said = raw.get("usage") if isinstance(raw, Mapping) else None
+
+    def count(name: str) -> int:
+        value = said.get(name) if isinstance(said, Mapping) else None
+        return value if type(value) is int and 0 <= value < 10**9 else 0
+
+    return Usage(tokens_in=count("input_tokens"), tokens_out=count("output_tokens"))
 
 
 class Remote:
