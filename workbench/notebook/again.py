@@ -92,7 +92,9 @@ def _unfinished(workbench: Workbench) -> Table:
         for found in reversed(wait(workbench.left()))
     ]
     more = "A run that failed, was cancelled or used up its budget goes on the same way: %workbench runs has its id."
-    return Table(("to go on with it", "begun", "notebook"), rows, [more] if rows else ["Nothing was left unfinished.", more])
+    return Table(
+        ("to go on with it", "begun", "notebook"), rows, [more] if rows else ["Nothing was left unfinished.", more]
+    )
 
 
 class Offers:
