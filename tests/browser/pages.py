@@ -12,7 +12,7 @@ from tests.browser.servers import Lab, descendants, kernel_process, wait_for
 
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
 _THEIRS = ("Could not restore the debugger state", "Canceled future for create_subshell_request message")
-"""Errors that JupyterLab tells of itself when a kernel is restarted while its debugger, or what opens a subshell for its
+"""Errors that JupyterLab tells of itself when a kernel is restarted while its debugger, or what makes subshells for its
 comms, has asked the kernel something."""
 ENHANCED = ".workbench-live"
 """What our extension of JupyterLab adds to an output that is frozen, as soon as the kernel has told it of the run."""
