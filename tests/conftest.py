@@ -176,8 +176,8 @@ def aimock_program() -> Path:
     return aimock.installed() or pytest.skip("npm is not there to install aimock with")
 
 
-@pytest.fixture
-def own_workbench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(autouse=True)
+def own_workbench(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test makes this process's workbench is no other test's."""
     import workbench.workbench as root
     from workbench.bridge import wait
