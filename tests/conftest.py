@@ -168,8 +168,16 @@ def chromium() -> str:
     return shutil.which("chromium") or pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
 
 
-@pytest.fixture
-def own_workbench(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+@pytest.fixture(scope="session")
+def aimock_program() -> Path:
+    """aimock's program, installed by npm once and kept beside the environment; else as `chromium`."""
+    from tests.planners import aimock
+
+    return aimock.installed() or pytest.skip("npm is not there to install aimock with")
+
+
+@pytest.fixture(autouse=True)
+def own_workbench(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What a test makes this process's workbench is no other test's."""
     import workbench.workbench as root
     from workbench.bridge import wait

@@ -183,15 +183,10 @@ def test_a_person_is_asked_in_the_cell(kernel: BlockingKernelClient, typed: str,
 def test_in_a_pipe_nobody_is_asked(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, samples: Path
 ) -> None:
-    from workbench import workbench as root
-
-    monkeypatch.setattr(root, "_current", None)
     data = f"sales={samples / 'sales.csv'}"
     assert cli.main(["ask", "--ask", "total revenue of @sales", "--data", data]) == 1
     assert "--yes" in capsys.readouterr().err
     assert cli.main(["ask", "--ask", "--yes", "total revenue of @sales", "--data", data]) == 0
-    if root._current is not None:
-        bridge.wait(root._current.close())
 
 
 ASKS = '[policy]\nask = ["tool:query_data"]\n'
@@ -254,15 +249,10 @@ def test_on_the_command_line_the_options_answer(
     code: int,
     said: str,
 ) -> None:
-    from workbench import workbench as root
-
     configured(own_home)
-    monkeypatch.setattr(root, "_current", None)
     data = f"sales={samples / 'sales.csv'}"
     assert cli.main(["ask", *options, "total revenue of @sales", "--data", data]) == code
     assert said in capsys.readouterr().err
-    if root._current is not None:
-        bridge.wait(root._current.close())
 
 
 async def test_a_call_that_is_denied_costs_its_descendants_and_nothing_else(tmp_path: Path) -> None:

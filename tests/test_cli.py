@@ -7,22 +7,19 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from workbench import cli
-from workbench import workbench as root
-from workbench.bridge import wait
 
 Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], samples: Path) -> Iterator[Command]:
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], samples: Path) -> Command:
     """Run one command in this process with a memory of its own: exit code, stdout, stderr."""
-    monkeypatch.setattr(root, "_current", None)
     monkeypatch.chdir(samples.parents[1])
 
     def run(*arguments: str) -> tuple[int, str, str]:
@@ -33,9 +30,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         out, err = capsys.readouterr()
         return code, out, err
 
-    yield run
-    if root._current is not None:
-        wait(root._current.close())
+    return run
 
 
 def test_ask_prints_plan_table_answer_and_cost(command: Command) -> None:
@@ -147,7 +142,6 @@ def test_at_a_terminal_trust_says_what_the_tool_asks_for_and_waits_for_a_yes(
     (tmp_path / ".git").mkdir()
     (tmp_path / "tools").mkdir()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(root, "_current", None)
     path = tmp_path / "tools" / "weather.py"
     path.write_text('"""Weather."""\nPERMISSIONS = {"network": ["a.example"]}\ndef run() -> str:\n    return "fine"\n')
     monkeypatch.setattr("sys.stdin", Keyboard(typed))
@@ -159,5 +153,3 @@ def test_at_a_terminal_trust_says_what_the_tool_asks_for_and_waits_for_a_yes(
     listed = capsys.readouterr()
     assert "network a.example" in listed.out
     assert ("workbench trust" in listed.err) == (code == 1)
-    if root._current is not None:
-        wait(root._current.close())

@@ -118,11 +118,13 @@ TWO: dict[str, Any] = {
 }
 
 WORDS = st.sampled_from(["one", "two", "tide", "42", "{{s1}}", "see {{s2}}", ""])
-VALUES = st.one_of(WORDS, st.integers(-2, 3), st.booleans(), st.just({"$ref": "s1"}))
+CONSTANTS = st.one_of(st.sampled_from(["one", "42", ""]), st.integers(-2, 3), st.booleans())
+VALUES = st.one_of(WORDS, CONSTANTS, st.just({"$ref": "s1"}))
+FIELDS = {"text": VALUES, "times": CONSTANTS, "to": VALUES}  # a result is a text, which no check beforehand can see
 STEPS = st.builds(
     lambda task, params, needs: {"task": task, "params": params} | ({"needs": needs} if needs else {}),
     st.sampled_from(["say", "send"]),
-    st.dictionaries(st.sampled_from(["text", "times", "to"]), VALUES, max_size=3),
+    st.fixed_dictionaries({}, optional=FIELDS),
     st.lists(st.sampled_from(["s1", "s2", "s3"]), max_size=1),
 )
 PLANNED = st.lists(
@@ -140,11 +142,15 @@ PLANNED = st.lists(
 def edits(draw: st.DrawFn) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Some of what a person can do to a plan: drop, disable (the same), reorder, change, add."""
     acts = draw(st.lists(st.sampled_from(["drop", "move", "change", "add", "mode"]), min_size=1, max_size=5))
-    drawn = [(act, draw(st.integers(0, 9)), draw(st.integers(0, 9)), draw(STEPS), draw(VALUES)) for act in acts]
+    drawn = []
+    for act in acts:
+        name = draw(st.sampled_from(["text", "times"]))
+        change = {name: draw(FIELDS[name])}
+        drawn.append((act, draw(st.integers(0, 9)), draw(st.integers(0, 9)), draw(STEPS), change))
 
     def apply(plan: dict[str, Any]) -> dict[str, Any]:
         steps = [dict(step) for step in plan["steps"]]
-        for act, one, other, new, value in drawn:
+        for act, one, other, new, change in drawn:
             at = one % len(steps) if steps else 0
             if act == "add":
                 steps.insert(other % (len(steps) + 1), {"id": f"n{len(steps)}_{one}", **new})
@@ -157,7 +163,7 @@ def edits(draw: st.DrawFn) -> Callable[[dict[str, Any]], dict[str, Any]]:
             elif act == "move":
                 steps.insert(other % len(steps), steps.pop(at))
             else:
-                steps[at] = steps[at] | {"params": {**steps[at]["params"], ["text", "times"][other % 2]: value}}
+                steps[at] = steps[at] | {"params": {**steps[at]["params"], **change}}
         return plan | {"steps": steps}
 
     return apply

@@ -26,8 +26,6 @@ from workbench.run import Run
 from workbench.scheduler.local import Local
 from workbench.workbench import Workbench
 
-pytestmark = pytest.mark.usefixtures("own_workbench")
-
 SALES = pd.DataFrame({"region": ["North", "South", "North"], "revenue": [10.0, 20.0, 40.0]})
 SLOW = '''"""Sleeps, then says so."""
 PERMISSIONS = {}

@@ -44,19 +44,11 @@ SPEAK = '[{"task": "speak", "params": {"text": "Good morning, “Lisbon” & caf
 PAINT = '[{"task": "generate_image", "params": {"prompt": "a lighthouse at dusk, “sea” & café"}}]'
 
 
-@pytest.fixture(scope="session")
-def program() -> Path:
-    found = aimock.installed()
-    if found is None:
-        pytest.skip("npm is not there to install aimock with")
-    return found
-
-
 Make = Callable[..., Workbench]
 
 
 @pytest.fixture
-def bench(program: Path, tmp_path: Path) -> Iterator[Make]:
+def bench(aimock_program: Path, tmp_path: Path) -> Iterator[Make]:
     """Makes a workbench in a project of its own; `said`: what aimock answers."""
     stack = ExitStack()
     benches: list[Workbench] = []
@@ -72,7 +64,7 @@ def bench(program: Path, tmp_path: Path) -> Iterator[Make]:
         if said is not None:
             folder = tmp_path / f"aimock{len(benches)}"
             folder.mkdir()
-            url = stack.enter_context(aimock.serving(program, folder, said))
+            url = stack.enter_context(aimock.serving(aimock_program, folder, said))
             base |= {f"WORKBENCH_{which}_BASE_URL": url for which in ("IMAGE", "SPEECH", "TRANSCRIPTION")}
             base |= {"WORKBENCH_IMAGE_API_KEY": KEY, "WORKBENCH_AUDIO_API_KEY": KEY}
         benches.append(Workbench(load_settings(base | env, project)))

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from workbench import workbench as root
 from workbench.cli import main
 from workbench.configuration import load_settings
 from workbench.core.errors import Refused
@@ -139,7 +138,6 @@ def test_a_line_that_cannot_be_followed_is_refused_and_says_what_to_type(bench, 
 
 
 def test_the_command_line_does_the_same(capsys, monkeypatch):
-    monkeypatch.setattr(root, "_current", None)
     assert main(["remember", "--kind", "preference", "I", "like", "dark blue bars"]) == 0
     assert main(["recall", "--json", "blue", "bars"]) == 0
     out = capsys.readouterr().out
@@ -151,7 +149,6 @@ def test_the_command_line_does_the_same(capsys, monkeypatch):
     assert "Nothing is remembered about blue bars." in capsys.readouterr().out
     assert main(["embed", "status"]) == 0
     assert "no embedding model" in capsys.readouterr().out
-    asyncio.run(root.current().close())
 
 
 async def test_the_audit_finds_secrets_duplicates_loops_and_what_is_old():

@@ -53,14 +53,6 @@ export default function NewsComponent() {
 WRITTEN = f"Here is the component.\n\n```jsx\n{CODE}```\n"
 
 
-@pytest.fixture(scope="session")
-def program() -> Path:
-    found = aimock.installed()
-    if found is None:
-        pytest.skip("npm is not there to install aimock with")
-    return found
-
-
 class Bench:
     """A workbench in a project of its own, with aimock behind it."""
 
@@ -86,9 +78,9 @@ class Bench:
 
 
 @pytest.fixture
-def bench(request: pytest.FixtureRequest, program: Path, tmp_path: Path) -> Iterator[Bench]:
+def bench(request: pytest.FixtureRequest, aimock_program: Path, tmp_path: Path) -> Iterator[Bench]:
     said = [{"response": {"content": text}} for text in request.param]
-    with aimock.searching(program, tmp_path, said, HEADLINES) as url:
+    with aimock.searching(aimock_program, tmp_path, said, HEADLINES) as url:
         bench = Bench(tmp_path, url)
         yield bench
         bridge.wait(bench.workbench.close())

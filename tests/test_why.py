@@ -21,8 +21,6 @@ from workbench.models.testing import TestModel
 from workbench.why import account
 from workbench.workbench import Workbench, use
 
-pytestmark = pytest.mark.usefixtures("own_workbench")
-
 SALES = pd.DataFrame({"region": ["North", "South", "North"], "revenue": [10.0, 20.0, 40.0]})
 ASKED = "total revenue by region as a bar chart of @sales"
 

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
-import secrets
 import stat
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -20,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from workbench import atomic
 from workbench.core import patch
 from workbench.core.errors import Denied, Refused, Unavailable, WorkbenchError
 from workbench.core.events import Kind, Stream
@@ -209,17 +208,7 @@ class Edits:
                     break
             return
         place.parent.mkdir(parents=True, exist_ok=True)
-        part = place.with_name(f".{place.name}.{secrets.token_hex(6)}")
-        try:
-            with part.open("xb") as file:
-                file.write(after)
-                file.flush()
-                os.fsync(file.fileno())
-            if before is not None:
-                part.chmod(stat.S_IMODE(place.stat().st_mode))
-            part.replace(place)
-        finally:
-            part.unlink(missing_ok=True)
+        atomic.write(place, after, mode=None if before is None else stat.S_IMODE(place.stat().st_mode))
 
 
 def written(outcome: Outcome, step: str = "") -> list[StepOutcome]:

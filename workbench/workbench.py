@@ -97,6 +97,7 @@ class Workbench(Parts):
         WorkbenchError otherwise; each carries `.run` with what was finished, once there is one.
         """
         speaker = self.personas().get(persona) if persona else None
+        model = model or (speaker.model if speaker is not None else "") or None
         allowed = budget_of(budget, self.settings.budget)
         if speaker is not None and speaker.budget is not None:
             allowed = RunBudget(speaker.budget, within=allowed)
@@ -113,7 +114,7 @@ class Workbench(Parts):
             notes=prompt.notes,
             offer=offer,
             stream=stream,
-            model=model or (speaker.model if speaker is not None else "") or None,
+            model=model,
             plan_only=plan_only,
             approver=self.replays.approver(tape, approver and allowed.patient(approver)),
             rounds=rounds or self.replays.is_edited(tape),

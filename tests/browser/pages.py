@@ -11,8 +11,11 @@ from playwright.sync_api import Page
 from tests.browser.servers import Lab, descendants, kernel_process, wait_for
 
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
-_THEIRS = ("Could not restore the debugger state",)
-"""Errors that JupyterLab tells of itself when a kernel is restarted while its debugger asks it something."""
+_THEIRS = ("Could not restore the debugger state", "Canceled future for create_subshell_request message")
+"""Errors that JupyterLab tells of itself when a kernel is restarted while its debugger, or what makes subshells for its
+comms, has asked the kernel something."""
+ENHANCED = ".workbench-live"
+"""What our extension of JupyterLab adds to an output that is frozen, as soon as the kernel has told it of the run."""
 KERNEL_IS_IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 # Measured in the page, from the event that a person causes to the frame that shows its effect: what the driver of the
 # browser needs on top is no part of it.
@@ -110,7 +113,12 @@ class Notebook:
 
     def panel(self, number: int) -> Any:
         """The live panel under a cell."""
-        return self.output(number).locator(".workbench-panel")
+        return self.output(number).locator(f".workbench-panel:not({ENHANCED})")
+
+    def controls(self, number: int) -> Any:
+        """What can be pressed or filled in under a cell, but for what the extension adds to a frozen output."""
+        names = "button", "input", "select", "textarea"
+        return self.output(number).locator(", ".join(f"{name}:not({ENHANCED} *)" for name in names))
 
     def number(self, number: int) -> str:
         """What stands in the cell's brackets: a star while it runs, its number when it is done, else nothing."""

@@ -56,7 +56,7 @@ def test_cancel_reaches_a_busy_cell_and_the_panel_freezes(book: Notebook, figure
     assert "■ cancelled" in text.replace("\u00a0", " ")
     assert "Cancelled: Stopped. 1 of 2 steps finished and are kept." in text
     assert "Traceback" not in text
-    assert book.output(number).locator("button").count() == 0
+    assert book.controls(number).count() == 0
     wait_for(lambda: not book.processes() - before, 5, "the processes of the run to end")
 
 

@@ -4,7 +4,6 @@ memory than its bounds."""
 from __future__ import annotations
 
 import asyncio
-import os
 import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.mcp.support import Project, tool
+from tests.processes import is_alive
 
 SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 
@@ -97,7 +97,7 @@ async def test_harm_is_one_line_and_the_next_call_has_a_new_server(project: Proj
     first = await project.call("pid")
     assert HARM[does] in await project.fails("one")
     assert await project.call("pid") != first
-    assert gone(int(first))
+    assert not is_alive(int(first))
 
 
 async def test_a_server_that_says_nothing_is_stopped_when_the_time_is_up(project: Project):
@@ -107,7 +107,7 @@ async def test_a_server_that_says_nothing_is_stopped_when_the_time_is_up(project
     await project.trust()
     pid = await project.call("pid")
     assert "took longer than 0.5 seconds and was stopped" in await project.fails("one")
-    assert gone(int(pid))
+    assert not is_alive(int(pid))
 
 
 async def test_noise_beside_the_protocol_does_no_harm(project: Project):
@@ -153,8 +153,8 @@ async def test_the_stop_button_ends_the_server_and_what_it_started(project: Proj
     task.cancel()
     with pytest.raises(Exception, match="Stopped"):
         await task
-    assert gone(pid)
-    assert gone(child)
+    assert not is_alive(pid)
+    assert not is_alive(child)
 
 
 async def test_closing_the_workbench_ends_every_server_and_what_it_started(project: Project):
@@ -162,14 +162,5 @@ async def test_closing_the_workbench_ends_every_server_and_what_it_started(proje
     await project.trust()
     pid, child = int(await project.call("pid")), int(await project.call("child"))
     await project.bench.close()
-    assert gone(pid)
-    assert gone(child)
-
-
-def gone(pid: int) -> bool:
-    """Whether no such process is left, or only what nobody has reaped yet."""
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return True
+    assert not is_alive(pid)
+    assert not is_alive(child)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mcp.test_hostile import gone
+from tests.processes import is_alive
 
 pytestmark = pytest.mark.kills
 
@@ -36,13 +36,13 @@ def all_gone(pids: list[int], seconds: float) -> bool:
     """Whether the processes end in time; looked at as the kernel tells of it, by pidfd."""
     until, poll = time.monotonic() + seconds, select.poll()
     for pid in pids:
-        if not gone(pid):
+        if is_alive(pid):
             handle = os.pidfd_open(pid)
             poll.register(handle, select.POLLIN)
-    while not all(gone(pid) for pid in pids) and time.monotonic() < until:
+    while any(map(is_alive, pids)) and time.monotonic() < until:
         for handle, _ in poll.poll(max(0.0, until - time.monotonic()) * 1000):
             poll.unregister(handle)
-    return all(gone(pid) for pid in pids)
+    return not any(map(is_alive, pids))
 
 
 def test_after_a_kill_of_ours_nothing_is_left_within_five_seconds(tmp_path: Path):
@@ -55,6 +55,6 @@ def test_after_a_kill_of_ours_nothing_is_left_within_five_seconds(tmp_path: Path
         assert ours.stdout is not None
         pids = [int(word) for word in ours.stdout.readline().split()]
         assert len(pids) == 3
-        assert not any(map(gone, pids))
+        assert all(map(is_alive, pids))
         ours.send_signal(signal.SIGKILL)
         assert all_gone(pids, 5.0)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 
+from workbench.core.errors import WorkbenchError
 from workbench.models.openai import OpenAIModel
 
 KEY = "sk-test-0123456789abcdef"
@@ -159,6 +161,16 @@ async def connected(
         yield model
     finally:
         await model.close()
+
+
+@contextmanager
+def one_line(kind: type[WorkbenchError], said: str) -> Iterator[pytest.ExceptionInfo[WorkbenchError]]:
+    """An error of this kind is raised here that says so in one line, and the key nowhere."""
+    with pytest.raises(kind) as caught:
+        yield caught
+    assert said in caught.value.message
+    assert "\n" not in caught.value.message
+    assert KEY not in str(caught.value) + str(caught.value.data)
 
 
 def rungs(asked: Sequence[Asked]) -> list[str]:

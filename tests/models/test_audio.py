@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from tests.models.servers import KEY, NOW, error, http, serving
+from tests.models.servers import KEY, NOW, error, http, one_line, serving
 from tests.sandbox import sounds as made
 from workbench.configuration import load_settings
 from workbench.core.errors import Refused, TransientError, Unavailable
+from workbench.models.address import Names
 from workbench.models.audio import Speech, Transcription
 from workbench.models.choose import choose_speech, choose_transcription
 from workbench.models.remote import Remote
@@ -23,7 +24,7 @@ def remote(base_url: str, which: str, name: str = "listener", key: str = KEY) ->
 
     return Remote(
         name, base_url=base_url, api_key=SecretStr(key), retries=0, model=f"WORKBENCH_{which}_MODEL",
-        base_url_name=f"WORKBENCH_{which}_BASE_URL", key_name="WORKBENCH_AUDIO_API_KEY",
+        names=Names(base_url=f"WORKBENCH_{which}_BASE_URL", key="WORKBENCH_AUDIO_API_KEY"),
         sleep=at_once, uniform=lambda low, high: 0.0, now=lambda: NOW,
     )  # fmt: skip
 
@@ -74,11 +75,8 @@ async def test_speech_is_the_sound_that_came_whatever_was_asked_for():
 )  # fmt: skip
 async def test_what_is_no_whole_sound_is_one_line(answer, kind, said):
     async with serving(answer) as server:
-        with pytest.raises(kind) as caught:
+        with one_line(kind, said):
             await speak(server.base_url)
-    assert said in caught.value.message
-    assert "\n" not in caught.value.message
-    assert KEY not in str(caught.value) + str(caught.value.data)
 
 
 VERBOSE = {
@@ -141,10 +139,8 @@ async def test_a_server_without_times_is_asked_for_the_text_alone_and_remembered
 )
 async def test_what_is_no_transcript_is_one_line(answer, kind, said):
     async with serving(answer) as server:
-        with pytest.raises(kind) as caught:
+        with one_line(kind, said):
             await hear(server.base_url)
-    assert said in caught.value.message
-    assert "\n" not in caught.value.message
 
 
 def test_each_model_has_a_setting_an_endpoint_and_a_key_of_its_own(tmp_path):
@@ -157,5 +153,5 @@ def test_each_model_has_a_setting_an_endpoint_and_a_key_of_its_own(tmp_path):
     speech, transcription = choose_speech(settings), choose_transcription(settings)
     assert speech is not None
     assert transcription is not None
-    assert (speech.endpoint, speech._remote._key) == ("api.openai.com", "sk-chat")
-    assert (transcription.endpoint, transcription._remote._key) == ("127.0.0.1", "")
+    assert (speech.endpoint, speech._remote._key) == ("api.openai.com", SecretStr("sk-chat"))
+    assert (transcription.endpoint, transcription._remote._key) == ("127.0.0.1", None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import os
 import sys
 import textwrap
 import time
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.models.test_images import png
+from tests.processes import is_alive
 from workbench.configuration import load_settings
 from workbench.core.errors import Unavailable
 from workbench.core.png import words
@@ -135,18 +135,10 @@ async def test_a_stopped_call_kills_the_process_and_all_that_it_started_within_t
 async def gone(pid: int) -> bool:
     """Whether a process has ended; a killed grandchild is reaped by the system a moment later."""
     for _ in range(200):
-        if is_gone(pid):
+        if not is_alive(pid):
             return True
         await asyncio.sleep(0.01)
     return False
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-    except (ProcessLookupError, FileNotFoundError):
-        return True
 
 
 async def test_without_a_pipeline_or_without_diffusers_the_line_says_what_to_do(tmp_path, folder):

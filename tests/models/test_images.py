@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from tests.models.servers import KEY, NOW, error, http, serving
+from tests.models.servers import KEY, NOW, error, http, one_line, serving
 from workbench.configuration import load_settings
 from workbench.core.errors import Refused, TransientError, Unavailable
 from workbench.core.png import SIGNATURE, saying, words
 from workbench.core.retries import Retries
+from workbench.models.address import Names
 from workbench.models.choose import choose_images
 from workbench.models.images import OpenAIImages, Wanted
 from workbench.models.remote import Remote
@@ -52,8 +53,7 @@ def model(base_url: str, name: str = "painter", retries: int = 0, timeout: float
         retries=retries,
         timeout=timeout,
         model="WORKBENCH_IMAGE_MODEL",
-        base_url_name="WORKBENCH_IMAGE_BASE_URL",
-        key_name="WORKBENCH_IMAGE_API_KEY",
+        names=Names(base_url="WORKBENCH_IMAGE_BASE_URL", key="WORKBENCH_IMAGE_API_KEY"),
         sleep=at_once,
         uniform=lambda low, high: 0.0,
         now=lambda: NOW,
@@ -138,11 +138,8 @@ async def test_a_server_that_minds_being_told_the_format_is_asked_without_it_and
 )  # fmt: skip
 async def test_whatever_is_no_whole_png_is_one_line_that_says_what_came(answer, kind, said):
     async with serving(answer) as server:
-        with pytest.raises(kind) as caught:
+        with one_line(kind, said) as caught:
             await paint(server.base_url)
-    assert said in caught.value.message
-    assert "\n" not in caught.value.message
-    assert KEY not in str(caught.value) + str(caught.value.data)
     if kind is Unavailable and "empty" not in said and "base64" not in said and "400" not in said:
         assert caught.value.hint
 
@@ -207,7 +204,7 @@ def test_a_key_goes_to_the_endpoint_that_it_was_given_for_and_to_no_other(tmp_pa
         base = {"WORKBENCH_CONFIG": str(tmp_path), "OPENAI_API_KEY": "sk-chat", "WORKBENCH_IMAGE_MODEL": "painter"}
         chosen = choose_images(load_settings(base | env, tmp_path))
         assert isinstance(chosen, OpenAIImages)
-        return chosen._remote._key
+        return chosen._remote._key.get_secret_value() if chosen._remote._key else ""
 
     assert key() == "sk-chat"
     assert key(WORKBENCH_IMAGE_BASE_URL="http://127.0.0.1:1/v1") == ""

@@ -19,7 +19,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from tests.browser.servers import descendants, wait_for
 from tests.notebook.conftest import Outputs, text_of
 from tests.notebook.test_background import Whole
-from tests.survival.test_cancel import is_alive
+from tests.processes import is_alive
 
 SETUP = """
 import pandas as pd, workbench

@@ -44,7 +44,7 @@ WAITS_LONG = {"task": "slow", "title": "Waits long", "params": {"seconds": 50}}
 
 
 @pytest.fixture(autouse=True)
-def widgets(monkeypatch: pytest.MonkeyPatch, own_workbench: None) -> None:
+def widgets(monkeypatch: pytest.MonkeyPatch) -> None:
     listening(monkeypatch)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from tests.test_edits import Project, wrote
 from workbench import bridge
-from workbench import workbench as module
 from workbench.core.artifacts import PNG, Artifact
 from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.progress import State
@@ -279,13 +278,9 @@ class Comm:
 
 
 @pytest.fixture
-def bench(own_home: Path) -> Iterator[Workbench]:
-    """The process's workbench, with a table to ask about."""
-    before = module._current
-    made = use(Workbench())
-    yield made
-    bridge.wait(made.close())
-    module._current = before
+def bench() -> Workbench:
+    """The process's workbench."""
+    return use(Workbench())
 
 
 def test_an_output_is_answered_for_the_run_that_the_record_has(bench: Workbench) -> None:
@@ -305,9 +300,9 @@ def test_an_output_is_answered_for_the_run_that_the_record_has(bench: Workbench)
     unknown: list[Any] = [None, 3, [], {"do": "everything"}]
     for message in unknown:
         assert answer(run.id, message)["error"]
-    stranger = Workbench(bench.settings.model_copy(update={"user": "somebody else"}))
-    use(stranger)
+    stranger = use(Workbench(bench.settings.model_copy(update={"user": "somebody else"})))
     assert "There is no run" in answer(run.id, {"do": "described"})["error"]
+    bridge.wait(bench.close())
     bridge.wait(stranger.close())
 
 

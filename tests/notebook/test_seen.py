@@ -123,7 +123,6 @@ async def test_to_erase_the_run_is_to_erase_what_the_model_saw(tmp_path: Path) -
     assert left == []
 
 
-@pytest.mark.usefixtures("own_workbench")
 def test_the_command_line_prints_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one = use(bench(tmp_path, TestModel([PLAN, "7"])))
     run = wait(one.ask("total revenue of @sales", sales=SALES))

@@ -36,7 +36,7 @@ HIDDEN = "safe\u202etxt.exe\x1b[31m"
 
 
 @pytest.fixture(autouse=True)
-def widgets(monkeypatch: pytest.MonkeyPatch, own_workbench: None) -> None:
+def widgets(monkeypatch: pytest.MonkeyPatch) -> None:
     listening(monkeypatch)
 
 

@@ -31,8 +31,6 @@ from workbench.plain.code import Names, Unwritable, prose
 from workbench.run import Run
 from workbench.workbench import Workbench, use
 
-pytestmark = pytest.mark.usefixtures("own_workbench")
-
 SALES = pd.DataFrame(
     {
         "region": pd.Categorical(["North", "South", "North", "East"]),

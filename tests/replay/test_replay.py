@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+from pydantic import SecretStr
 
+from tests.models.servers import chat, serving
 from tests.replay.support import ANSWER, PLAN, QUESTION, SALES, bench, bodies, shown, step
 from workbench.core.episode import Episode
 from workbench.core.errors import Denied, Refused, ReplayMiss, ToolFailed
@@ -409,3 +412,24 @@ async def test_a_request_that_was_refused_is_not_recorded(made, tmp_path):
     with pytest.raises(Refused):
         await wb.ask(QUESTION, sales=SALES)
     assert not tape.exists()
+
+
+async def test_a_persona_with_a_model_of_its_own_is_replayed_and_run_once_more_with_it(tmp_path: Path):
+    def made(base_url: str) -> Workbench:
+        return bench(tmp_path, api_key=SecretStr("sk-test-0123456789"), base_url=base_url)
+
+    persona = tmp_path / "config" / "personas" / "polite.md"
+    persona.parent.mkdir(parents=True)
+    persona.write_text("---\nmodel: gpt-polite\n---\nSay please.")
+    plan = {"goal": "one", "steps": [step("s1", "query_data", sql="SELECT 1 AS n", tables={})]}
+    async with serving(chat(json.dumps(plan)), chat("It is 1."), chat("It is 1.")) as server:
+        wb = made(server.base_url)
+        wb.replays.on(tmp_path / "polite.cassette", None)
+        run = await wb.ask("one", persona="polite")
+        await wb.rerun(run.id, first=["s1"])
+        await wb.close()
+        assert [asked.body["model"] for asked in server.chats] == ["gpt-polite"] * 3
+    again = made("http://127.0.0.1:9/v1")
+    again.replays.on(tmp_path / "polite.cassette", "strict")
+    assert "It is 1." in (await again.ask("one", persona="polite")).outcome.answer
+    await again.close()

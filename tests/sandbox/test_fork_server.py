@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import is_alive
 from tests.sandbox.conftest import Desk
 from workbench.core.errors import Unavailable
 from workbench.sandbox import linux
@@ -45,13 +46,6 @@ async def until(condition: Callable[[], bool], seconds: float = 10.0) -> bool:
     while not condition() and time.monotonic() < end:  # noqa: ASYNC110 - other processes do it
         await asyncio.sleep(0.02)
     return condition()
-
-
-def lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 async def test_it_has_one_thread_and_forks_what_it_imported(own: Desk):
@@ -103,7 +97,7 @@ def run():
     running = asyncio.create_task(own.run(source))
     assert await until(lambda: own.told == ["up"])
     os.kill(first, signal.SIGKILL)
-    assert await until(lambda: not lives(first))
+    assert await until(lambda: not is_alive(first))
     assert (await own.run("def run(): return 2")).value == 2
     assert server_of(own).pid != first
     assert (await running).value == "done"
@@ -141,9 +135,9 @@ async def test_sandboxes_of_one_process_share_one_and_the_last_that_closes_ends_
     pid = one.pid
     assert pid is not None
     del one
-    assert lives(pid)
+    assert is_alive(pid)
     del two
-    assert await until(lambda: not lives(pid))
+    assert await until(lambda: not is_alive(pid))
 
 
 def _in_a_child(pid: int | None, answers: "multiprocessing.Queue[object]", folder: Path) -> None:
@@ -223,9 +217,9 @@ async def test_when_the_owner_is_killed_server_keeper_and_worker_go(tmp_path: Pa
         assert owner.stdout is not None
         pids = [int(word) for word in (await asyncio.to_thread(owner.stdout.readline)).split()]
         assert len(pids) == 3
-        assert all(lives(pid) for pid in pids)
+        assert all(is_alive(pid) for pid in pids)
         owner.send_signal(signal.SIGKILL)
-        assert await until(lambda: not any(lives(pid) for pid in pids), seconds=2.0), pids
+        assert await until(lambda: not any(is_alive(pid) for pid in pids), seconds=2.0), pids
     finally:
         os.killpg(owner.pid, signal.SIGKILL)
         owner.communicate()

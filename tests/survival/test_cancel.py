@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import workbench
+from tests.processes import is_alive
 from workbench.configuration import load_settings
 from workbench.core.events import AnyEvent, Kind, Stream
 from workbench.core.outcome import fold
@@ -57,14 +58,6 @@ def run():
 QUICK = '"""Ends."""\nPERMISSIONS = {}\ndef run() -> int:\n    return 1\n'
 GONE = 2.5
 """Seconds that a stop may take."""
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state not in "ZX"
 
 
 @pytest.mark.kills

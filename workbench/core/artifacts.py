@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 ARROW = "application/vnd.apache.arrow.file"
 PNG = "image/png"
 WAV, MP3, OGG, FLAC = SOUNDS = ("audio/wav", "audio/mpeg", "audio/ogg", "audio/flac")
+
+FileKind = Literal["frame", "image", "sound"]
+KINDS: Mapping[str, FileKind] = {ARROW: "frame", PNG: "image", WAV: "sound", MP3: "sound", OGG: "sound", FLAC: "sound"}
+"""What tools take and give, by mime; a run of others may hold other files."""
 
 PREVIEW_ROWS = 20
 """Rows of a frame that are kept in its handle: what the model sees and what a page shows without opening the file."""

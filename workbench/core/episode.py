@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from workbench.core.artifacts import ARROW, PNG, SOUNDS, Artifact, find, from_json
+from workbench.core.artifacts import KINDS, Artifact, find, from_json
 from workbench.core.artifacts import replace as replace_files
 from workbench.core.events import AnyEvent
 from workbench.core.fingerprint import Fingerprint, read
@@ -24,7 +24,6 @@ from workbench.core.tools import by_content, digest
 BLOB = "$blob"
 INSIDE = ("service.called", "model.called")
 """Kinds of event that tell what a tool did through host functions, and that a replay tells again."""
-_KINDS = {ARROW: "frame", PNG: "image", **dict.fromkeys(SOUNDS, "sound")}
 _OF_A_REPLY = ("purpose", "model", "request_sha256", "tokens_in", "tokens_out", "usd", "finish", "error", "blind")
 _OF_A_SERVICE = (
     *("service", "host", "method", "status", "bytes_out", "bytes_in", "request_sha256", "occurrence"),
@@ -215,14 +214,14 @@ def _value(told: Any, files: dict[str, str]) -> Any:
     """A told value with its files as blobs; `_UNKNOWN` when one of them is of a kind that cannot come back."""
     value = from_json(told)
     for file in find(value):
-        if file.mime not in _KINDS:
+        if file.mime not in KINDS:
             return _UNKNOWN
         files[file.sha256] = file.path
     return replace_files(value, _as_blob)
 
 
 def _as_blob(file: Artifact) -> dict[str, Any]:
-    return {BLOB: file.sha256, "as": _KINDS[file.mime], "title": file.title, "alt": file.alt}
+    return {BLOB: file.sha256, "as": KINDS[file.mime], "title": file.title, "alt": file.alt}
 
 
 def _reached(called: AnyEvent, end: Mapping[str, Any]) -> list[Mapping[str, str]]:

@@ -5,7 +5,7 @@ the event for good. Bodies only ever gain fields. What each kind carries:
 
     run.started     request, user, session, workspace, isolation, notebook, budget: what the run may use, by what;
                     fresh: it follows nothing said before; inserted: the texts of the request that came from values;
-                    asks: whether rounds are to be approved; asked_model: the one that was asked for, ""; memory;
+                    asks: whether rounds are to be approved; asked_model: of the request or its persona, ""; memory;
                     of a rerun: parent (a run's id), changed (in words)
                     imported {user, workspace, sha256}: it ran elsewhere and came in a file
     inputs          what the planner is told from outside: today, memories, connections [[name, kind]], tools (names),

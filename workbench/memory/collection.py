@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from workbench.memory import locks, tail
+from workbench.memory import engine, locks, tail
 
 _MISSING = "select count(*) from (select unnest($1::varchar[]) as id) where id not in (select id from events)"
 
@@ -24,10 +24,8 @@ def collect(folder: Path, covered: Mapping[str, int], snapshot: Path, erased: Co
 
     `covered`: how far the snapshot holds each journal. `erased`: runs whose events are not wanted any more.
     """
-    import duckdb
-
     gone = []
-    with duckdb.connect(str(snapshot), read_only=True, config={"threads": 1, "memory_limit": "256MB"}) as connection:
+    with engine.connect(snapshot, read_only=True) as connection:
         for name in sorted(tail.sizes(folder))[:MAX_FILES]:
             with _dead(folder / name) as size:
                 if size is None or not _is_covered(folder / name, covered.get(name, 0), size):

@@ -19,6 +19,7 @@ from workbench.core.errors import Refused, Unavailable
 from workbench.core.events import AnyEvent, Event, Kind, UnknownEvent
 from workbench.core.request import Scope
 from workbench.core.usage import Use
+from workbench.memory import engine
 from workbench.memory.base import Memory
 
 Open = Callable[[], Memory]
@@ -262,8 +263,6 @@ async def a_correction_takes_the_place_of_what_it_corrects(open_: Open) -> None:
 
 
 async def a_snapshot_can_be_queried(open_: Open) -> None:
-    import duckdb
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "copy.duckdb"
         async with _opened(open_) as memory:
@@ -271,7 +270,7 @@ async def a_snapshot_can_be_queried(open_: Open) -> None:
                 memory.append(event)
             await memory.snapshot(path)
             await memory.snapshot(path)  # over an older one
-            with duckdb.connect(str(path), config={"threads": 1}) as copy:
+            with engine.connect(path) as copy:
                 for query, wanted in _QUERIES.items():
                     rows = copy.execute(query).fetchall()
                     _expect(rows == wanted, f"{query} gave {rows}, not {wanted}")
@@ -296,8 +295,6 @@ async def pages_give_every_event_once_in_the_order_in_which_they_came(open_: Ope
 
 
 async def a_user_reads_their_own_record_and_no_other(open_: Open) -> None:
-    import duckdb
-
     async with _opened(open_) as memory:
         for user in ("ann", "bob"):
             memory.append(_event(f"r-{user}", 0, Kind.RUN_STARTED, request=f"request of {user}", user=user))
@@ -313,7 +310,7 @@ async def a_user_reads_their_own_record_and_no_other(open_: Open) -> None:
             _expect(len(await memory.events("m-bob", user="bob")) == 1, "bob does not find what he remembered")
             path = Path(folder) / "copy.duckdb"
             await memory.snapshot(path, user="ann")
-            with duckdb.connect(str(path), config={"threads": 1}) as copy:
+            with engine.connect(path) as copy:
                 rows = copy.execute("select run, body::varchar from events order by run").fetchall()
             _expect([row[0] for row in rows] == ["m-ann", "r-ann", "r-ann"], f"not ann's record: {rows}")
             _expect("bob" not in str(rows), "a copy for ann holds something of bob's")

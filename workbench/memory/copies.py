@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from workbench.core.errors import Unavailable
-from workbench.memory import locks, rows, tables
+from workbench.memory import engine, locks, rows, tables
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -30,26 +32,34 @@ def copy(connection: Connection, part: Path, *, user: str | None = None, vectors
     duckdb.Error, OSError; then there is no `part`.
     """
     remove(part)
+    with attached(connection, part) as source:
+        connection.execute(f"copy from database {source} to copied (schema)")
+        for table in names(connection):
+            if table == "embeddings" and not vectors:
+                continue
+            of_user = user is not None and table == "events"
+            where = f" where {tables.MINE}" if of_user else ""
+            values = {"user": rows.clean(user or "")} if of_user else {}
+            connection.execute(f'insert into copied."{table}" select * from {source}."{table}"{where}', values)  # noqa: S608 - ours
+
+
+@contextmanager
+def attached(connection: Connection, part: Path) -> Iterator[str]:
+    """The copy at `part` is attached as `copied`, and afterwards is one private file without a log; gives the name of
+    the database that is copied. Raises as `copy` does."""
     source = str(connection.execute("select current_database()").fetchall()[0][0])
-    tables_ = names(connection)
     try:
         connection.execute(f"attach '{quoted(part)}' as copied (type duckdb)")
         try:
-            connection.execute(f"copy from database {source} to copied (schema)")
-            for table in tables_:
-                if table == "embeddings" and not vectors:
-                    continue
-                of_user = user is not None and table == "events"
-                where = f" where {tables.MINE}" if of_user else ""
-                values = {"user": rows.clean(user or "")} if of_user else {}
-                connection.execute(f'insert into copied."{table}" select * from {source}."{table}"{where}', values)  # noqa: S608 - ours
+            yield source
             connection.execute("checkpoint copied")
         finally:
             connection.execute("detach copied")
         part.with_name(part.name + ".wal").unlink(missing_ok=True)
         part.chmod(locks.PRIVATE_FILE)
     except BaseException as error:
-        remove(part)
+        with suppress(OSError):
+            remove(part)
         if str(part) in str(error):  # it is not the store that cannot be used
             raise Unavailable(
                 f"{part.parent} takes no copy: {str(error).splitlines()[0]}", hint="Free some space there."
@@ -70,9 +80,7 @@ def names(connection: Connection) -> list[str]:
 
 def signature_of(path: Path) -> Signature:
     """The signature of a copy, read from the disk. Raises duckdb.Error when it cannot be read."""
-    import duckdb
-
-    with duckdb.connect(str(path), read_only=True, config={"threads": 1, "memory_limit": "256MB"}) as connection:
+    with engine.connect(path, read_only=True) as connection:
         return signature(connection)
 
 

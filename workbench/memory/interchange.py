@@ -25,7 +25,7 @@ from typing import Any
 
 from workbench.core.errors import Refused, Unavailable
 from workbench.core.events import AnyEvent, dumps, loads
-from workbench.memory import copies, locks
+from workbench.memory import copies, engine, locks
 from workbench.memory import folder as folders
 from workbench.memory.base import Memory
 
@@ -133,7 +133,7 @@ def _write_tables(folder: Path) -> dict[str, int]:
     copy = folder / "copy.duckdb"
     rows = {}
     try:
-        with duckdb.connect(str(copy), read_only=True, config={"threads": 1, "memory_limit": "256MB"}) as connection:
+        with engine.connect(copy, read_only=True) as connection:
             names = connection.execute(
                 "select table_name from duckdb_tables() where not internal"
                 " union select view_name from duckdb_views() where not internal order by 1"

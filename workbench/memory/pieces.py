@@ -9,13 +9,10 @@ What is copied of the events is what was there at the beginning, for they only e
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workbench.core.errors import Unavailable
-from workbench.memory import copies, locks, rows, tables
+from workbench.memory import copies, rows, tables
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection as Connection
@@ -67,7 +64,7 @@ class Pieces:
         if self._vectors:
             count = connection.execute("select count(*) from embeddings").fetchall()[0][0]
             self._slices = -(-count // _VECTORS)
-        with self._attached(connection) as source:
+        with copies.attached(connection, self._part) as source:
             connection.execute(f"copy from database {source} to copied (schema)")
             for name in copies.names(connection):
                 if name not in _LARGE:
@@ -77,7 +74,7 @@ class Pieces:
         """Copy the next piece. True when nothing is left."""
         if _which(connection) != self._of:
             raise Moved
-        with self._attached(connection) as source:
+        with copies.attached(connection, self._part) as source:
             if self._done < self._last:
                 upto = min(self._last, self._done + self._size)
                 self._copy(connection, source, "events", f"merged > {self._done} and merged <= {upto}")
@@ -100,28 +97,6 @@ class Pieces:
         place = 2 * _LARGE.index(table)
         self._sums[place] += count
         self._sums[place + 1] ^= mixed or 0
-
-    @contextmanager
-    def _attached(self, connection: Connection) -> Iterator[str]:
-        """The copy is attached as `copied`, and without a log afterwards; gives the name of what is copied."""
-        source = str(connection.execute("select current_database()").fetchall()[0][0])
-        try:
-            connection.execute(f"attach '{copies.quoted(self._part)}' as copied (type duckdb)")
-            try:
-                yield source
-                connection.execute("checkpoint copied")
-            finally:
-                connection.execute("detach copied")
-            self._part.with_name(self._part.name + ".wal").unlink(missing_ok=True)
-            self._part.chmod(locks.PRIVATE_FILE)
-        except BaseException as error:
-            with suppress(OSError):
-                copies.remove(self._part)
-            if str(self._part) in str(error):  # it is not the store that cannot be used
-                raise Unavailable(
-                    f"{self._part.parent} takes no copy: {str(error).splitlines()[0]}", hint="Free some space there."
-                ) from error
-            raise
 
 
 def _which(connection: Connection) -> tuple[Any, ...]:

@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from workbench.memory import copies, locks
+from workbench.memory import copies, engine, locks
 from workbench.memory import folder as folders
 
 KEPT = 2
@@ -84,14 +84,12 @@ class Snapshots:
     def put(self, snapshot: Snapshot, path: Path) -> None:
         """A copy of a snapshot at `path`, in one move, under a name of its own: its events may come to stand in another
         order than they stood in the file that is lost."""
-        import duckdb
-
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
             with snapshot.path.open("rb") as source, _private(part) as target:
                 while data := source.read(1 << 20):
                     target.write(data)
-            with duckdb.connect(str(part), config={"threads": 1}) as connection:
+            with engine.connect(part) as connection:
                 connection.execute("update meta set value = ? where key = 'store'", [uuid.uuid4().hex])
                 connection.execute("checkpoint")
             folders.sync_file(part)

@@ -13,7 +13,7 @@ from workbench.core.errors import Refused, Unavailable
 from workbench.core.events import AnyEvent, dumps, loads
 from workbench.core.request import Scope
 from workbench.core.usage import Use
-from workbench.memory import copies, tables, usage
+from workbench.memory import copies, engine, tables, usage
 from workbench.memory.base import Hit, Page
 from workbench.memory.embed import Embedder
 from workbench.memory.recall import Recall
@@ -154,9 +154,7 @@ class InMemoryMemory:
 
     def _tables(self) -> Connection:
         # The same tables and views as the shared file has, so that a test which reads them reads the real thing.
-        import duckdb
-
-        connection = duckdb.connect(":memory:", config={"threads": 1, "memory_limit": "256MB"})
+        connection = engine.connect()
         tables.prepare(connection)
         with self.kept.guard:
             events = list(self.kept.events.values())

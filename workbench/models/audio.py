@@ -17,7 +17,7 @@ from workbench.core.retries import Retries
 from workbench.core.tools import digest
 from workbench.models.base import Usage
 from workbench.models.prices import price
-from workbench.models.remote import Remote
+from workbench.models.remote import Remote, counted
 from workbench.sandbox import sounds
 
 FORMATS: Mapping[str, str] = {"mp3": "mp3", "wav": "wav", "ogg": "opus", "flac": "flac"}
@@ -137,14 +137,16 @@ class Transcription:
                 f"{self.endpoint or 'the server'} answered something that is no transcript.",
                 hint="Check WORKBENCH_TRANSCRIPTION_MODEL and its base URL; it usually ends in /v1.",
             )
-        usage, billed = _usage(raw)
+        usage = counted(raw)
         return Heard(
             text=_clean(text),
             model=self.name,
             language=_clean(str(raw.get("language") or ""))[:40] or language,
             segments=tuple(_segments(raw.get("segments"), length)),
             usage=usage,
-            usd=price(self.name, usage, self._remote.base_url, seconds=0 if usage.tokens_in else billed or length),
+            usd=price(
+                self.name, usage, self._remote.base_url, seconds=0 if usage.tokens_in else _billed(raw) or length
+            ),
             seconds=time.monotonic() - started,
             request_sha256=digest([fields, sha256]),
         )
@@ -164,20 +166,11 @@ class Transcription:
         return await self._remote.ask(lambda endpoint: endpoint.transcription(plain, name, sound))
 
 
-def _usage(raw: Mapping[str, Any]) -> tuple[Usage, float]:
-    """Tokens, and seconds where the server counts those."""
+def _billed(raw: Mapping[str, Any]) -> float:
+    """Seconds, where the server counts those."""
     said = raw.get("usage")
-    said = said if isinstance(said, Mapping) else {}
-
-    def count(name: str) -> int:
-        value = said.get(name)
-        return value if type(value) is int and 0 <= value < 10**9 else 0
-
-    seconds = said.get("seconds")
-    usage = Usage(tokens_in=count("input_tokens"), tokens_out=count("output_tokens"))
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < 10**6:
-        return usage, 0.0
-    return usage, float(seconds)
+    seconds = _time(said.get("seconds")) if isinstance(said, Mapping) else None
+    return seconds if seconds is not None and seconds < 10**6 else 0.0
 
 
 def _segments(listed: Any, length: float) -> list[tuple[float, float, str]]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from workbench.core.settings import Settings
+from workbench.models.address import CHAT, Names
 from workbench.models.audio import Speech, Transcription
 from workbench.models.diffusion import PREFIX, Diffusion
 from workbench.models.images import ImageModel, OpenAIImages
@@ -76,8 +77,10 @@ def _remote(
         timeout=settings.model_timeout,
         retries=settings.model_retries,
         model=f"WORKBENCH_{which}_MODEL",
-        base_url_name=f"WORKBENCH_{which}_BASE_URL" if base_url else "OPENAI_BASE_URL",
-        key_name=key_name if base_url or key else "OPENAI_API_KEY",
+        names=Names(
+            base_url=f"WORKBENCH_{which}_BASE_URL" if base_url else CHAT.base_url,
+            key=key_name if base_url or key else CHAT.key,
+        ),
     )
 
 

@@ -13,7 +13,6 @@ import json
 import math
 import re
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -23,6 +22,7 @@ import httpx2
 import openai
 
 from workbench.core.errors import Refused, TransientError, Unavailable, WorkbenchError
+from workbench.models.address import CHAT, Names
 from workbench.models.azure import client as azure_client
 from workbench.models.azure import is_azure
 from workbench.models.base import Heard
@@ -33,17 +33,6 @@ MAX_BYTES = 16 * 2**20
 
 _TRANSIENT = frozenset({408, 409, 425, 429, *range(500, 600)}) - {501, 505}
 _KEY = re.compile(r"\b(?:sk|pk|rk|gsk|xai|key|Bearer)[-_ ][\w*.…-]{6,}", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Names:
-    """The settings that say where a server is, and its key."""
-
-    base_url: str
-    key: str
-
-
-CHAT = Names(base_url="OPENAI_BASE_URL", key="OPENAI_API_KEY")
 
 
 class Endpoint:

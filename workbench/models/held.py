@@ -19,11 +19,11 @@ from workbench.models.images import ImageModel, Painted, Progress, Wanted
 TOKENS_FOR_A_REPLY = 1_000
 """What is set aside for a reply whose length nobody has limited."""
 TOKENS_FOR_A_PICTURE = 4_000
-TOKENS_FOR_A_SECOND = 10
-"""Of sound that is heard."""
-
-TOKENS_FOR_A_PICTURE = 1_000
+"""What is set aside for a picture that is made."""
+TOKENS_OF_A_PICTURE = 1_000
 """What a picture takes of a prompt, about; models count it in ways of their own."""
+TOKENS_OF_A_SECOND = 10
+"""What a second of sound takes, about."""
 
 Spent = Callable[..., None]
 """`spent(tokens=…, usd=…, calls=1)`: what a call is found to have used, once that is known."""
@@ -57,7 +57,7 @@ class HeldModel:
     ) -> Reply:
         cleaned = heard and (lambda text: heard(self._begun(text)))
         asked = _tokens(*(message.content for message in messages))
-        asked += TOKENS_FOR_A_PICTURE * sum(len(message.pictures) for message in messages)
+        asked += TOKENS_OF_A_PICTURE * sum(len(message.pictures) for message in messages)
         estimate = Estimate(
             prompt=asked, reply=max_tokens or TOKENS_FOR_A_REPLY, price=price_of(self.inner) or unpriced
         )
@@ -152,7 +152,7 @@ class HeldTranscription:
 
     async def hear(self, sound: bytes, suffix: str, length: float, language: str, sha256: str) -> Heard:
         estimate = Estimate(
-            prompt=int(length * TOKENS_FOR_A_SECOND), reply=TOKENS_FOR_A_REPLY, price=price_of(self.inner) or unpriced
+            prompt=int(length * TOKENS_OF_A_SECOND), reply=TOKENS_FOR_A_REPLY, price=price_of(self.inner) or unpriced
         )
         async with _paid(self._admits, estimate) as paid:
             heard = await self.inner.hear(sound, suffix, length, language, sha256)

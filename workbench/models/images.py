@@ -20,7 +20,7 @@ from workbench.core.retries import Retries
 from workbench.core.tools import digest
 from workbench.models.base import Usage
 from workbench.models.prices import price
-from workbench.models.remote import Remote
+from workbench.models.remote import Remote, counted
 from workbench.sandbox.vetting import check_png
 
 MAX_COUNT = 4
@@ -120,7 +120,7 @@ class OpenAIImages:
                 raise Unavailable(f"{self.name} takes no seed.", hint="Leave the seed out.", **error.data) from None
             raise
         items = _items(raw, self._where)
-        usage = _usage(raw)
+        usage = counted(raw)
         made = [_png(item, self._where) for item in items[: wanted.count]]
         return Painted(
             pngs=tuple(made),
@@ -195,13 +195,3 @@ def _seed(item: dict[str, Any], wanted: Wanted) -> int | None:
 def _line(value: Any) -> str:
     text = value if isinstance(value, str) else ""
     return " ".join("".join(c if c.isprintable() else " " for c in text[:4_000]).split())[:2_000]
-
-
-def _usage(raw: Any) -> Usage:
-    said = raw.get("usage") if isinstance(raw, dict) else None
-
-    def count(name: str) -> int:
-        value = said.get(name) if isinstance(said, dict) else None
-        return value if type(value) is int and 0 <= value < 10**9 else 0
-
-    return Usage(tokens_in=count("input_tokens"), tokens_out=count("output_tokens"))

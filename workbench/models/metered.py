@@ -1,25 +1,52 @@
-"""One call of a model, told with what it cost: for planners, and for tools that ask the model."""
+"""One call of a model, told with what it cost: for planners, and for tools that ask a model, whatever it makes."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from workbench.core.errors import Refused, ReplayMiss, Unavailable, WorkbenchError
 from workbench.core.events import Kind
 from workbench.core.fingerprint import Fingerprint
 from workbench.models import asked
-from workbench.models.base import Heard, Message, Model, Reply
+from workbench.models.base import Heard, Message, Model, Reply, Usage
+
+Tell = Callable[[Kind, Mapping[str, Any]], object]
+
+
+class Given(Protocol):
+    """What a call of any model gave, with what it took. The fields are those of `models.base.Reply`."""
+
+    @property
+    def model(self) -> str: ...
+    @property
+    def usage(self) -> Usage: ...
+    @property
+    def usd(self) -> str | None: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def request_sha256(self) -> str: ...
+
+
+class Named(Protocol):
+    """The model that a call is told of."""
+
+    name: str
+    endpoint: str
+
+
+G = TypeVar("G", bound=Given)
 
 
 async def metered(
     model: Model,
     messages: Sequence[Message],
     purpose: str,
-    tell: Callable[[Kind, Mapping[str, Any]], object],
+    tell: Tell,
     schema: Mapping[str, Any] | None = None,
     max_tokens: int | None = None,
     heard: Heard | None = None,
@@ -41,7 +68,7 @@ async def metered(
     except ReplayMiss:
         raise  # nobody was called
     except (WorkbenchError, asyncio.CancelledError) as error:
-        tell(Kind.MODEL_CALLED, told | failed(error) | {"seconds": round(time.monotonic() - started, 6)})
+        tell(Kind.MODEL_CALLED, told | _failed(error) | {"seconds": round(time.monotonic() - started, 6)})
         raise
     if reply.asked is not None:
         told |= {"asked": reply.asked.told(), "reply": reply.text}
@@ -54,20 +81,49 @@ async def metered(
         Kind.MODEL_CALLED,
         told
         | {
-            "model": reply.model,
-            "request_sha256": reply.request_sha256,
-            "response_sha256": hashlib.sha256(reply.text.encode(errors="surrogatepass")).hexdigest(),
-            "tokens_in": reply.usage.tokens_in,
-            "tokens_out": reply.usage.tokens_out,
-            "usd": reply.usd,
+            **_gave(reply, reply.text.encode(errors="surrogatepass")),
             "finish": reply.finish,
-            "seconds": round(reply.seconds, 6),
             "error": _error(problem) if problem else None,
         },
     )
     if problem is not None:
         raise problem
     return reply
+
+
+async def metered_call(
+    model: Named,
+    call: Callable[[], Awaitable[G]],
+    purpose: str,
+    tell: Tell,
+    content: Callable[[G], bytes],
+    **more: Callable[[G], Any],
+) -> G:
+    """What a call of a model for pictures or sound gives, told as a chat is. `content`: the bytes that it gave;
+    `more`: what else is told of them, each taken from what was given."""
+    started = time.monotonic()
+    told: dict[str, Any] = {"purpose": purpose, "model": model.name, "endpoint": model.endpoint}
+    try:
+        given = await call()
+    except (WorkbenchError, asyncio.CancelledError) as error:
+        tell(Kind.MODEL_CALLED, told | _failed(error) | {"seconds": round(time.monotonic() - started, 6)})
+        raise
+    told |= {name: of(given) for name, of in more.items()}
+    tell(Kind.MODEL_CALLED, told | {**_gave(given, content(given)), "finish": "stop", "error": None})
+    return given
+
+
+def _gave(given: Given, content: bytes) -> dict[str, Any]:
+    """What is told of every call that gave something."""
+    return {
+        "model": given.model,
+        "request_sha256": given.request_sha256,
+        "response_sha256": hashlib.sha256(content).hexdigest(),
+        "tokens_in": given.usage.tokens_in,
+        "tokens_out": given.usage.tokens_out,
+        "usd": given.usd,
+        "seconds": round(given.seconds, 6),
+    }
 
 
 def _incomplete(reply: Reply) -> WorkbenchError | None:
@@ -82,7 +138,7 @@ def _incomplete(reply: Reply) -> WorkbenchError | None:
     return None
 
 
-def failed(error: BaseException) -> dict[str, Any]:
+def _failed(error: BaseException) -> dict[str, Any]:
     """The body of a call that gave no reply. A call that may have been paid for has an unknown price, not none."""
     data = error.data if isinstance(error, WorkbenchError) else {}
     # An error with a status is the server's own: it turned the request away, and nobody bills for that.

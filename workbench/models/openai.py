@@ -15,7 +15,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
 from pydantic import SecretStr
@@ -23,6 +22,7 @@ from pydantic import SecretStr
 from workbench.core.errors import TransientError, Unavailable, WorkbenchError
 from workbench.core.retries import Retries
 from workbench.core.tools import digest
+from workbench.models.address import host, usable_key
 from workbench.models.azure import is_azure
 from workbench.models.base import Heard, Message, Reply, Usage
 from workbench.models.prices import OPENAI, price
@@ -225,18 +225,7 @@ class OpenAIModel:
         """The connection of the running event loop, made at the first call."""
         loop = asyncio.get_running_loop()
         if loop not in self._endpoints:
-            key = self._api_key.get_secret_value().strip() if self._api_key else ""
-            if not self.endpoint:
-                raise Unavailable(
-                    "The base URL of the model is not an http address.",
-                    hint="Write OPENAI_BASE_URL as http://host:port/v1.",
-                )
-            if self.base_url == OPENAI and not key:
-                raise Unavailable(
-                    f"{self.name} needs a key.", hint="Set OPENAI_API_KEY, or OPENAI_BASE_URL for a server of your own."
-                )
-            if not key.isascii() or not key.isprintable():
-                raise Unavailable("The model's key holds characters that no key has.", hint="Set OPENAI_API_KEY again.")
+            key = usable_key(self.name, self.base_url, self._api_key)
             from workbench.models.endpoint import Endpoint
 
             self._endpoints[loop] = Endpoint(self.base_url, key, self._timeout, self._now)
@@ -280,12 +269,3 @@ def _may_be_the_form(error: WorkbenchError) -> bool:
     about_length = "context" in f"{error.data.get('code')} {error.data.get('said')}".lower()
     status = error.data.get("status")
     return bool(error.data.get("empty")) or (status in (400, 415, 422, 500, 501) and not about_length)
-
-
-def host(url: str) -> str:
-    """The host of an http address, "" for any other text."""
-    try:
-        parts = urlsplit(url)
-        return (parts.hostname or "") if parts.scheme in ("http", "https") else ""
-    except ValueError:
-        return ""

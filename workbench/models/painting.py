@@ -6,26 +6,20 @@ seed and the run in the words inside of each.
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import hashlib
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from workbench.core.errors import BudgetExceeded, ToolFailed, Unavailable, WorkbenchError
-from workbench.core.events import Kind
+from workbench.core.errors import BudgetExceeded, ToolFailed, Unavailable
 from workbench.core.png import MAX_WORDS, saying
 from workbench.models.images import MAX_COUNT, MAX_SIDE, SIZE, ImageModel, Painted, Progress, Wanted
-from workbench.models.metered import failed
+from workbench.models.metered import Tell, metered_call
 
 MAX_CALLS = 20
 """Calls of the model that one call of a tool may make."""
 MAX_PROMPT = 32_000
 MAX_ANSWER = 11_000_000
 """Bytes of all pictures of one answer: as base64 they have to fit into a frame to the worker."""
-
-Tell = Callable[[Kind, Mapping[str, Any]], object]
 
 
 def painting_service(
@@ -58,7 +52,14 @@ def painting_service(
         if calls > MAX_CALLS:
             raise BudgetExceeded(f"The call has asked for pictures {MAX_CALLS} times.", hint="Ask for fewer at once.")
         await room(wanted.count)
-        painted = await _metered(model, wanted, purpose, tell, progress)
+        painted = await metered_call(
+            model,
+            lambda: model.paint(wanted, progress),
+            purpose,
+            tell,
+            content=lambda painted: b"".join(painted.pngs),
+            images=lambda painted: len(painted.pngs),
+        )
         if (size := sum(map(len, painted.pngs))) > MAX_ANSWER:
             raise ToolFailed(
                 f"The pictures have {size:,} bytes together; at most {MAX_ANSWER:,} are passed on.",
@@ -88,34 +89,6 @@ def _picture(painted: Painted, at: int, wanted: Wanted, run: str) -> dict[str, A
         "seed": seed,
         "revised": painted.revised[at] if at < len(painted.revised) else "",
     }
-
-
-async def _metered(model: ImageModel, wanted: Wanted, purpose: str, tell: Tell, progress: Progress) -> Painted:
-    """The pictures, told as `model.called` with what they cost; a failed call is told too, and raised."""
-    started = time.monotonic()
-    told: dict[str, Any] = {"purpose": purpose, "model": model.name, "endpoint": model.endpoint}
-    try:
-        painted = await model.paint(wanted, progress)
-    except (WorkbenchError, asyncio.CancelledError) as error:
-        tell(Kind.MODEL_CALLED, told | failed(error) | {"seconds": round(time.monotonic() - started, 6)})
-        raise
-    tell(
-        Kind.MODEL_CALLED,
-        told
-        | {
-            "model": painted.model,
-            "request_sha256": painted.request_sha256,
-            "response_sha256": hashlib.sha256(b"".join(painted.pngs)).hexdigest(),
-            "tokens_in": painted.usage.tokens_in,
-            "tokens_out": painted.usage.tokens_out,
-            "usd": painted.usd,
-            "finish": "stop",
-            "images": len(painted.pngs),
-            "seconds": round(painted.seconds, 6),
-            "error": None,
-        },
-    )
-    return painted
 
 
 def _wanted(params: Mapping[str, Any]) -> Wanted:

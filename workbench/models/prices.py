@@ -13,8 +13,8 @@ def price(
     """US dollars as decimal text. None when the endpoint's price for the model is not known, or no tokens were counted.
 
     `is_image`: what came out was pictures, whose tokens often have a price of their own. `seconds`: of sound that was
-    heard, where the server bills by time. The endpoint counts: a server
-    on this machine that calls its model gpt-4o does not cost what OpenAI's does.
+    heard, where the server bills by time. The endpoint counts: a server on this machine that calls its model gpt-4o
+    does not cost what OpenAI's does.
     """
     if not (usage.tokens_in or usage.tokens_out or seconds):
         return None

@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import copy
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from pydantic import SecretStr
 
 from workbench.core.errors import Unavailable, WorkbenchError
 from workbench.core.retries import Retries
-from workbench.models.openai import host
+from workbench.models.address import CHAT, Names, host, usable_key
+from workbench.models.base import Usage
 from workbench.models.prices import OPENAI
 from workbench.models.served import is_about_the_model
 from workbench.models.tries import Tries
@@ -32,8 +33,19 @@ AT_ONCE = 4
 """Calls of this process that are under way at one endpoint: each takes long, and many bytes."""
 
 
+def counted(raw: Any) -> Usage:
+    """The tokens that an answer says it took, 0 where it says nothing sane."""
+    said = raw.get("usage") if isinstance(raw, Mapping) else None
+
+    def count(name: str) -> int:
+        value = said.get(name) if isinstance(said, Mapping) else None
+        return value if type(value) is int and 0 <= value < 10**9 else 0
+
+    return Usage(tokens_in=count("input_tokens"), tokens_out=count("output_tokens"))
+
+
 class Remote:
-    """The model `name` at `base_url` (empty: OpenAI), whose settings are called `model`, `base_url_name`, `key_name`.
+    """The model `name` at `base_url` (empty: OpenAI), which the setting `model` names; `names`: the others.
 
     `timeout`: seconds for a try; `retries`: tries after the first. Building one opens nothing.
     """
@@ -47,8 +59,7 @@ class Remote:
         timeout: float = 120.0,
         retries: int = 2,
         model: str,
-        base_url_name: str = "OPENAI_BASE_URL",
-        key_name: str = "OPENAI_API_KEY",
+        names: Names = CHAT,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         uniform: Callable[[float, float], float] = random.uniform,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -57,9 +68,8 @@ class Remote:
         self.base_url = base_url or OPENAI
         self.endpoint = host(self.base_url)
         self._setting = model
-        self._base_url_name = base_url_name
-        self._key_name = key_name
-        self._key = api_key.get_secret_value().strip() if api_key else ""
+        self._names = names
+        self._key = api_key
         self._timeout = timeout
         self._tries = Tries(most=retries, sleep=sleep, uniform=uniform)
         self._now = now
@@ -92,7 +102,7 @@ class Remote:
                 raise
             raise Unavailable(
                 f"{endpoint.where} has no model {self.name} for this, or no such service ({error.data.get('status')}).",
-                hint=f"Check {self._setting} and {self._base_url_name}.",
+                hint=f"Check {self._setting} and {self._names.base_url}.",
                 **error.data,
             ) from None
 
@@ -105,20 +115,9 @@ class Remote:
     def _connected(self) -> tuple[Endpoint, asyncio.Semaphore]:
         loop = asyncio.get_running_loop()
         if loop not in self._endpoints:
-            if not self.endpoint:
-                raise Unavailable(
-                    f"The address of the model {self.name} is not an http address.",
-                    hint=f"Write {self._base_url_name} as http://host:port/v1.",
-                )
-            if self.is_openai and not self._key:
-                hint = f"Set {self._key_name}, or {self._base_url_name} for a server of your own."
-                raise Unavailable(f"{self.name} needs a key.", hint=hint)
-            if not self._key.isascii() or not self._key.isprintable():
-                hint = f"Set {self._key_name} again."
-                raise Unavailable("The model's key holds characters that no key has.", hint=hint)
-            from workbench.models.endpoint import Endpoint, Names
+            key = usable_key(self.name, self.base_url, self._key, self._names)
+            from workbench.models.endpoint import Endpoint
 
-            names = Names(base_url=self._base_url_name, key=self._key_name)
-            endpoint = Endpoint(self.base_url, self._key, self._timeout, self._now, names)
+            endpoint = Endpoint(self.base_url, key, self._timeout, self._now, self._names)
             self._endpoints[loop] = endpoint, asyncio.Semaphore(AT_ONCE)
         return self._endpoints[loop]

@@ -7,19 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import re
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from workbench.core.artifacts import Artifact
-from workbench.core.errors import BudgetExceeded, ToolFailed, Unavailable, WorkbenchError
-from workbench.core.events import Kind
-from workbench.models.audio import FORMATS, Heard, Spoken
+from workbench.core.errors import BudgetExceeded, ToolFailed, Unavailable
+from workbench.models.audio import FORMATS
 from workbench.models.held import HeldSpeech, HeldTranscription
-from workbench.models.metered import failed
+from workbench.models.metered import Tell, metered_call
+from workbench.sandbox.files import SUFFIX
 
 MAX_CALLS = 50
 """Calls of a model for sound that one call of a tool may make."""
@@ -29,10 +27,7 @@ MAX_SOUND = 25_000_000
 """Bytes of a sound that is sent, as OpenAI's models take them."""
 
 _LANGUAGE = re.compile(r"([A-Za-z]{2,20}(-[A-Za-z0-9]{2,8}){0,2})?")
-_SUFFIX = {"audio/wav": ".wav", "audio/mpeg": ".mp3", "audio/ogg": ".ogg", "audio/flac": ".flac"}
 
-T = TypeVar("T", Spoken, Heard)
-Tell = Callable[[Kind, Mapping[str, Any]], object]
 Service = Callable[[Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
@@ -75,7 +70,13 @@ def speaking_service(model: HeldSpeech | None, purpose: str, tell: Tell) -> Serv
                 hint="Set WORKBENCH_SPEECH_MODEL to a model of your endpoint.",
             )
         counted.one_more()
-        spoken = await _metered(model, purpose, tell, lambda: model.speak(text, voice, kind, instructions), _sound)
+        spoken = await metered_call(
+            model,
+            lambda: model.speak(text, voice, kind, instructions),
+            purpose,
+            tell,
+            content=lambda spoken: spoken.sound,
+        )
         return {
             "sound": base64.b64encode(spoken.sound).decode("ascii"),
             "mime": spoken.mime,
@@ -119,8 +120,12 @@ def transcribing_service(
             raise ToolFailed("The sound's file holds one of your keys and was not sent.")
         data = await asyncio.to_thread(path.read_bytes)
         length = sound.seconds or 0.0
-        heard = await _metered(
-            model, purpose, tell, lambda: model.hear(data, _SUFFIX[sound.mime], length, language, sound.sha256), _text
+        heard = await metered_call(
+            model,
+            lambda: model.hear(data, SUFFIX[sound.mime], length, language, sound.sha256),
+            purpose,
+            tell,
+            content=lambda heard: heard.text.encode("utf-8", "surrogatepass"),
         )
         segments = [{"start": start, "end": end, "text": text} for start, end, text in heard.segments]
         return {
@@ -132,44 +137,3 @@ def transcribing_service(
         }
 
     return transcribe
-
-
-def _sound(spoken: Spoken) -> bytes:
-    return spoken.sound
-
-
-def _text(heard: Heard) -> bytes:
-    return heard.text.encode("utf-8", "surrogatepass")
-
-
-async def _metered(
-    model: HeldSpeech | HeldTranscription,
-    purpose: str,
-    tell: Tell,
-    call: Callable[[], Awaitable[T]],
-    gave: Callable[[T], bytes],
-) -> T:
-    """What the call gives, told as `model.called` with what it cost; a failed call is told too, and raised."""
-    started = time.monotonic()
-    told: dict[str, Any] = {"purpose": purpose, "model": model.name, "endpoint": model.endpoint}
-    try:
-        made = await call()
-    except (WorkbenchError, asyncio.CancelledError) as error:
-        tell(Kind.MODEL_CALLED, told | failed(error) | {"seconds": round(time.monotonic() - started, 6)})
-        raise
-    tell(
-        Kind.MODEL_CALLED,
-        told
-        | {
-            "model": made.model,
-            "request_sha256": made.request_sha256,
-            "response_sha256": hashlib.sha256(gave(made)).hexdigest(),
-            "tokens_in": made.usage.tokens_in,
-            "tokens_out": made.usage.tokens_out,
-            "usd": made.usd,
-            "finish": "stop",
-            "seconds": round(made.seconds, 6),
-            "error": None,
-        },
-    )
-    return made

@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-import os
-import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -20,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from workbench import atomic
 from workbench.core import errors
 from workbench.core.errors import ReplayMiss, TransientError, Unavailable, WorkbenchError
 from workbench.core.events import AnyEvent, Kind
@@ -214,17 +213,10 @@ def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
 def write(folder: Path, run: str, sha256: str, packed: bytes) -> str:
     """Keep a response as a file, whole or not at all; its path below `folder`."""
     relative = f"{run}/response-{sha256}.json"
-    final, part = folder / relative, folder / run / f".part-{secrets.token_hex(8)}"
+    final = folder / relative
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("xb") as file:
-                file.write(packed)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(final)
-        finally:
-            part.unlink(missing_ok=True)
+        atomic.write(final, packed)
     except OSError as error:
         raise Unavailable(f"A response cannot be kept: {error.strerror}.", hint="Is the disk full?") from error
     return relative

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from workbench import atomic
 from workbench.core.errors import Unavailable
 from workbench.core.tools import ToolSpec
 
@@ -156,16 +156,7 @@ def _same_place(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
     """Replace the file as a whole, readable by its owner only."""
-    part = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
-    try:
-        fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    atomic.write(path, json.dumps(content, indent=1).encode(), mode=0o600)
 
 
 @contextmanager

@@ -24,10 +24,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from workbench import atomic
 from workbench.core.episode import Episode, Recording
 from workbench.core.errors import Refused, Unavailable
 from workbench.replay import lines
-from workbench.replay.held import held, write
+from workbench.replay.held import held
 
 FORMAT = 2
 SUFFIX = ".cassette"
@@ -113,7 +114,7 @@ class Cassette:
                 f"{self.name} would have {len(data):,} bytes; the limit is {MAX_BYTES:,}.",
                 hint="Record fewer or smaller tables and pictures, or %workbench cassette off.",
             )
-        write(self.path, data)
+        atomic.write(self.path, data)
         self._read = _facts(self.path.stat())
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from workbench import atomic
 from workbench.core.episode import Episode
 from workbench.core.errors import Refused
 from workbench.replay import cassette, parcel
-from workbench.replay.held import held, write
+from workbench.replay.held import held
 
 _LEFT_OUT = frozenset({".git", ".venv", "node_modules", "__pycache__"})
 
@@ -35,7 +36,7 @@ def erase_recordings(folders: Sequence[Path], runs: Collection[str], holds: Hold
             if new == data:
                 continue
             if new:
-                write(path, new)
+                atomic.write(path, new)
             else:
                 path.unlink()
             changed.append(path)

@@ -7,7 +7,6 @@ over: who has waited for one that was replaced meanwhile locks the one that has 
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -42,19 +41,6 @@ def held(path: Path) -> Iterator[None]:
             if path.stat().st_size == 0:  # made for the lock, and nothing came of it
                 path.unlink()
         locks.close(descriptor)
-
-
-def write(path: Path, data: bytes) -> None:
-    """Put a file in the place of `path`: whole or not at all, also when the power fails. Raises OSError."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _locked(path: Path) -> int | None:

@@ -23,7 +23,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from workbench.core.artifacts import Artifact, find, from_json
+from workbench.core.artifacts import KINDS, Artifact, find, from_json
 from workbench.core.errors import Refused
 from workbench.core.events import VERSION, AnyEvent, Kind, dumps, loads
 from workbench.core.outcome import fold
@@ -176,7 +176,7 @@ def _events(said: bytes, run: str, name: str) -> list[AnyEvent]:
 
 def _check_files(events: Iterable[AnyEvent], files: Mapping[str, bytes], run: str, name: str) -> None:
     """Raises Refused unless each table and picture is there, is what it should be, and is what the events say."""
-    from workbench.sandbox.files import FileKind, vetted
+    from workbench.sandbox.files import vetted
 
     for artifact in _artifacts(events):
         path = PurePosixPath(artifact.path)
@@ -186,8 +186,7 @@ def _check_files(events: Iterable[AnyEvent], files: Mapping[str, bytes], run: st
         if data is None:
             continue
         try:
-            kind: FileKind = "frame" if artifact.is_frame else "image" if artifact.is_image else "sound"
-            facts = vetted(kind, data) if _is_known(artifact) else {}
+            facts = vetted(KINDS[artifact.mime], data) if artifact.mime in KINDS else {}
         except ValueError as error:
             raise _wrong(name, f"{path.parts[1]} is damaged: {error}") from None
         if _sha256(data) != artifact.sha256 or any(getattr(artifact, key) != value for key, value in facts.items()):
@@ -201,10 +200,6 @@ def _artifacts(events: Iterable[AnyEvent]) -> list[Artifact]:
         body = {"$artifact": event.body} if event.kind == Kind.ARTIFACT_MADE else event.body
         found += find(from_json(body))
     return found
-
-
-def _is_known(artifact: Artifact) -> bool:
-    return artifact.is_frame or artifact.is_sound or artifact.mime == "image/png"
 
 
 def _without_paths(body: Any, kind: str) -> Any:

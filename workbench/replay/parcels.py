@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from workbench import atomic
 from workbench.core.errors import Refused, Unavailable
 from workbench.core.events import AnyEvent, Kind
 from workbench.core.provenance import SourceKind
@@ -150,14 +151,9 @@ def _read(path: Path) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         if path.exists() and not path.read_bytes()[:2] == b"PK":
             raise Refused(f"{path} is there and is no run that was exported.", hint="Give another name.")
-        try:
-            part.write_bytes(data)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        atomic.write(path, data)
     except OSError as error:
         raise Unavailable(f"{path} cannot be written: {error.strerror}.") from error

@@ -6,16 +6,15 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from workbench.core.artifacts import FileKind
 from workbench.core.episode import BLOB
 from workbench.core.errors import ReplayMiss, ToolFailed
 from workbench.core.tape import HINT, Tape
 from workbench.sandbox.exchange import settle
-from workbench.sandbox.files import FileKind, Outputs
+from workbench.sandbox.files import Outputs
 from workbench.sandbox.wire import FILE
-
-_KINDS: Mapping[str, FileKind] = {"frame": "frame", "image": "image", "sound": "sound"}
 
 
 def restored(value: Any, tape: Tape, artifacts: Path, run: str, step: str) -> Any:
@@ -52,9 +51,9 @@ def _with_files(value: Any, tape: Tape, outputs: Outputs) -> Any:
 
 def _file(mark: Mapping[str, Any], tape: Tape, outputs: Outputs) -> int:
     data = whole(tape, str(mark[BLOB]))
-    kind = _KINDS.get(str(mark.get("as")))
-    if kind is None:
-        raise ToolFailed(f"a file of the kind {str(mark.get('as'))[:40]!r}")
+    kind: Any = mark.get("as")
+    if kind not in get_args(FileKind):
+        raise ToolFailed(f"a file of the kind {str(kind)[:40]!r}")
     number, fd = outputs.open(kind, title=str(mark.get("title", "")), alt=str(mark.get("alt", "")))
     with os.fdopen(fd, "wb") as file:
         file.write(data)

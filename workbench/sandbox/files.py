@@ -18,17 +18,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
-from workbench.core.artifacts import ARROW, FLAC, MP3, OGG, PNG, WAV, Artifact
+from workbench.core.artifacts import ARROW, FLAC, KINDS, MP3, OGG, PNG, WAV, Artifact, FileKind
 from workbench.core.errors import ToolFailed, Unavailable
 from workbench.sandbox import sounds
 from workbench.sandbox.limits import Limits
 from workbench.sandbox.scratch import unwritable
 from workbench.sandbox.vetting import check_png
 
-FileKind = Literal["frame", "image", "sound"]
-_SUFFIX: Mapping[str, str] = {ARROW: ".arrow", PNG: ".png", WAV: ".wav", MP3: ".mp3", OGG: ".ogg", FLAC: ".flac"}
+SUFFIX: Mapping[str, str] = {ARROW: ".arrow", PNG: ".png", WAV: ".wav", MP3: ".mp3", OGG: ".ogg", FLAC: ".flac"}
+"""The end of a file's name, by mime."""
 _NOUN: Mapping[FileKind, str] = {"frame": "table", "image": "picture", "sound": "sound"}
 
 
@@ -45,12 +45,16 @@ class Inputs:
 
     def number(self, artifact: Artifact) -> dict[str, Any]:
         """What stands for an artifact in the call frame. Raises ToolFailed for a kind of file that no tool can read."""
-        if not (artifact.is_frame or artifact.is_image or artifact.is_sound):
+        if artifact.mime not in KINDS:
             raise ToolFailed(f"a tool cannot read a file of type {artifact.mime}")
         if artifact not in self._known:
             self._known.append(artifact)
-        kind: FileKind = "frame" if artifact.is_frame else "image" if artifact.is_image else "sound"
-        return {"$artifact": self._known.index(artifact), "as": kind, "title": artifact.title, "alt": artifact.alt}
+        return {
+            "$artifact": self._known.index(artifact),
+            "as": KINDS[artifact.mime],
+            "title": artifact.title,
+            "alt": artifact.alt,
+        }
 
     def open(self, number: Any) -> int:
         """A descriptor that can only be read. Raises ToolFailed when there is no such file (any more)."""
@@ -176,7 +180,7 @@ class Outputs:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
                 size = file.tell()
                 self._sync(file.fileno())
-            name = f"{self._step}-{number + 1}-{digest[:12]}{_SUFFIX[described['mime']]}"
+            name = f"{self._step}-{number + 1}-{digest[:12]}{SUFFIX[described['mime']]}"
             part.path.replace(self._folder / name)
             self._sync_folders()
         except OSError as error:

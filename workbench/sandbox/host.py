@@ -11,14 +11,15 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from workbench.core.artifacts import FileKind
 from workbench.core.errors import ToolFailed, TransientError, WorkbenchError
 from workbench.core.tools import ToolCall
 from workbench.sandbox import wire
 from workbench.sandbox.base import Service
 from workbench.sandbox.exchange import opening
-from workbench.sandbox.files import FileKind, Inputs, Outputs
+from workbench.sandbox.files import Inputs, Outputs
 from workbench.sandbox.limits import Limits
 from workbench.sandbox.values import clean
 
@@ -143,10 +144,8 @@ class Conversation:
 
     def _output(self, message: Mapping[str, Any]) -> tuple[int, int]:
         title, alt = _line(message.get("title")), _line(message.get("alt"), 4000)
-        kind: FileKind = (
-            "image" if message.get("as") == "image" else "sound" if message.get("as") == "sound" else "frame"
-        )
-        return self._outputs.open(kind, title=title, alt=alt)
+        kind: Any = message.get("as")
+        return self._outputs.open(kind if kind in get_args(FileKind) else "frame", title=title, alt=alt)
 
     async def _serve(self, message: Mapping[str, Any]) -> Any:
         name, params = message.get("service"), message.get("params")

@@ -92,12 +92,10 @@ class Invocation:
 
     def _load(self, handle: Mapping[str, Any]) -> Any:
         _, fd = self._line.ask({"kind": "input", "file": handle[wire.FILE]})
-        if handle["as"] == "image":
+        if handle["as"] != "frame":
+            made = toolkit.Image if handle["as"] == "image" else toolkit.Audio
             with os.fdopen(fd, "rb") as file:
-                return toolkit.Image(file.read(), title=handle["title"], alt=handle["alt"])
-        if handle["as"] == "sound":
-            with os.fdopen(fd, "rb") as file:
-                return toolkit.Audio(file.read(), title=handle["title"], alt=handle["alt"])
+                return made(file.read(), title=handle["title"], alt=handle["alt"])
         import mmap
 
         try:
@@ -115,17 +113,11 @@ class Invocation:
         if isinstance(value, toolkit.Image):
             if not isinstance(value.png, bytes):
                 raise NotPlain(f"toolkit.Image holds a {type(value.png).__name__} instead of the bytes of a PNG.")
-            number, fd = self._output("image", value.title, value.alt)
-            with os.fdopen(fd, "wb") as file:
-                file.write(value.png)
-            return {wire.FILE: number}
+            return self._written("image", value.png, value)
         if isinstance(value, toolkit.Audio):
             if not isinstance(value.data, bytes):
                 raise NotPlain(f"toolkit.Audio holds a {type(value.data).__name__} instead of the bytes of a sound.")
-            number, fd = self._output("sound", value.title, value.alt)
-            with os.fdopen(fd, "wb") as file:
-                file.write(value.data)
-            return {wire.FILE: number}
+            return self._written("sound", value.data, value)
         table = value if isinstance(value, toolkit.Table) else toolkit.Table(value)
         pandas = sys.modules.get("pandas")
         if pandas is None or not isinstance(table.frame, pandas.DataFrame | pandas.Series):
@@ -135,6 +127,12 @@ class Invocation:
         number, fd = self._output("frame", table.title, "")
         with os.fdopen(fd, "wb") as file:
             _tables().write_table(_tables().from_pandas(table.frame), file)
+        return {wire.FILE: number}
+
+    def _written(self, kind: str, data: bytes, of: toolkit.Image | toolkit.Audio) -> dict[str, int]:
+        number, fd = self._output(kind, of.title, of.alt)
+        with os.fdopen(fd, "wb") as file:
+            file.write(data)
         return {wire.FILE: number}
 
     def _output(self, kind: str, title: str, alt: str) -> tuple[int, int]:

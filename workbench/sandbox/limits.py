@@ -39,6 +39,6 @@ class Limits:
     picture: int = 32 * MB
     """One picture, and one sound."""
     files: int = 64
-    """Tables and pictures that one call may return."""
+    """Tables, pictures and sounds that one call may return."""
     returned: int = GB
     """All of these together."""

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from workbench.memory import locks, rows
+from workbench.memory import engine, locks, rows
 from workbench.memory import tables as duckdb_tables
 from workbench.memory.postgres import tables
 from workbench.memory.postgres.server import Line, Server
@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 def to_duckdb(server: Server, path: Path, user: str | None = None) -> None:
     """A private copy of all events, or of those of `user`, at `path`, one file without a log, put there in one move.
     Blocks. Raises Unavailable."""
-    import duckdb
-
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
     try:
-        with duckdb.connect(str(part), config={"threads": 1, "memory_limit": "256MB"}) as copy:
+        with engine.connect(part) as copy:
             duckdb_tables.prepare(copy)
             server.submit(_fill(server, copy, user)).result()
             copy.execute("checkpoint")
