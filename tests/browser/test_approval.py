@@ -13,8 +13,9 @@ from tests.browser.conftest import Notebook, everywhere, wait_for
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 SETUP = """
-import pandas as pd
+import pandas as pd, workbench
 %load_ext workbench
+workbench.use(workbench.Workbench())  # whatever another module of tests has left in this kernel
 sales = pd.DataFrame({"region": ["North", "South", "North"], "revenue": [1.0, 2.0, 4.0]})
 """
 PLAN = [
