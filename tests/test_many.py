@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 import workbench
+from tests.toolfiles import put_slow
 from workbench import many
 from workbench.cli import main
 from workbench.configuration import load_settings
@@ -27,21 +28,12 @@ from workbench.scheduler.local import Local
 from workbench.workbench import Workbench
 
 SALES = pd.DataFrame({"region": ["North", "South", "North"], "revenue": [10.0, 20.0, 40.0]})
-SLOW = '''"""Sleeps, then says so."""
-PERMISSIONS = {}
-TIMEOUT = 60
-
-def run(seconds: float) -> str:
-    import time
-    time.sleep(seconds)
-    return "slept"
-'''
 
 
 def bench(tmp_path: Path, **options: Any) -> Workbench:
     config = tmp_path / "config"
     (config / "tools").mkdir(parents=True, exist_ok=True)
-    (config / "tools" / "slow.py").write_text(SLOW)
+    put_slow(config / "tools")
     (tmp_path / "project").mkdir(exist_ok=True)
     model = options.pop("model", None)
     made = load_settings({"WORKBENCH_CONFIG": str(config)}, tmp_path / "project", **options)

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 import workbench
+from tests.toolfiles import put_slow
 from workbench.configuration import load_settings
 from workbench.core.events import AnyEvent, Kind
 from workbench.models.testing import TestModel
@@ -23,16 +24,6 @@ SALES = pd.DataFrame(
         "revenue": [10.0, 20.0, 40.0, 80.0],
     }
 )
-
-SLOW_TOOL = '''"""Sleeps, then says so."""
-PERMISSIONS = {}
-TIMEOUT = 60
-
-def run(seconds: float) -> str:
-    import time
-    time.sleep(seconds)
-    return "slept"
-'''
 
 BROKEN_TOOL = '''"""Fails."""
 PERMISSIONS = {}
@@ -53,7 +44,7 @@ def run(how: str) -> str:
 def bench(tmp_path: Path, *replies: Any, **settings: Any) -> Workbench:
     config = tmp_path / "config"
     (config / "tools").mkdir(parents=True, exist_ok=True)
-    (config / "tools" / "slow.py").write_text(SLOW_TOOL)
+    put_slow(config / "tools")
     (config / "tools" / "broken.py").write_text(BROKEN_TOOL)
     (tmp_path / "project").mkdir(exist_ok=True)
     made = load_settings({"WORKBENCH_CONFIG": str(config)}, tmp_path / "project", **settings)
@@ -162,7 +153,7 @@ async def test_a_failed_step_fails_the_run_and_keeps_what_is_finished(tmp_path: 
     with pytest.raises(workbench.ToolFailed, match="no such thing") as caught:
         await wb.ask("do it")
     run = caught.value.run
-    assert run.steps["s1"].value == "slept"
+    assert run.steps["s1"].value == "waited"
     assert run.steps["s2"].state == "failed"
     assert len(caught.value.lines()) <= 3
     await wb.close()

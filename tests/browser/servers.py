@@ -19,6 +19,8 @@ from typing import Any, Literal
 
 import pytest
 
+from tests.toolfiles import put_slow
+
 Front = Literal["lab", "lab-without-subshells", "notebook"]
 """lab: JupyterLab as it comes. lab-without-subshells: the front end sends a widget's messages to the busy shell.
 notebook: Notebook 7."""
@@ -29,15 +31,6 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "docmanager-extension/plugin": {"autosave": False},
     "notebook-extension/tracker": {"windowingMode": "none"},
 }
-_SLOW = '''"""Waits."""
-PERMISSIONS = {}
-TIMEOUT = 120
-
-def run(seconds: float) -> str:
-    import time
-    time.sleep(seconds)
-    return "waited"
-'''
 _TELLER = '''"""Tells how far it is."""
 from workbench import toolkit
 PERMISSIONS = {}
@@ -77,8 +70,7 @@ def serving(front: Front, root: Path) -> Iterator[Lab]:
     """A server on a free port with fresh folders below `root`, ready to answer; at the end nothing of it is left."""
     folder, home = root / "notebooks", root / "home"
     folder.mkdir()
-    (home / "config" / "tools").mkdir(parents=True)
-    (home / "config" / "tools" / "slow.py").write_text(_SLOW)
+    put_slow(home / "config" / "tools")
     (home / "config" / "tools" / "teller.py").write_text(_TELLER)
     settings = dict(_SETTINGS)
     if front == "lab-without-subshells":

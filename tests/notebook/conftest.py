@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +21,7 @@ def run_cells(samples: Path, own_home: Path) -> Callable[..., Outputs]:
     """Run cells one after the other in one kernel, going on after errors: the outputs of each."""
 
     def run(*cells: str) -> Outputs:
-        notebook = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]  # nbformat is not typed
-            cells=[nbformat.v4.new_code_cell(cell) for cell in cells]  # type: ignore[no-untyped-call]  # as above
-        )
+        notebook = _notebook(cells)
         client = NotebookClient(
             notebook,
             allow_errors=True,
@@ -33,6 +33,27 @@ def run_cells(samples: Path, own_home: Path) -> Callable[..., Outputs]:
         return [cell.outputs for cell in notebook.cells]
 
     return run
+
+
+def papermill_outputs(folder: Path, *cells: str) -> tuple[int, list[Any]]:
+    """Run cells by papermill, as a batch does: its exit code, and the outputs of the last cell that it has kept."""
+    nbformat.write(_notebook(cells), folder / "in.ipynb")  # type: ignore[no-untyped-call]  # nbformat is not typed
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "papermill", "in.ipynb", "out.ipynb"],
+        cwd=folder,
+        capture_output=True,
+        timeout=100,
+        check=False,
+    )
+    saved = nbformat.read(folder / "out.ipynb", as_version=4)  # type: ignore[no-untyped-call]  # as above
+    return done.returncode, [cell.outputs for cell in saved.cells if cell.cell_type == "code"][-1]
+
+
+def _notebook(cells: Sequence[str]) -> Any:
+    return nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]  # nbformat is not typed
+        cells=[nbformat.v4.new_code_cell(cell) for cell in cells],  # type: ignore[no-untyped-call]  # as above
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
 
 
 def text_of(outputs: list[Any]) -> str:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import pytest
 from jupyter_client.manager import KernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from tests.browser.servers import descendants, wait_for
-from tests.notebook.conftest import Outputs, text_of
+from tests.notebook.conftest import Outputs, papermill_outputs, text_of
 from tests.notebook.test_background import Whole
 from tests.processes import is_alive
+from tests.toolfiles import put_slow
 
 SETUP = """
 import pandas as pd, workbench
@@ -33,15 +31,6 @@ route = BaseComm._reply_subshell_for
 del BaseComm._reply_subshell_for  # as in an ipykernel that routes in another way
 """
 ROUTED = "BaseComm._reply_subshell_for = route"
-SLOW = '''"""Waits."""
-PERMISSIONS = {}
-TIMEOUT = 120
-
-def run(seconds: float) -> str:
-    import time
-    time.sleep(seconds)
-    return "waited"
-'''
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +113,7 @@ def test_a_tool_of_the_kernel_is_refused_in_the_background(kernel: Whole) -> Non
 def test_a_restart_leaves_a_run_to_be_resumed_and_no_process(kernel: Whole) -> None:
     tools = Path(kernel.text(kernel.run("print(workbench.current().settings.config)")).strip()) / "tools"
     tools.mkdir(parents=True, exist_ok=True)
-    (tools / "slow.py").write_text(SLOW)
+    put_slow(tools)
     steps = [
         {"id": "s1", "task": "slow", "params": {"seconds": 0}},
         {"id": "s2", "task": "slow", "params": {"seconds": 60}, "needs": ["s1"]},
@@ -158,25 +147,8 @@ def test_a_cell_where_nobody_looks_fails_where_its_background_run_fails(run_cell
 
 
 def test_papermill_is_told_at_once_which_option_answers(tmp_path: Path) -> None:
-    notebook = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]  # nbformat is not typed
-        cells=[
-            nbformat.v4.new_code_cell(cell)  # type: ignore[no-untyped-call]  # as above
-            for cell in (SETUP, "%agent --ask total revenue of @sales")
-        ],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-    )
-    nbformat.write(notebook, tmp_path / "in.ipynb")  # type: ignore[no-untyped-call]  # as above
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "papermill", "in.ipynb", "out.ipynb"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode != 0
-    saved = json.loads((tmp_path / "out.ipynb").read_text("utf-8"))
-    failed = [cell for cell in saved["cells"] if cell["cell_type"] == "code"][-1]
-    (error,) = failed["outputs"]  # nothing was planned, so there is nothing else to show
+    code, outputs = papermill_outputs(tmp_path, SETUP, "%agent --ask total revenue of @sales")
+    assert code != 0
+    (error,) = outputs  # nothing was planned, so there is nothing else to show
     assert error["ename"] == "Denied"
     assert "--yes" in error["traceback"][1]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import nbformat
 import pytest
 
-from tests.notebook.conftest import Outputs, text_of
+from tests.notebook.conftest import Outputs, papermill_outputs, text_of
 from workbench.notebook.line import OPTIONS
 
 SETUP = """
@@ -116,26 +113,9 @@ def test_the_verbs_show_tables(run_cells: Callable[..., Outputs], level: str) ->
 
 
 def test_a_failed_run_fails_the_cell_and_papermill(tmp_path: Path, samples: Path) -> None:
-    notebook = nbformat.v4.new_notebook(  # type: ignore[no-untyped-call]  # nbformat is not typed
-        cells=[
-            nbformat.v4.new_code_cell(cell)  # type: ignore[no-untyped-call]  # as above
-            for cell in (SETUP, "%agent why did revenue drop in @sales")
-        ],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-    )
-    nbformat.write(notebook, tmp_path / "in.ipynb")  # type: ignore[no-untyped-call]  # as above
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "papermill", "in.ipynb", "out.ipynb"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode != 0
-    saved: Any = json.loads((tmp_path / "out.ipynb").read_text("utf-8"))
-    failed = [cell for cell in saved["cells"] if cell["cell_type"] == "code"][-1]
-    (error,) = [output for output in failed["outputs"] if output["output_type"] == "error"]
+    code, outputs = papermill_outputs(tmp_path, SETUP, "%agent why did revenue drop in @sales")
+    assert code != 0
+    (error,) = [output for output in outputs if output["output_type"] == "error"]
     assert error["ename"] == "Refused"
     assert len("\n".join(error["traceback"]).splitlines()) <= 3
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import workbench
 from tests.notebook.pages import Page, listening
+from tests.toolfiles import put_slow
 from workbench.bridge import wait
 from workbench.configuration import load_settings
 from workbench.core.errors import Refused
@@ -22,15 +23,6 @@ from workbench.notebook.completion import Sources
 from workbench.notebook.panels.request import completions
 from workbench.workbench import Workbench
 
-SLOW_TOOL = '''"""Sleeps, then says so."""
-PERMISSIONS = {}
-TIMEOUT = 60
-
-def run(seconds: float) -> str:
-    import time
-    time.sleep(seconds)
-    return "slept"
-'''
 NOTE_TOOL = '''"""Keeps a note."""
 PERMISSIONS = {}
 EFFECT = "write"
@@ -57,7 +49,7 @@ def asked_of(tmp_path: Path) -> Iterator[Any]:
         config, project = tmp_path / "config", tmp_path / "project"
         (config / "tools").mkdir(parents=True)
         project.mkdir()
-        (config / "tools" / "slow.py").write_text(SLOW_TOOL)
+        put_slow(config / "tools")
         (config / "tools" / "note.py").write_text(NOTE_TOOL)
         settings = load_settings({"WORKBENCH_CONFIG": str(config)}, project)
         plan = {"mode": "sequential", "steps": list(steps)}
@@ -85,7 +77,7 @@ def test_a_request_is_planned_approved_run_and_shown(asked_of: Any) -> None:
     assert (view["state"], view["problem"], view["question"]) == ("done", {}, None)
     assert view["line"].startswith("✓ done")
     assert view["steps"][0]["state"] == "done"
-    assert wait(workbench.current().record.show(view["result"]["run"])).steps["s1"].value == "slept"
+    assert wait(workbench.current().record.show(view["result"]["run"])).steps["s1"].value == "waited"
 
 
 def test_a_plan_that_is_denied_runs_nothing_and_says_so(asked_of: Any) -> None:

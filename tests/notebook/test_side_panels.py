@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 import workbench
 from tests.notebook.pages import Page, listening
-from tests.notebook.test_panels import ANYTHING, ENDED, NOTE_TOOL, SLOW_TOOL
+from tests.notebook.test_panels import ANYTHING, ENDED, NOTE_TOOL
+from tests.toolfiles import SLOW, put_slow
 from workbench.bridge import wait
 from workbench.configuration import load_settings, origins
 from workbench.core.errors import Refused, ToolFailed
@@ -46,10 +47,10 @@ def bench(tmp_path: Path) -> Iterator[Workbench]:
     config, project = tmp_path / "config", tmp_path / "project"
     (config / "tools").mkdir(parents=True)
     (project / "tools").mkdir(parents=True)
-    (config / "tools" / "slow.py").write_text(SLOW_TOOL)
+    put_slow(config / "tools")
     (config / "tools" / "note.py").write_text(NOTE_TOOL)
     (config / "tools" / "explodes.py").write_text(EXPLODES)
-    (project / "tools" / "foreign.py").write_text(SLOW_TOOL.replace("Sleeps", "Of somebody else: sleeps"))
+    (project / "tools" / "foreign.py").write_text(SLOW.replace("Waits", "Of somebody else: waits"))
     (config / "config.toml").write_text('rounds = 5\n[policy]\ndeny = ["path:private/*"]\n')
     (project / "workbench.toml").write_text('parallel = 2\n[policy]\nask = ["host:*.example.com"]\n')
     env = {"WORKBENCH_CONFIG": str(config), "WORKBENCH_MODEL": "small", "OPENAI_API_KEY": KEY}
@@ -116,7 +117,7 @@ def test_a_key_is_not_remembered_and_the_panel_says_why(bench: Workbench) -> Non
 
 def test_tools_are_listed_with_their_trust_and_told_whole(bench: Workbench) -> None:
     page = Page(workbench.panel("tools"))
-    found = value(page.ask({"do": "list", "text": "slee", "start": 0}))
+    found = value(page.ask({"do": "list", "text": "wait", "start": 0}))
     assert [(row["name"], row["origin"], row["trust"]) for row in found["rows"]] == [
         ("slow", "user", "may be used"),
         ("foreign", "project", "not trusted yet"),
@@ -134,7 +135,7 @@ def test_a_tool_is_tried_under_the_policy_and_its_result_is_shown(bench: Workben
     value(page.ask({"do": "try", "name": "slow", "params": {"seconds": 0}}))
     view = page.until(lambda view: view.get("state") in ENDED)
     assert (view["state"], view["steps"][0]["tool"]) == ("done", "slow")
-    assert wait(bench.record.show(view["result"]["run"])).steps["s1"].value == "slept"
+    assert wait(bench.record.show(view["result"]["run"])).steps["s1"].value == "waited"
 
 
 @pytest.mark.parametrize(

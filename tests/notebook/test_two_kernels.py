@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.toolfiles import put_slow
 from workbench.bridge import wait
 from workbench.configuration import load_settings
 from workbench.core.events import Kind
@@ -56,19 +57,10 @@ async def main():
 wait(main())
 """
 
-SLOW = '''"""Waits."""
-PERMISSIONS = {}
-
-def run(seconds: float) -> str:
-    import time
-    time.sleep(seconds)
-    return "waited"
-'''
-
 
 def environment(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "config" / "tools").mkdir(parents=True)
-    (tmp_path / "config" / "tools" / "slow.py").write_text(SLOW)
+    put_slow(tmp_path / "config" / "tools")
     return {
         **os.environ,
         "WORKBENCH_HOME": str(tmp_path / "home"),
