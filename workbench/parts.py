@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from workbench import stores
 from workbench.calls import Call, approved, audited, budgeted, cleaned, granted, limited, recalled, routed, sandboxed
 from workbench.configuration import load_secrets, load_settings, server_environment
+from workbench.connected import Connected
 from workbench.conversation import Conversation
 from workbench.core.errors import Refused, Unavailable
 from workbench.core.events import AnyEvent, Event, Kind, Listener, Stream, Watcher
@@ -25,7 +26,6 @@ from workbench.core.request import Quoted, Scope
 from workbench.core.settings import Settings
 from workbench.core.tape import Tape
 from workbench.core.tools import ToolResult, ToolSpec
-from workbench.core.usage import Price
 from workbench.edits import Edits
 from workbench.erasure import Erasure
 from workbench.executor import Executor
@@ -35,12 +35,7 @@ from workbench.memories import Memories
 from workbench.memory.base import Holder, Lease, Leases, Memory
 from workbench.memory.lease import FileLeases
 from workbench.memory.remember import Remembering
-from workbench.models.audio import Speech, Transcription
-from workbench.models.base import Model, Patient
-from workbench.models.choose import choose, choose_images, choose_speech, choose_transcription
-from workbench.models.held import HeldImages, HeldModel, HeldSpeech, HeldTranscription, price_of
-from workbench.models.images import ImageModel
-from workbench.models.openai import OpenAIModel
+from workbench.models.base import Model
 from workbench.models.replay import ReplayModel
 from workbench.planners.base import Planner
 from workbench.planners.grammar import GrammarPlanner
@@ -132,18 +127,14 @@ class Parts:
         self.record = Record(self.memory, self.sandbox, self.settings, self.edits)
         self.replays = Replays(self.settings, self.memory)
         self.session = uuid.uuid4().hex
-        self._model = model
         self._planner = planner
-        self._models: dict[str | None, Model | None] = {}
-        self._images: list[ImageModel | None] = []
-        self._speech: list[Speech | None] = []
-        self._transcription: list[Transcription | None] = []
         self.secrets = load_secrets(self.settings)
         self.parcels = Parcels(self.settings, self.memory, self.secrets)
         self.servers = Servers(self.settings, self.secrets, server_environment())
         self.trail = trail_of(self.settings.home, self.settings.config)
         self.erasure = Erasure(self.memory, self.settings, self.trail, erase_recordings)
         self.budgets = Budgets(limits_of(self.settings), self.settings.user, self.memory.spent)
+        self.models = Connected(self.settings, model, self.budgets, self.secrets)
         self.memories = Memories(self.remembering, lambda: self.scope, lambda: self.stream(), self.secrets)
         self.conversation = Conversation(self.memory, self.settings.user, self.session)
         self.limits = RateLimiter(self.settings.requests_per_minute, self.settings.calls_per_minute)
@@ -194,8 +185,9 @@ class Parts:
 
     def status(self) -> Mapping[str, str]:
         """What is in force, in words, by part: model, isolation, memory, tools."""
-        model = self._model or _plugged_model(self.settings) or choose(self.settings)
-        return in_force(self.settings, model=model, sandbox=self.sandbox, memory=self.memory, found=self.found())
+        return in_force(
+            self.settings, model=self.models.usual(), sandbox=self.sandbox, memory=self.memory, found=self.found()
+        )
 
     def adjust(self, **values: Any) -> None:
         """Other values of `ADJUSTABLE` settings from the next run on: for this workbench alone, and written nowhere.
@@ -293,55 +285,10 @@ class Parts:
 
     def recalling(self, name: str | None, stream: Stream, budget: RunBudget, tape: Tape) -> Model | None:
         """The model of a request for what belongs to the run's own story: it answers from the record where it can."""
-        chosen, recorded = self.model(name, stream, budget), tape.inputs.get("planner")
+        chosen, recorded = self.models.model(name, stream, budget), tape.inputs.get("planner")
         if recorded == GrammarPlanner.name or (chosen is None and recorded != ModelPlanner.name):
             return None
         return ReplayModel(chosen, tape)
-
-    def model(self, name: str | None, stream: Stream, budget: RunBudget) -> Model | None:
-        """The model of a request, by its name, for the calls of one run; None when none is connected."""
-        if name not in self._models:  # kept: a model has found out what its endpoint can do
-            settings = self.settings.model_copy(update={"model": name}) if name else self.settings
-            own = name is None and self._model is not None
-            self._models[name] = self._model if own else _plugged_model(settings) or choose(settings)
-        chosen = self._models[name]
-        if chosen is None:
-            return None
-        mine = chosen.within(budget.retries) if isinstance(chosen, Patient) else chosen
-        admits = (self.budgets.for_model(stream.tell), budget.for_model)
-        return HeldModel(mine, admits, self.secrets.redact, self.secrets.begun)
-
-    def images(self, stream: Stream, budget: RunBudget) -> ImageModel | None:
-        """The model for pictures, for the calls of one run; None when none is connected."""
-        if not self._images:
-            self._images.append(choose_images(self.settings))
-        chosen = self._images[0]
-        if chosen is None:
-            return None
-        admits = (self.budgets.for_model(stream.tell), budget.for_model)
-        return HeldImages(chosen.within(budget.retries), admits, self.secrets.redact)
-
-    def speech(self, stream: Stream, budget: RunBudget) -> HeldSpeech | None:
-        """The model that reads aloud, for the calls of one run; None when none is connected."""
-        if not self._speech:
-            self._speech.append(choose_speech(self.settings))
-        chosen = self._speech[0]
-        admits = (self.budgets.for_model(stream.tell), budget.for_model)
-        return None if chosen is None else HeldSpeech(chosen.within(budget.retries), admits)
-
-    def transcription(self, stream: Stream, budget: RunBudget) -> HeldTranscription | None:
-        """The model that writes down speech, for the calls of one run; None when none is connected."""
-        if not self._transcription:
-            self._transcription.append(choose_transcription(self.settings))
-        chosen = self._transcription[0]
-        admits = (self.budgets.for_model(stream.tell), budget.for_model)
-        if chosen is None:
-            return None
-        return HeldTranscription(chosen.within(budget.retries), admits, self.secrets.redact)
-
-    def price(self, name: str | None) -> Price | None:
-        """What gives the price of so many tokens in and out of a request's model, None when there is none to ask."""
-        return price_of(self._models.get(name))
 
     def gate(self, asked: Asked, words: str) -> Gate:
         """The policy of one run. `words`: what of the request the user has typed."""
@@ -376,10 +323,10 @@ class Parts:
             scope=self.scope_of(asked),
             secrets=self.secrets,
             bases=self.bases(),
-            model=self.model(asked.model, stream, asked.budget),
-            images=self.images(stream, asked.budget),
-            speech=self.speech(stream, asked.budget),
-            transcription=self.transcription(stream, asked.budget),
+            model=self.models.model(asked.model, stream, asked.budget),
+            images=self.models.images(stream, asked.budget),
+            speech=self.models.speech(stream, asked.budget),
+            transcription=self.models.transcription(stream, asked.budget),
             room=self.budgets.room_for,
             artifacts=folder,
             guard=gate.guard,
@@ -411,12 +358,7 @@ class Parts:
             await scheduler.over()
         await self.sandbox.close()
         await self.servers.close()
-        for model in self._models.values():
-            if isinstance(model, OpenAIModel):
-                await model.close()
-        for other in (*self._images, *self._speech, *self._transcription):
-            if other is not None:
-                await other.close()
+        await self.models.close()
         await self.memory.close()
 
 
@@ -430,10 +372,3 @@ def _plugged_memory(settings: Settings) -> Memory | None:
             f"There is no plug-in {settings.memory_plugin} that keeps a memory.", hint="See WORKBENCH_MEMORY_PLUGIN."
         )
     return make(settings)
-
-
-def _plugged_model(settings: Settings) -> Model | None:
-    """The model of a plug-in, where the model's name begins with that of one. Raises Unavailable."""
-    name, _, rest = settings.model.partition(":")
-    make: Callable[[str, Settings], Model] | None = plugged.load("workbench.models", name) if name else None
-    return make(rest, settings) if make is not None else None

@@ -102,7 +102,7 @@ class Story:
         planner = asked.planner or given(asked.text, inner)
         briefing = Briefing(parts, asked)
         request = await briefing.request(planner)
-        kept, price = asked.past.kept if asked.past else None, inputs.price(asked.tape, parts.price(asked.model))
+        kept, price = asked.past.kept if asked.past else None, inputs.price(asked.tape, parts.models.price(asked.model))
         pictures = await asyncio.to_thread(inputs.pictures, asked.quoted, parts.settings.artifacts, stream.run)
         stream.tell(Kind.INPUTS, inputs.told(request, tools, inner.name, asked.model, price, pictures))
         planned: Planned | None = kept.planned if kept else await planner.plan(request, tools, stream)

@@ -88,7 +88,7 @@ async def bare(client: openai.AsyncOpenAI, agents: int, calls: int, schema: dict
 async def ours(bench: Workbench, agents: int, calls: int, schema: dict[str, Any] | None) -> None:
     async def agent() -> None:
         stream = bench.stream()
-        model = bench.model(None, stream, RunBudget())
+        model = bench.models.model(None, stream, RunBudget())
         assert model is not None
 
         async def ask(said: list[dict[str, str]]) -> str:

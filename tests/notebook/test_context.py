@@ -60,8 +60,9 @@ def asked(bench: Workbench, text: str, scope: dict[str, Any], here: Any = None) 
 
 
 def prompt(bench: Workbench, call: int = -1) -> str:
-    assert isinstance(bench._model, TestModel)
-    return "\n\n".join(message.content for message in bench._model.calls[call].messages)
+    model = bench.models.usual()
+    assert isinstance(model, TestModel)
+    return "\n\n".join(message.content for message in model.calls[call].messages)
 
 
 def figure() -> Any:
@@ -78,8 +79,9 @@ def test_a_figure_goes_to_the_model_as_a_picture_and_in_words_and_may_be_answere
 ) -> None:
     one = bench(NOTHING_TO_RUN, "North sells 5, South 2.")
     run = asked(one, "what is odd in @fig?", {"fig": figure()})
-    assert isinstance(one._model, TestModel)
-    for call in one._model.calls:  # the planner, and who answers
+    model = one.models.usual()
+    assert isinstance(model, TestModel)
+    for call in model.calls:  # the planner, and who answers
         (shown,) = call.messages[-1].pictures
         assert shown.png.startswith(b"\x89PNG")
         assert "| axes 1: title: Revenue by region" in call.messages[-1].content

@@ -138,7 +138,7 @@ async def test_what_was_recorded_without_a_cassette_is_found_in_the_record(made)
     first = await wb.ask(QUESTION, sales=SALES)
     again = await wb.ask(QUESTION, sales=SALES, replay="strict")
     assert shown(again) == shown(first)
-    assert len(wb._model.calls) == 2
+    assert len(wb.models.usual().calls) == 2
 
 
 async def test_a_replayed_run_can_be_replayed(made):
@@ -211,7 +211,7 @@ async def test_a_replay_that_lacked_nothing_leaves_the_file_as_it_is(made, tape)
     wb = made("elsewhere", PLAN, ANSWER)
     wb.replays.on(tape)
     await wb.ask(QUESTION, sales=SALES)
-    assert not wb._model.calls
+    assert not wb.models.usual().calls
     assert (tape.read_bytes(), tape.stat().st_mtime_ns) == before
 
 
@@ -245,7 +245,7 @@ async def test_a_plan_by_grammar_is_replayed_by_grammar_even_where_a_model_is_co
     wb.sandbox = NoWorkers()
     wb.replays.on(tape, "strict")
     assert shown(await wb.ask("total revenue by region of @sales as a bar chart", sales=SALES)) == first
-    assert not wb._model.calls
+    assert not wb.models.usual().calls
 
 
 async def test_what_was_remembered_then_is_shown_to_the_model_again_and_what_is_now_is_not(made, tmp_path):
