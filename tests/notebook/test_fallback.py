@@ -105,8 +105,9 @@ def test_a_tool_of_the_kernel_is_refused_in_the_background(kernel: Whole) -> Non
     asked = kernel.run("h = %agent --bg keep Ada")
     shown = kernel.frozen(asked)["text/plain"]
     assert "keep runs in your kernel, and no thread of it waits for this run." in shown
+    said = kernel.text(kernel.run("h.result()"))  # waits until the run stands in its cell, whole
+    assert "ToolFailed" in said or "Denied" in said
     assert kernel.text(kernel.run("h.state")) == "'failed'"
-    assert "ToolFailed" in kernel.text(kernel.run("h.result()")) or "Denied" in kernel.text(kernel.run("h.result()"))
 
 
 @pytest.mark.kills
