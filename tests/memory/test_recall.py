@@ -1,17 +1,21 @@
 """What a question finds, in which order, and why."""
 
 import json
+import math
 from collections import Counter
+from collections.abc import Mapping
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.memory.support import ROOT, event
-from workbench.core.events import Kind
+from workbench.core.events import Event, Kind
 from workbench.core.request import Scope
-from workbench.memory.lexical import Shelf, holding, scores, stem
+from workbench.memory.embed import Hashing
+from workbench.memory.lexical import Shelf, holding, is_identifier, scores, stem, terms
 from workbench.memory.recall import Recall
+from workbench.memory.vectors import Vectors
 
 SCOPE = Scope(user="ann", workspace="sales", session="")
 
@@ -109,6 +113,73 @@ def test_a_shelf_that_was_added_to_and_taken_from_answers_as_one_that_was_filled
         assert scores(asked, [shelf], most) == pytest.approx(dict(best))
     assert sorted(holding("term1", [shelf])) == sorted(holding("term1", [anew]))
     assert len(shelf.names) <= 2 * len(there) + 201 + len(acts)
+
+
+WORDS = st.lists(
+    st.sampled_from(["order", "orders", "late", "lately", "pay", "ERR-4042", "q3_sales", "2025"]), min_size=1
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    texts=st.dictionaries(WORDS.map(" ".join), st.tuples(st.booleans(), st.integers(1, 28)), max_size=14),
+    gone=st.sets(st.integers(0, 13)),
+    asked=st.lists(WORDS.map(" ".join), min_size=2, max_size=2),
+    limit=st.integers(1, 8),
+    letters=st.booleans(),
+)
+def test_what_is_found_is_what_a_plain_reckoning_over_every_text_finds(texts, gone, asked, limit, letters):
+    vectors = Vectors(Hashing()) if letters else None
+    recall, there = Recall(vectors), dict[str, tuple[str, bool, int]]()
+    for n, (text, (pinned, day)) in enumerate(texts.items()):
+        scope = {"user": "ann", "workspace": "sales" if n % 3 else ""}
+        body = {"id": f"m{n}", "text": text, "scope": scope, "pinned": pinned}
+        at = f"2026-02-{day:02}T00:00:00+00:00"
+        recall.hear(Event(run="r1", seq=n, at=at, kind=Kind.MEMORY_WRITTEN, body=body))
+        there[f"m{n}"] = text, pinned, day
+    newest = max((day for _, _, day in there.values()), default=0)
+    for turn, question in enumerate(asked):
+        hits = recall.search(question, SCOPE, limit)
+        true = reckoned(question, there, newest, letters=letters)
+        best = sorted(true, key=lambda name: (-round(true[name], 9), name))[:limit]
+        assert [hit.score for hit in hits] == pytest.approx([true[name] for name in best], abs=1e-4)
+        assert [true.get(hit.id) for hit in hits] == pytest.approx([hit.score for hit in hits], abs=1e-4)
+        if not letters:  # with them, which of two equals comes first is decided by the last bit of a half float
+            assert [hit.id for hit in hits] == best
+        if turn == 0:
+            for name in [f"m{n}" for n in gone if f"m{n}" in there]:
+                recall.hear(event(kind=Kind.MEMORY_FORGOTTEN, id=name))
+                del there[name]
+    if vectors is not None:
+        vectors.close()
+
+
+def reckoned(
+    question: str, there: Mapping[str, tuple[str, bool, int]], newest: int, *, letters: bool
+) -> dict[str, float]:
+    """The scores of all that a question finds, one text after the other, as the rules say it."""
+    asked = list(dict(terms(question)))
+    held = {name: Counter(term for term, _ in terms(text)) for name, (text, _, _) in there.items()}
+    mean = max(1.0, sum(found.total() for found in held.values()) / max(1, len(held)))
+    weights = {}
+    for term in asked:
+        holders = sum(term in found for found in held.values())
+        weights[term] = 2.2 * math.log(1 + max(0.0, len(held) - holders + 0.5) / (holders + 0.5))
+    identifiers = [term for term in asked if is_identifier(term)]
+    embed = Hashing().embed
+    answers = {}
+    for name, (text, pinned, day) in there.items():
+        norm = 1.2 * (0.25 + 0.75 * held[name].total() / mean)
+        word = sum(weight * held[name][t] / (held[name][t] + norm) for t, weight in weights.items())
+        word /= sum(weights.values())
+        exact = sum(term in held[name] for term in identifiers)
+        cosine = float(embed([text])[0].astype("float16").astype("float32") @ embed([question])[0]) if letters else 0.0
+        if not (word or exact or (letters and cosine >= Hashing.floor)):
+            continue
+        relevance = (max(0.0, cosine) + word) / 2 if letters else word
+        part = (relevance + 0.03 * pinned + 0.01 * 2 ** ((day - newest) / 90)) / 1.04
+        answers[name] = 0.5 + 0.4 * exact / len(identifiers) + 0.1 * part if exact else 0.5 * part
+    return answers
 
 
 @pytest.mark.parametrize("question", ["", "   ", "\x00", "\ud800", "the of and", "?!", "x" * 1_000_000])

@@ -73,18 +73,18 @@ class VectorIndex:
         with self._guard:
             living = self._selectors()
             hits = _nearest(self._base, vector, most, living[0], 0)
-            if self._late is not None:
+            if self._late is not None and self._late.ntotal:
                 hits = sorted(hits + _nearest(self._late, vector, most, living[1], self._base.ntotal), reverse=True)
             return [(str(self._names[row]), cosine) for cosine, row in hits[:most]]
 
     def cosines(self, names: Iterable[str], vector: Floats) -> dict[str, float]:
         """The cosines of these vectors with one, by name; those that are not here are left out."""
         with self._guard:
-            rows = {name: self._rows[name] for name in names if name in self._rows}
+            rows = {name: row for name in names if (row := self._rows.get(name)) is not None}
             if not rows:
                 return {}
             products = self._vectors(list(rows.values())) @ vector
-        return dict(zip(rows, map(float, products), strict=True))
+        return dict(zip(rows, products.tolist(), strict=True))
 
     def vector(self, name: str) -> Floats | None:
         """The vector of a name, as it is kept; None when it is not here."""
@@ -147,13 +147,14 @@ class VectorIndex:
     def _vectors(self, rows: Sequence[int]) -> Floats:
         import numpy as np
 
-        first = self._base.ntotal
+        wanted, first = np.array(rows, np.int64), self._base.ntotal
+        if first == len(self._names):
+            whole: Floats = self._base.reconstruct_batch(wanted)
+            return whole
         vectors = np.empty((len(rows), self.dim), np.float32)
-        for index, start, stop in ((self._base, 0, first), (self._late, first, len(self._names))):
-            places = [n for n, row in enumerate(rows) if start <= row < stop]
-            if places:
-                wanted = np.array([rows[n] - start for n in places], np.int64)
-                vectors[places] = index.reconstruct_batch(wanted)
+        late = wanted >= first
+        vectors[~late] = self._base.reconstruct_batch(wanted[~late])
+        vectors[late] = self._late.reconstruct_batch(wanted[late] - first)
         return vectors
 
     def _selectors(self) -> tuple[Any, Any]:

@@ -6,17 +6,25 @@ arrays of numbers, so that a question over 100,000 texts is a few operations of 
 
 from __future__ import annotations
 
-import heapq
 import math
 import re
 import unicodedata
 from array import array
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float32]
 
 _TOKEN = re.compile(r"\w+(?:[-./]\w+)*")
 _WORD = re.compile(r"[^\W_]+")
 _IDENTIFIER = re.compile(r"[\d_-]")
+_VOWEL = re.compile(r"[aeiouy]")
+_ENDINGS = (("ies", "y"), ("ied", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""))
 _STOP = frozenset(
     re.findall(
         r"\w+",
@@ -35,6 +43,34 @@ _LOOKS = 2_500
 _SWEEP = 200
 
 
+class Posting:
+    """The rows of a shelf that hold a term, and how often each does. `parts` is kept until what it comes from changes:
+    memories are asked for far more often than they are made."""
+
+    __slots__ = ("_parts", "_slope", "counts", "rows")
+
+    def __init__(self) -> None:
+        self.rows = array("I")
+        self.counts = array("f")
+        self._slope = 0.0
+        self._parts: Floats | None = None
+
+    def add(self, row: int, count: float) -> None:
+        self.rows.append(row)
+        self.counts.append(count)
+        self._parts = None
+
+    def parts(self, lengths: Floats, slope: float) -> Floats:
+        """What BM25 gives each row, between 0 and 1, where each word of a text's length costs `slope`."""
+        import numpy as np
+
+        if self._parts is None or self._slope != slope:
+            counts = np.frombuffer(self.counts, np.float32)
+            norms = np.float32(_K1 * (1 - _B)) + np.float32(slope) * lengths.take(np.frombuffer(self.rows, np.uint32))
+            self._parts, self._slope = (counts / (counts + norms)).astype(np.float32), slope
+        return self._parts
+
+
 class Shelf:
     """The texts of one owner: for each stem the rows that hold it and how often, and how long each text is in words.
 
@@ -42,9 +78,9 @@ class Shelf:
     """
 
     def __init__(self) -> None:
-        self.names: list[str | None] = []  # by row; None: dead
-        self.lengths = array("I")  # 0: dead
-        self.postings: dict[str, tuple[array[int], array[int]]] = {}
+        self.names: list[str] = []  # by row
+        self.lengths = array("f")  # 0: dead
+        self.postings: dict[str, Posting] = {}
         self.words = 0
         self._rows: dict[str, int] = {}
         self._gone: Counter[str] = Counter()  # by term, how many of the rows that hold it are dead
@@ -60,31 +96,31 @@ class Shelf:
         self.lengths.append(terms.total())
         self.words += terms.total()
         for term, count in terms.items():
-            rows, counts = self.postings.setdefault(term, (array("I"), array("I")))
-            rows.append(row)
-            counts.append(count)
+            posting = self.postings.get(term)
+            if posting is None:
+                posting = self.postings[term] = Posting()
+            posting.add(row, count)
 
     def take(self, name: str, terms: Counter[str]) -> None:
         row = self._rows.pop(name)
-        self.names[row] = None
-        self.words -= self.lengths[row]
+        self.words -= int(self.lengths[row])
         self.lengths[row] = 0
         self._gone.update(terms.keys())
 
     def holders(self, term: str) -> int:
         """How many texts hold a term."""
-        return len(self.postings[term][0]) - self._gone[term] if term in self.postings else 0
+        return len(self.postings[term].rows) - self._gone[term] if term in self.postings else 0
 
     def _sweep(self) -> None:
         place = {row: n for n, row in enumerate(self._rows.values())}
-        self.lengths = array("I", [self.lengths[row] for row in place])
+        self.lengths = array("f", [self.lengths[row] for row in place])
         self.names = list(self._rows)
         self._rows = {name: n for n, name in enumerate(self._rows)}
-        swept = {}
-        for term, (rows, counts) in self.postings.items():
-            kept = [(place[row], count) for row, count in zip(rows, counts, strict=True) if row in place]
-            if kept:
-                swept[term] = (array("I", [row for row, _ in kept]), array("I", [count for _, count in kept]))
+        swept: dict[str, Posting] = {}
+        for term, posting in self.postings.items():
+            for row, count in zip(posting.rows, posting.counts, strict=True):
+                if row in place:
+                    swept.setdefault(term, Posting()).add(place[row], count)
         self.postings = swept
         self._gone = Counter()
 
@@ -97,40 +133,35 @@ def scores(asked: Sequence[str], shelves: Sequence[Shelf], most: int) -> dict[st
     best = sum(weights.values()) or 1.0
     found: dict[str, float] = {}
     for shelf in shelves:
-        for row, score in _best(shelf, weights, most, _K1 * (1 - _B), _K1 * _B / mean):
-            found[str(shelf.names[row])] = score / best
+        for row, score in _best(shelf, weights, most, _K1 * _B / mean):
+            found[shelf.names[row]] = score / best
     return found
 
 
-def _best(
-    shelf: Shelf, weights: Mapping[str, float], most: int, base: float, slope: float
-) -> Iterator[tuple[int, float]]:
+def _best(shelf: Shelf, weights: Mapping[str, float], most: int, slope: float) -> Iterator[tuple[int, float]]:
     """The rows of the best scores with these, at most so many; of equals those whose names come first, everywhere."""
     import numpy as np
 
-    held = [(weight, *shelf.postings[term]) for term, weight in weights.items() if term in shelf.postings]
+    held = [(weight, posting) for term, weight in weights.items() if (posting := shelf.postings.get(term)) is not None]
     if not held or most < 1:
         return
-    # All terms in one go: each operation of numpy costs as much as a thousand texts do.
-    rows = np.concatenate([np.frombuffer(rows, np.uint32) for _, rows, _ in held])
-    counts = np.concatenate([np.frombuffer(counts, np.uint32) for _, _, counts in held]).astype(np.float32)
-    weight = np.repeat(np.array([weight for weight, _, _ in held], np.float32), [len(rows) for _, rows, _ in held])
-    lengths = np.frombuffer(shelf.lengths, np.uint32)
-    norms = np.float32(base) + np.float32(slope) * lengths[rows].astype(np.float32)
-    sums = np.bincount(rows, weight * counts / (counts + norms), len(lengths))
+    lengths = np.frombuffer(shelf.lengths, np.float32)
+    rows = np.concatenate([np.frombuffer(posting.rows, np.uint32) for _, posting in held], dtype=np.intp)
+    parts = np.concatenate([np.float32(weight) * posting.parts(lengths, slope) for weight, posting in held])
+    sums = np.bincount(rows, parts, len(lengths))
     if len(shelf) < len(lengths):
         sums[lengths == 0] = 0.0
-    cut, best = 0.0, np.flatnonzero(sums > 0.7 * sums.max())  # most texts share a word or two: they need no sorting
+    (best,) = (sums > 0.7 * sums.max()).nonzero()  # most texts share a word or two: they need no sorting
     if len(best) < most:
-        best = np.flatnonzero(sums)
+        (best,) = sums.nonzero()
+    those = sums[best]
     if len(best) > most:
-        cut = np.partition(sums[best], -most)[-most]
-        best = best[sums[best] > cut]
-    if cut > 0:
-        equal = np.flatnonzero(sums == cut).tolist()
-        named = heapq.nsmallest(most - len(best), equal, key=lambda row: shelf.names[row] or "")
-        best = np.concatenate([best, np.array(named, np.int64)])
-    yield from zip(best.tolist(), sums[best].tolist(), strict=True)
+        cut = np.partition(those, -most)[-most]
+        equal = sorted(best[those == cut].tolist(), key=shelf.names.__getitem__)
+        best = best[those > cut]
+        best = np.concatenate([best, np.array(equal[: most - len(best)], np.intp)])
+        those = sums[best]
+    yield from zip(best.tolist(), those.tolist(), strict=True)
 
 
 def _weights(asked: Sequence[str], shelves: Sequence[Shelf], texts: int) -> dict[str, float]:
@@ -148,8 +179,8 @@ def holding(term: str, shelves: Sequence[Shelf]) -> list[str]:
     """The names of the newest texts that hold a term."""
     found = []
     for shelf in shelves:
-        rows = shelf.postings[term][0][-_LOOKS:] if term in shelf.postings else ()
-        found += [name for row in rows if (name := shelf.names[row]) is not None]
+        rows = shelf.postings[term].rows[-_LOOKS:] if term in shelf.postings else ()
+        found += [shelf.names[row] for row in rows if shelf.lengths[row]]
     return found
 
 
@@ -173,11 +204,12 @@ def stem(word: str) -> str:
     """The word without its English endings, so that "issues", "issued" and "issuing" meet."""
     if len(word) < 4 or not word.isascii() or not word.isalpha():
         return word
-    for ending, rest in (("ies", "y"), ("ied", "y"), ("ing", ""), ("ed", ""), ("es", ""), ("s", "")):
-        short = word.removesuffix(ending) + rest
-        if word.endswith(ending) and not word.endswith("ss") and len(short) >= 3 and re.search(r"[aeiouy]", short):
-            word = short
-            break
+    for ending, rest in _ENDINGS if word[-1] in "sdg" and not word.endswith("ss") else ():
+        if word.endswith(ending):
+            short = word.removesuffix(ending) + rest
+            if len(short) >= 3 and _VOWEL.search(short):
+                word = short
+                break
     if len(word) > 3 and word[-1] == word[-2] and word[-1] not in "ls":
         word = word[:-1]
     word = word.removesuffix("e") if len(word) > 3 else word

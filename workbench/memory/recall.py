@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import sys
 import threading
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -90,17 +91,17 @@ class Recall:
         asked = dict(terms(question))
         owners = _owners(scope)
         most = max(_CANDIDATES, 2 * limit)
-        identifiers = [term for term in asked if is_identifier(term)]
+        identifiers = list(filter(is_identifier, asked))
         with self._guard:
             shelves = [self._shelves[owner] for owner in owners if owner in self._shelves]
             words = scores(list(asked), shelves, most)
             exact = Counter(name for term in identifiers for name in holding(term, shelves))
         if not shelves:
             return []
-        likely = [*words, *exact]
-        near = self._near(owners, question, most, likely) if question.strip() else None
+        words |= {name: 0.0 for name in exact if name not in words}
+        near = self._near(owners, question, most, words) if question.strip() else None
         with self._guard:
-            return self._ranked(asked, {name: words.get(name, 0.0) for name in likely}, exact, near, limit)
+            return self._ranked(asked, identifiers, words, exact, near, limit)
 
     def all(self, scope: Scope) -> list[Hit]:
         """All that is there in this scope, newest first, closed ones too."""
@@ -129,7 +130,7 @@ class Recall:
             by=str(body.get("by", "")),
             pinned=self._pins.get((owner[0], name), ("", body.get("pinned") is True))[1],
         )
-        found = Counter(term for term, _ in terms(text))
+        found = Counter(sys.intern(term) for term, _ in terms(text))  # most texts are made of the same words
         entry = _Entry(
             hit=hit, owner=owner, terms=found, day=_day(event.at), same=(owner, content_hash(text)), run=event.run
         )
@@ -205,6 +206,7 @@ class Recall:
     def _ranked(
         self,
         asked: Mapping[str, str],
+        identifiers: Collection[str],
         words: Mapping[str, float],
         exact: Mapping[str, int],
         near: Mapping[str, float] | None,
@@ -213,33 +215,30 @@ class Recall:
         by_letters = self.vectors is None or near is None or self.vectors.embedder.lexical
         floor = 0.0 if self.vectors is None else self.vectors.embedder.floor
         best = max(words.values(), default=0.0) or 1.0
-        identifiers = max(1, sum(map(is_identifier, asked)))
+        cosines = near or {}
 
-        def relevance(name: str) -> float:
-            if near is None:
-                return words.get(name, 0.0)
-            # A text whose vector is still being made stands where its words would put it.
-            cosine = max(0.0, near.get(name, 0.5 * words.get(name, 0.0)))
-            if by_letters:
-                return (cosine + words.get(name, 0.0)) / 2
-            return (cosine + _WORDS * words.get(name, 0.0) / best) / (1 + _WORDS)
-
-        def score(name: str) -> float:
-            entry = self._entries[name]
-            age = max(0.0, self._newest - entry.day)
-            ahead = _PIN * entry.hit.pinned + _NEW * math.exp2(-age / _DAYS)
-            part = (relevance(name) + ahead) / (1 + _PIN + _NEW)
+        names = [*words, *(name for name, cosine in cosines.items() if cosine >= floor and name not in words)]
+        ranked = []
+        for name in names:
+            if (entry := self._entries.get(name)) is None:
+                continue  # forgotten meanwhile
+            relevance = word = words.get(name, 0.0)
+            if near is not None:
+                # A text whose vector is still being made stands where its words would put it.
+                cosine = max(0.0, near.get(name, 0.5 * word))
+                relevance = (cosine + word) / 2 if by_letters else (cosine + _WORDS * word / best) / (1 + _WORDS)
+            ahead = _PIN * entry.hit.pinned + _NEW * math.exp2((entry.day - self._newest) / _DAYS)
+            part = (relevance + ahead) / (1 + _PIN + _NEW)
             # An identifier lifts a text into the upper half, where no number of shared words reaches.
-            return 0.5 + 0.4 * exact[name] / identifiers + 0.1 * part if exact.get(name) else 0.5 * part
-
-        means = [name for name, cosine in (near or {}).items() if cosine >= floor]
-        names = [name for name in dict.fromkeys([*words, *means]) if name in self._entries]
+            score = 0.5 + 0.4 * exact[name] / len(identifiers) + 0.1 * part if name in exact else 0.5 * part
+            ranked.append((-score, name))
+        named = {term: asked[term] for term in identifiers}
+        spoken = {term: word for term, word in asked.items() if term not in named}
         hits = []
-        for least, name in heapq.nsmallest(limit, [(-score(name), name) for name in names]):
-            value = -least
-            entry, cosine = self._entries[name], None if near is None else near.get(name)
-            why = _why(entry, asked, None if cosine is None or cosine < floor else cosine, by_letters)
-            hits.append(_found(entry.hit, round(value, 4), why, by_letters, cosine))
+        for least, name in heapq.nsmallest(limit, ranked):
+            entry, found = self._entries[name], cosines.get(name)
+            why = _why(entry, named, spoken, None if found is None or found < floor else found, by_letters)
+            hits.append(_found(entry.hit, round(-least, 4), why, by_letters, found))
         return hits
 
 
@@ -249,14 +248,19 @@ def _owners(scope: Scope) -> list[Owner]:
     return [(scope.user, workspace, persona) for workspace in workspaces for persona in personas]
 
 
-def _why(entry: _Entry, asked: Mapping[str, str], cosine: float | None, by_letters: bool) -> str:
-    shared = [term for term in asked if term in entry.terms]
-    exact = [asked[term] for term in shared if is_identifier(term)]
-    words = [asked[term] for term in shared if not is_identifier(term)]
-    legs = [f"{leg}: {', '.join(found)}" for leg, found in (("exact", exact), ("lexical", words)) if found]
+def _why(
+    entry: _Entry, named: Mapping[str, str], spoken: Mapping[str, str], cosine: float | None, by_letters: bool
+) -> str:
+    """What a text shares with the question, which names these identifiers and these other words."""
+    legs = []
+    for leg, asked in (("exact", named), ("lexical", spoken)):
+        if shared := [word for term, word in asked.items() if term in entry.terms]:
+            legs.append(f"{leg}: {', '.join(shared)}")
     if cosine is not None:
         legs.append(f"{'spelling' if by_letters else 'meaning'} {cosine:.2f}")
-    return "; ".join([*legs, "pinned"] if entry.hit.pinned else legs)
+    if entry.hit.pinned:
+        legs.append("pinned")
+    return "; ".join(legs)
 
 
 def _found(hit: Hit, score: float, why: str, by_letters: bool, cosine: float | None) -> Hit:
