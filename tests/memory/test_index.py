@@ -56,7 +56,7 @@ def test_whatever_was_done_to_an_index_it_finds_what_a_look_at_every_vector_find
     assert len(index) == len(there)
     assert [cosine for _, cosine in found] == pytest.approx([float(there[name] @ asked) for name in best], abs=2e-3)
     assert {name for name, _ in found} <= set(there)
-    exact = index.cosines(there, asked)
+    exact = index.nearest(asked, 1, there)
     assert exact == pytest.approx({name: float(vector @ asked) for name, vector in there.items()}, abs=2e-3)
 
 
@@ -74,6 +74,16 @@ def test_lists_visit_enough_to_find_nearly_all_that_is_near():
         true = np.argsort(-(rows @ question))[:10]
         hit += len({int(name) for name, _ in index.search(question, 10)} & set(true.tolist()))
     assert hit >= 0.95 * 10 * len(asked)
+
+
+@pytest.mark.parametrize("spread", [0.001, 0.02, 0.2, 1.0])
+def test_however_close_together_vectors_lie_the_nearest_are_those_of_their_half_floats(spread: float):
+    rows = unit(vectors(1, seed=4, dim=64) + spread * vectors(3_000, seed=5, dim=64))
+    index = VectorIndex(64)
+    index.add([str(n) for n in range(len(rows))], rows)
+    for question in unit(vectors(1, seed=4, dim=64) + spread * vectors(10, seed=6, dim=64)):
+        true = np.sort(rows.astype(np.float16).astype(np.float32) @ question)[::-1]
+        assert [cosine for _, cosine in index.search(question, 10)] == pytest.approx(true[:10].tolist(), abs=1e-6)
 
 
 def test_what_comes_after_the_lists_were_made_is_found_at_once_and_sorted_in_when_it_is_much():

@@ -20,7 +20,7 @@ MIN_ROWS = 2_000
 """Fewer vectors are as quickly read from memory.duckdb."""
 
 _GROWTH = 0.05
-_VERSION = 1
+_VERSION = 2
 
 
 def save(folder: Path, model: str, owner: Sequence[str], index: VectorIndex, hashes: Mapping[str, str]) -> bool:

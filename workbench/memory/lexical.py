@@ -50,7 +50,7 @@ class Posting:
     __slots__ = ("_parts", "_slope", "counts", "rows")
 
     def __init__(self) -> None:
-        self.rows = array("I")
+        self.rows = array("q")
         self.counts = array("f")
         self._slope = 0.0
         self._parts: Floats | None = None
@@ -66,7 +66,7 @@ class Posting:
 
         if self._parts is None or self._slope != slope:
             counts = np.frombuffer(self.counts, np.float32)
-            norms = np.float32(_K1 * (1 - _B)) + np.float32(slope) * lengths.take(np.frombuffer(self.rows, np.uint32))
+            norms = np.float32(_K1 * (1 - _B)) + np.float32(slope) * lengths.take(np.frombuffer(self.rows, np.int64))
             self._parts, self._slope = (counts / (counts + norms)).astype(np.float32), slope
         return self._parts
 
@@ -146,7 +146,7 @@ def _best(shelf: Shelf, weights: Mapping[str, float], most: int, slope: float) -
     if not held or most < 1:
         return
     lengths = np.frombuffer(shelf.lengths, np.float32)
-    rows = np.concatenate([np.frombuffer(posting.rows, np.uint32) for _, posting in held], dtype=np.intp)
+    rows = np.concatenate([np.frombuffer(posting.rows, np.int64) for _, posting in held])
     parts = np.concatenate([np.float32(weight) * posting.parts(lengths, slope) for weight, posting in held])
     sums = np.bincount(rows, parts, len(lengths))
     if len(shelf) < len(lengths):

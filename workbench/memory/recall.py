@@ -218,16 +218,16 @@ class Recall:
         cosines = near or {}
 
         names = [*words, *(name for name, cosine in cosines.items() if cosine >= floor and name not in words)]
-        ranked = []
+        entries, newest, ranked = self._entries, self._newest, []
         for name in names:
-            if (entry := self._entries.get(name)) is None:
+            if (entry := entries.get(name)) is None:
                 continue  # forgotten meanwhile
             relevance = word = words.get(name, 0.0)
             if near is not None:
                 # A text whose vector is still being made stands where its words would put it.
                 cosine = max(0.0, near.get(name, 0.5 * word))
                 relevance = (cosine + word) / 2 if by_letters else (cosine + _WORDS * word / best) / (1 + _WORDS)
-            ahead = _PIN * entry.hit.pinned + _NEW * math.exp2((entry.day - self._newest) / _DAYS)
+            ahead = _PIN * entry.hit.pinned + _NEW * math.exp2((entry.day - newest) / _DAYS)
             part = (relevance + ahead) / (1 + _PIN + _NEW)
             # An identifier lifts a text into the upper half, where no number of shared words reaches.
             score = 0.5 + 0.4 * exact[name] / len(identifiers) + 0.1 * part if name in exact else 0.5 * part
@@ -236,7 +236,7 @@ class Recall:
         spoken = {term: word for term, word in asked.items() if term not in named}
         hits = []
         for least, name in heapq.nsmallest(limit, ranked):
-            entry, found = self._entries[name], cosines.get(name)
+            entry, found = entries[name], cosines.get(name)
             why = _why(entry, named, spoken, None if found is None or found < floor else found, by_letters)
             hits.append(_found(entry.hit, round(-least, 4), why, by_letters, found))
         return hits

@@ -173,8 +173,7 @@ class Vectors:
             if index.dim != len(vector):
                 self._fail(Unavailable(_two_lengths(self.embedder.name, len(vector), index.dim)))
                 return None
-            near = dict(index.search(vector, most))
-            found |= near | index.cosines([name for name in names if name not in near], vector)
+            found |= index.nearest(vector, most, names)
         return found
 
     def likeness(self, one: str, other: str) -> float:
