@@ -88,18 +88,18 @@ class VectorIndex:
 
         faiss.omp_set_num_threads(1)  # of this thread only: one query is not worth waking others for
         with self._guard:
-            others = [row for name in also if (row := self._rows.get(name)) is not None]
+            others = {name: row for name in also if (row := self._rows.get(name)) is not None}
             looks = _LOOKS * most
             while True:
                 rough, rows = self._roughly(vector, looks)
-                exact = self._vectors([*rows, *others]) @ vector
+                exact = self._vectors([*rows, *others.values()]) @ vector
                 order = (-exact[: len(rows)]).argsort(kind="stable")[:most]
                 if len(rows) < looks or exact[order[-1]] > rough + _DOUBT:
                     break
                 looks *= 4  # more lie as near as the last of these
             cosines = exact.tolist()
             found = {str(self._names[rows[n]]): cosines[n] for n in order.tolist()}
-            found.update(zip((str(self._names[row]) for row in others), cosines[len(rows) :], strict=True))
+            found.update(zip(others, cosines[len(rows) :], strict=True))
             return found
 
     def vector(self, name: str) -> Floats | None:

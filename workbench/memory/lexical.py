@@ -147,8 +147,8 @@ def _best(shelf: Shelf, weights: Mapping[str, float], most: int, slope: float) -
         return
     lengths = np.frombuffer(shelf.lengths, np.float32)
     rows = np.concatenate([np.frombuffer(posting.rows, np.int64) for _, posting in held])
-    parts = np.concatenate([np.float32(weight) * posting.parts(lengths, slope) for weight, posting in held])
-    sums = np.bincount(rows, parts, len(lengths))
+    parts = [np.float32(weight) * posting.parts(lengths, slope) for weight, posting in held]
+    sums = np.bincount(rows, np.concatenate(parts, dtype=np.float64), len(lengths))
     if len(shelf) < len(lengths):
         sums[lengths == 0] = 0.0
     (best,) = (sums > 0.7 * sums.max()).nonzero()  # most texts share a word or two: they need no sorting

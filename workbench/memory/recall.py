@@ -252,10 +252,11 @@ def _why(
     entry: _Entry, named: Mapping[str, str], spoken: Mapping[str, str], cosine: float | None, by_letters: bool
 ) -> str:
     """What a text shares with the question, which names these identifiers and these other words."""
-    legs = []
-    for leg, asked in (("exact", named), ("lexical", spoken)):
-        if shared := [word for term, word in asked.items() if term in entry.terms]:
-            legs.append(f"{leg}: {', '.join(shared)}")
+    legs, held = [], entry.terms
+    if exact := [word for term, word in named.items() if term in held]:
+        legs.append("exact: " + ", ".join(exact))
+    if words := [word for term, word in spoken.items() if term in held]:
+        legs.append("lexical: " + ", ".join(words))
     if cosine is not None:
         legs.append(f"{'spelling' if by_letters else 'meaning'} {cosine:.2f}")
     if entry.hit.pinned:
