@@ -96,7 +96,7 @@ def as_text(outcome: Outcome) -> str:
     parts += [_frame_text(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_text(outcome)
     parts += [f"[picture] {clean_text(image.alt or image.title)}" for image in outcome.images]
-    parts += [f"[sound, {_length(sound)}] {clean_text(sound.alt or sound.title)}" for sound in outcome.sounds]
+    parts += [f"[sound, {length(sound.seconds)}] {clean_text(sound.alt or sound.title)}" for sound in outcome.sounds]
     if outcome.sources:
         lines = [f"[{n}] {clean_text(s.get('title', ''))} {clean_text(s.get('url', ''))}" for n, s in _sources(outcome)]
         parts.append("Sources\n" + "\n".join(lines))
@@ -122,7 +122,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
     parts += [_frame_html(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_html(outcome)
     parts += [picture_html(image, load) for image in outcome.images]
-    parts += [_sound_html(sound, load) for sound in outcome.sounds]
+    parts += [sound_html(sound, load) for sound in outcome.sounds]
     if outcome.sources:
         items = "".join(f"<li>{_link(s.get('title', ''), s.get('url', ''))}</li>" for _, s in _sources(outcome))
         parts.append(f"<p>Sources</p><ol>{items}</ol>")
@@ -239,25 +239,24 @@ def picture_html(image: Artifact, load: Load) -> str:
     return f'<p><img alt="{said}" src="data:image/png;base64,{base64.b64encode(inline_png(data)).decode("ascii")}"></p>'
 
 
-def _sound_html(sound: Artifact, load: Load) -> str:
+def sound_html(sound: Artifact, load: Load) -> str:
     """A player for a sound that is small enough to stand in the page; it plays when somebody says so."""
     data = load(sound) if sound.mime in SOUNDS else None
     said = escape(sound.alt or sound.title or "sound")
     if data is None or len(data) > MAX_SOUND or not _is_sound(data, sound.mime):
-        return f"<p>[sound, {_length(sound)}: {said}]</p>"
+        return f"<p>[sound, {length(sound.seconds)}: {said}]</p>"
     source = f"data:{sound.mime};base64,{base64.b64encode(data).decode('ascii')}"
-    return (
-        f'<p><audio controls preload="metadata" title="{said}" src="{source}"></audio><br>{said} ({_length(sound)})</p>'
-    )
+    player = f'<audio controls preload="metadata" title="{said}" src="{source}"></audio>'
+    return f"<p>{player}<br>{said} ({length(sound.seconds)})</p>"
 
 
 def _is_sound(data: bytes, mime: str) -> bool:
     return data.startswith(_SOUNDS[mime]) or (mime == MP3 and data[:1] == b"\xff")
 
 
-def _length(sound: Artifact) -> str:
+def length(seconds: float | None) -> str:
     """Minutes and seconds: "0:12"."""
-    whole = int(sound.seconds or 0)  # as players count
+    whole = int(seconds or 0)  # as players count
     return f"{whole // 60}:{whole % 60:02}"
 
 
