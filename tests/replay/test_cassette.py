@@ -194,7 +194,8 @@ def test_how_a_server_is_started_here_changes_nothing_and_what_it_says_of_its_to
     served = replace(call("1", word="a"), tool=replace(call("1").tool, runs="server"))
     elsewhere = replace(served, tool=replace(served.tool, version="2", source=b"/home/ann/.venv/bin/python"))
     assert of_call(served).sha256 == of_call(elsewhere).sha256
-    for change in ({"summary": "reads"}, {"description": "all of it"}, {"params": {}}):
+    changes: tuple[dict[str, Any], ...] = ({"summary": "reads"}, {"description": "all of it"}, {"params": {}})
+    for change in changes:
         assert of_call(replace(served, tool=replace(served.tool, **change))).sha256 != of_call(served).sha256
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import nbformat
 import pytest
 
-from tests.replay import recording
-from tests.replay.recording import ROOT, TUTORIALS, places, record
+from tests.replay.recording import places, record
+from tests.replay.scripts import ROOT, TUTORIALS
 
 NAME = "04_replay_and_share.ipynb"
 SCRIPT = TUTORIALS[NAME]
@@ -171,7 +171,7 @@ def test_the_guard_sees_what_is_tried(tmp_path):
     assert "socket.connect" in (tmp_path / "user" / "guard.log").read_text()
 
 
-@pytest.mark.parametrize("name", sorted(recording.TUTORIALS))
+@pytest.mark.parametrize("name", sorted(TUTORIALS))
 def test_a_tutorial_has_its_cassette_beside_it_and_says_that_no_model_was_recorded(name):
     cassette = (ROOT / "notebooks" / name).with_suffix(".cassette")
     assert cassette.exists()

@@ -30,6 +30,8 @@ MAX_ROWS = 20
 MAX_IMAGE = 8_000_000
 MAX_SOUND = 2_000_000
 """Bytes of a sound that stands in the page; a longer one is in the run's `.audio`."""
+SUMMARY = "summary"
+"""Who has put an answer together that no model has worded."""
 MARKS = {
     State.WAITING: "·",
     State.RUNNING: "▸",
@@ -117,7 +119,7 @@ def as_html(outcome: Outcome, load: Load) -> str:
     if notes := _notes(outcome):
         parts.append("".join(f'<p class="small">{escape(note)}</p>' for note in notes))
     if outcome.answer:
-        parts.append(safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}))
+        parts.append(answer_html(outcome))
     parts += [view_html(view) for view in shown_views(outcome)]
     parts += [_frame_html(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_html(outcome)
@@ -133,6 +135,12 @@ def as_html(outcome: Outcome, load: Load) -> str:
         parts.append(f"<p>{escape(said)}</p>")
     parts.append(f'<p class="small">{escape(footer(outcome))}</p>')
     return STYLE + framed("".join(parts))
+
+
+def answer_html(outcome: Outcome) -> str:
+    """The answer. One that was put together from the results has their lines: tools tell in plain text."""
+    hosts = {host_of(source.get("url", "")) for source in outcome.sources} - {""}
+    return safe_markdown(outcome.answer, hosts, keep_lines=outcome.answered_by == SUMMARY)
 
 
 def framed(source: str) -> str:
@@ -348,7 +356,7 @@ def footer(outcome: Outcome) -> str:
     if not outcome.planner:
         return f"Cost: {outcome.cost}." if outcome.cost.calls else ""
     who = f"Planned by {clean_text(outcome.model or outcome.planner)}"
-    if outcome.answered_by == "summary":
+    if outcome.answered_by == SUMMARY:
         who += ", answer put together from the results"
     elif outcome.answered_by and outcome.answered_by != (outcome.model or outcome.planner):
         who += f", answered by {clean_text(outcome.answered_by)}"
