@@ -1,8 +1,5 @@
 """A question that an MCP server asks in the middle of a call: put to the person, with the name of the server.
 
-Where several calls are under way and the protocol does not tell whose the question is, they are all named; where the
-calls are of several runs, or one was given up, nobody could say what they answer, and nobody is asked.
-
 Nothing is filled in for them but defaults, and nothing that looks like a secret is ever asked for: a server that wants
 a password asks somewhere else. An address is shown and never opened.
 """
@@ -10,11 +7,11 @@ a password asks somewhere else. An address is shown and never opened.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.tools import ToolCall
+from workbench.mcp.underway import Served
 from workbench.policy.approval import Field
 from workbench.policy.gate import Gate
 
@@ -30,35 +27,11 @@ _SECRET = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Served:
-    """A call while a server serves it, and the gate of its run."""
-
-    call: ToolCall
-    gate: Gate
-
-    @property
-    def place(self) -> str:
-        item = "" if self.call.item is None else f"[{self.call.item}]"
-        return f"{self.call.step}{item} {self.call.tool.name}"
-
-
-async def answered(params: Any, server: str, served: Sequence[Served], *, given_up: bool = False) -> types.ElicitResult:
-    """What the person said to a server's question. Whatever is in doubt is declined.
-
-    `served`: the calls that it may be for. `given_up`: it may as well be for one that is not among them any more.
-    """
+async def answered(params: Any, server: str, call: ToolCall, gate: Gate) -> types.ElicitResult:
+    """What the person said to a server's question. Whatever is in doubt is declined."""
     from mcp.types import ElicitResult
 
     message = str(params.message)[:MAX_TEXT]
-    if given_up or len({id(one.gate) for one in served}) != 1:
-        for one in served:
-            one.gate.refuse(one.call, f"the MCP server {server} does not say for which of its calls it asks: {message}")
-        return ElicitResult(action="cancel")
-    call, gate = served[0].call, served[0].gate
-    asks = "asks"
-    if len(served) > 1:
-        asks = f"asks for one of {', '.join(one.place for one in served)}, and does not say for which"
     if params.mode == "url":
         why = f"the MCP server {server} wants {params.url[:300]} opened, which this workbench does not do: {message}"
         gate.refuse(call, why)
@@ -72,7 +45,7 @@ async def answered(params: Any, server: str, served: Sequence[Served], *, given_
         return ElicitResult(action="decline")
     if left:
         message = f"{message} (left out: {', '.join(left)})"
-    decision = await gate.put(call, f"the MCP server {server} {asks}: {message}", server, fields)
+    decision = await gate.put(call, f"the MCP server {server} asks: {message}", server, fields)
     if decision.answer != "allow":
         return ElicitResult(action="decline" if decision.by == "user" else "cancel")
     filled = {field.name: field.default for field in fields if field.default is not None} | dict(decision.filled)
@@ -80,6 +53,18 @@ async def answered(params: Any, server: str, served: Sequence[Served], *, given_
         gate.refuse(call, f"the MCP server {server} needs {', '.join(missing)}, which nobody has filled in")
         return ElicitResult(action="cancel")
     return ElicitResult(action="accept", content=filled)
+
+
+def unanswered(params: Any, server: str, possible: Iterable[Served]) -> types.ElicitResult:
+    """A question of which nobody can say for which call it is: put to nobody, and told at each that it may be for."""
+    from mcp.types import ElicitResult
+
+    why = (
+        f"the MCP server {server} does not say for which of its calls it asks (with parallel = 1 it has one at a time)"
+    )
+    for one in possible:
+        one.gate.refuse(one.call, f"{why}: {str(params.message)[:MAX_TEXT]}")
+    return ElicitResult(action="cancel")
 
 
 def _fields(schema: Mapping[str, Any]) -> tuple[list[Field], list[str], list[str]]:

@@ -19,11 +19,11 @@ from workbench.core.tools import ToolCall, ToolResult, ToolSpec
 from workbench.mcp import listing
 from workbench.mcp.bounds import Bounds, Heard
 from workbench.mcp.declared import declared
-from workbench.mcp.elicit import Served
 from workbench.mcp.http import reached_at
 from workbench.mcp.results import failed, result
 from workbench.mcp.session import Session, needed
 from workbench.mcp.stdio import spoken_with
+from workbench.mcp.underway import Served
 from workbench.policy.gate import Gate
 from workbench.policy.secrets import Secrets
 from workbench.registry.trust import Trust

@@ -14,13 +14,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from workbench.core.errors import ToolFailed, Unavailable, Untrusted, WorkbenchError
 from workbench.mcp.bounds import Heard
-from workbench.mcp.elicit import Served, answered
+from workbench.mcp.elicit import answered, unanswered
 from workbench.mcp.listing import MAX_TOOLS
+from workbench.mcp.underway import Served, UnderWay, outside
 from workbench.sandbox.course import to_the_end
 
 if TYPE_CHECKING:
@@ -30,10 +30,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _PAGES = 20
-_serving: ContextVar[Served | None] = ContextVar("serving", default=None)
-"""The call in whose exchange something happens. A question that comes with the answer to a call, as in the newer
-protocol, or in the answer to its request over HTTP, is handled in that call's context; one that comes over stdio in the
-older protocol is in none."""
 
 
 class Broken(ToolFailed):
@@ -58,8 +54,7 @@ class Session:
         self._stop = asyncio.Event()
         self._ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
         self._owner = asyncio.create_task(self._own(), name=f"mcp {name}")
-        self._under_way: list[Served] = []
-        self._given_up: list[Served] = []
+        self._under_way = UnderWay()
         self._left = False
         self._why: Broken | None = None
         self.idle_since = float("inf")
@@ -85,7 +80,7 @@ class Session:
 
         from workbench import __version__
 
-        _serving.set(None)
+        outside()
         try:
             client = Client(
                 self._way,
@@ -107,10 +102,10 @@ class Session:
                 raise
 
     async def _asked(self, context: Any, params: types.ElicitRequestParams) -> types.ElicitResult:
-        one = _serving.get()
-        if one is None:
-            return await answered(params, self._name, tuple(self._under_way), given_up=bool(self._given_up))
-        return await answered(params, self._name, [one] if one in self._under_way else [])
+        whose = await self._under_way.whose()
+        if isinstance(whose, Served):
+            return await answered(params, self._name, whose.call, whose.gate)
+        return unanswered(params, self._name, whose)
 
     async def listing(self) -> list[dict[str, Any]]:
         """All that the server says of its tools, as JSON. Raises Broken, ToolFailed."""
@@ -179,17 +174,11 @@ class Session:
     async def _counted(self, ask: Callable[[], Awaitable[T]], served: Served) -> T:
         """What is asked, as one of the calls that are under way."""
         self._heard.begin()
-        self._under_way.append(served)
         self.idle_since = float("inf")
-        before = _serving.set(served)
         try:
-            return await ask()
-        except asyncio.CancelledError:
-            self._given_up.append(served)
-            raise
+            with self._under_way.serving(served):
+                return await ask()
         finally:
-            _serving.reset(before)
-            self._under_way.remove(served)
             self._heard.end()
             if not self._under_way:
                 self.idle_since = asyncio.get_running_loop().time()
@@ -200,7 +189,7 @@ class Session:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._heard.bounds.patience):
                 if await self._answers():
-                    self._given_up.remove(served)
+                    self._under_way.let_go(served)
                     return
         await self._leave()
 
