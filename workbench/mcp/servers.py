@@ -18,10 +18,11 @@ from workbench.core.settings import Settings
 from workbench.core.tools import ToolCall, ToolResult, ToolSpec
 from workbench.mcp import listing
 from workbench.mcp.bounds import Bounds, Heard
+from workbench.mcp.connection import needed
 from workbench.mcp.declared import declared
 from workbench.mcp.http import reached_at
 from workbench.mcp.results import failed, result
-from workbench.mcp.session import Session, needed
+from workbench.mcp.session import Session
 from workbench.mcp.stdio import spoken_with
 from workbench.mcp.underway import Served
 from workbench.policy.gate import Gate
@@ -174,7 +175,7 @@ class Servers:
         key = (id(loop), name, server.identity)
         session = self._sessions.get(key)
         if session is None or session.over:
-            self._left = [one for one in [*self._left, *filter(None, [session])] if not one.ended]
+            self._left = [one for one in [*self._left, *filter(None, [session])] if not one.connection.ended]
             session = self._sessions[key] = self._open(name, server)
         try:
             yield session
