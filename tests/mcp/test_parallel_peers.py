@@ -164,6 +164,18 @@ async def test_over_http_questions_of_the_older_generation_go_to_the_runs_whose_
     assert sorted(both.asked) == ["Ada", "Bob"]
 
 
+async def test_a_server_at_an_address_that_was_started_anew_is_asked_in_a_new_session(project: Project, npm: Path):
+    script, node = str(npm / "server-everything" / "dist" / "index.js"), shutil.which("node") or "node"
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        free = str(one.getsockname()[1])
+    project.declare({"type": "http", "url": f"http://127.0.0.1:{free}/mcp"})
+    for _ in range(2):
+        with listening([node, script, "streamableHttp"], PORT=free):
+            await _until_it_answers(project)
+            assert await project.call("echo", {"message": "x"}) == "Echo: x"
+
+
 async def test_a_server_at_an_address_that_goes_away_fails_every_call_with_a_line_each(project: Project):
     with listening([sys.executable, str(SERVER), "http"]) as port:
         project.declare({"type": "http", "url": f"http://127.0.0.1:{port}/mcp"})

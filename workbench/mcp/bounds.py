@@ -28,7 +28,7 @@ class Bounds:
 @dataclass(slots=True)
 class Heard:
     """What a server has said that the calls under way have to answer for. `problem` is why it was ended, "" as long as
-    it was not; `over`: it says nothing more."""
+    it was not; `over`: it says nothing more; `lost`: it was made anew and knows nothing of this session."""
 
     bounds: Bounds
     calls: int = 0
@@ -36,6 +36,7 @@ class Heard:
     messages: int = 0
     problem: str = ""
     over: bool = False
+    lost: bool = False
     last_words: bytes = field(default=b"", repr=False)
 
     def begin(self) -> None:

@@ -29,6 +29,10 @@ class Broken(ToolFailed):
     """The server is gone, or says what it may not: nothing more is asked of it over this connection."""
 
 
+class Lost(Broken):
+    """The server knows nothing of this session any more, and nothing was asked of it yet but what it can do."""
+
+
 def needed() -> None:
     """Raises Unavailable when the SDK is not installed."""
     try:
@@ -113,7 +117,12 @@ class Connection:
         found: list[dict[str, Any]] = []
         cursor: str | None = None
         for _ in range(_PAGES):
-            page = await self.said(client.list_tools(cursor=cursor))
+            try:
+                page = await self.said(client.list_tools(cursor=cursor))
+            except Broken as error:
+                if self._heard.lost:
+                    raise Lost(error.message, hint=error.hint) from error
+                raise
             found += [tool.model_dump(mode="json", by_alias=True, exclude_none=True) for tool in page.tools]
             cursor = page.next_cursor
             if cursor is None or len(found) > MAX_TOOLS:
@@ -135,7 +144,7 @@ class Connection:
             await asyncio.sleep(0)
             if self.gone or self._heard.problem or error.code == PARSE_ERROR:
                 raise self._broken(error) from error
-            if error.code == CONNECTION_CLOSED:
+            if self._heard.lost or error.code == CONNECTION_CLOSED:
                 raise Broken(f"The MCP server {self._name} broke off: {_line(error)}") from error
             raise ToolFailed(f"The MCP server {self._name} says: {_line(error)}") from error
         except Exception as error:

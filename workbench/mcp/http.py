@@ -6,7 +6,7 @@ Each call is an exchange of its own, and what goes wrong with one is told to tha
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from workbench.mcp.bounds import Heard
@@ -66,17 +66,25 @@ def _counting(heard: Heard) -> httpx2.AsyncBaseTransport:
 
         async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
             request.headers["Accept-Encoding"] = "identity"  # a few bytes must not unpack to many
-            if request.method == "DELETE":  # a farewell, which no call waits for
-                request.extensions = {**request.extensions, "timeout": httpx2.Timeout(heard.bounds.patience).as_dict()}
+            if request.method == "DELETE":
+                return await self._farewell(request)
             try:
                 response = await self._inner.handle_async_request(request)
             except httpx2.TransportError as error:
                 return self._broken_off(request, error)
-            if response.status_code == 404 and "mcp-session-id" in request.headers:
-                heard.over, heard.last_words = True, b"it does not know this session any more"
+            if response.status_code in (400, 404) and "mcp-session-id" in request.headers:
+                heard.lost = True  # the one is what the protocol wants, the other what servers say
             assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - of an asynchronous transport
             response.stream = Counted(response.stream)
             return response
+
+        async def _farewell(self, request: httpx2.Request) -> httpx2.Response:
+            """Have the server forget the session. Nobody waits for what it says to that."""
+            patience = httpx2.Timeout(heard.bounds.patience).as_dict()
+            request.extensions = {**request.extensions, "timeout": patience}
+            with suppress(httpx2.TransportError):
+                await (await self._inner.handle_async_request(request)).aclose()
+            return httpx2.Response(204, request=request)
 
         def _broken_off(self, request: httpx2.Request, error: httpx2.TransportError) -> httpx2.Response:
             """An error for the one who asked."""

@@ -18,7 +18,7 @@ from workbench.core.settings import Settings
 from workbench.core.tools import ToolCall, ToolResult, ToolSpec
 from workbench.mcp import listing
 from workbench.mcp.bounds import Bounds, Heard
-from workbench.mcp.connection import needed
+from workbench.mcp.connection import Lost, needed
 from workbench.mcp.declared import declared
 from workbench.mcp.http import reached_at
 from workbench.mcp.results import failed, result
@@ -31,6 +31,7 @@ from workbench.registry.trust import Trust
 from workbench.sandbox.course import imports
 
 if TYPE_CHECKING:
+    import mcp_types as types
     from mcp.client._transport import TransportStreams
 
 MAX_LINES = 100
@@ -132,10 +133,17 @@ class Servers:
                 needed()
                 async with await self._room(name):  # the call's own time begins when it is its turn
                     server, check = await asyncio.to_thread(self._trusted, name)
-                    with self._session(name, server) as session:
-                        async with asyncio.timeout(what.timeout):
+
+                    async def ask() -> types.CallToolResult:
+                        with self._session(name, server) as session:
                             served = Served(what, gate)
-                            given = await session.call(tool, what.params, served=served, check=check, line=progress)
+                            return await session.call(tool, what.params, served=served, check=check, line=progress)
+
+                    async with asyncio.timeout(what.timeout):
+                        try:
+                            given = await ask()
+                        except Lost:
+                            given = await ask()
             except TimeoutError:
                 said = f"The MCP server {name} took longer than {what.timeout:g} seconds for {tool}, which was stopped."
                 return ToolResult(status="timeout", error=said, isolation="none")
