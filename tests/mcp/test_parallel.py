@@ -284,7 +284,7 @@ async def test_a_server_without_calls_is_ended_after_a_while(tmp_path: Path):
 
 
 LITTLE = Bounds(total=10, messages=3)
-WORDS = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 6), st.integers(0, 2)), max_size=40)
+WORDS = st.lists(st.tuples(st.integers(0, 2), st.integers(0, 6), st.integers(0, 2)), min_size=10, max_size=60)
 
 
 @given(WORDS)
