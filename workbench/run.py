@@ -38,10 +38,12 @@ class Picture:
         target.write_bytes(self.png)
         return target
 
-    def _repr_png_(self) -> bytes:
+    def _repr_png_(self) -> bytes | tuple[bytes, dict[str, int]]:
+        from workbench.core.png import shown_width
         from workbench.render.run import inline_png
 
-        return inline_png(self.png)
+        wide = shown_width(self.png)
+        return inline_png(self.png) if wide is None else (inline_png(self.png), {"width": wide})
 
     def __repr__(self) -> str:
         from workbench.render.clean import clean_text

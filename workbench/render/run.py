@@ -11,13 +11,14 @@ import base64
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from workbench.core import views
 from workbench.core.artifacts import FLAC, MP3, OGG, SOUNDS, WAV, Artifact
 from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.plan import Plan, Step
-from workbench.core.png import bare
+from workbench.core.png import bare, shown_width
 from workbench.core.progress import State
 from workbench.render.changes import changes_html, changes_text
 from workbench.render.clean import clean_text, escape, host_of, safe_html, safe_markdown
@@ -240,11 +241,15 @@ def _more(frame: Artifact, shown: int) -> str:
 
 def picture_html(image: Artifact, load: Load) -> str:
     """A picture of a run, in the HTML itself; in words where it is gone, no picture, or too large."""
-    data = load(image)
+    data, wide = load(image), None
     said = escape(image.alt or image.title or "picture")
     if data is None or not data.startswith(_PNG) or len(data) > MAX_IMAGE:
         return f"<p>[picture: {said}]</p>"
-    return f'<p><img alt="{said}" src="data:image/png;base64,{base64.b64encode(inline_png(data)).decode("ascii")}"></p>'
+    with suppress(ValueError):
+        wide = shown_width(data)
+    size = f' width="{wide}"' if wide else ""
+    source = f"data:image/png;base64,{base64.b64encode(inline_png(data)).decode('ascii')}"
+    return f'<p><img alt="{said}"{size} src="{source}"></p>'
 
 
 def sound_html(sound: Artifact, load: Load) -> str:
