@@ -53,7 +53,7 @@ soak: setup  ## an hour of random system calls (as root: HOSTILE_FUZZ, HOSTILE_S
 	SURVIVAL_KILLS=$(or $(SURVIVAL_KILLS),2000) $(BIN)/python -m pytest -s -m kills tests/survival/test_kills.py
 	SURVIVAL_STRIDE=1 SURVIVAL_MODELS=300 $(BIN)/python -m pytest -s tests/survival/test_points.py tests/survival/test_model.py
 
-diffusion: setup  ## a tiny diffusers pipeline for real; installs torch (1 GB or more) into .venv/diffusion
+diffusion: setup  ## a tiny diffusers pipeline for real; installs torch (6 GB on Linux, CUDA included) into .venv/diffusion
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv/diffusion
 	$(BIN)/uv pip install --quiet --python .venv/diffusion/bin/python -r requirements.txt -e '.[diffusion]'
 	.venv/diffusion/bin/python -m pytest -m diffusion tests/models/test_diffusers.py

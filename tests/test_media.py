@@ -95,6 +95,8 @@ def test_a_picture_is_a_png_of_the_run_with_words_in_it_that_any_program_reads(b
     assert {name: said[name] for name in ("prompt", "model", "seed", "run")} == {
         "prompt": prompt, "model": "painter-2", "seed": "7", "run": run.id
     }  # fmt: skip
+    assert repr(picture) == f"[picture] Picture made by painter-2 for: {prompt}"
+    assert picture._repr_png_() == png()  # without the words, which name the run
     assert KEY.encode() not in picture.png
     assert str(tmp_path).encode() not in picture.png
 
@@ -120,6 +122,7 @@ def test_what_was_made_is_recorded_counted_and_replayed_without_a_server(bench: 
     used = bridge.wait(workbench.record.sql("select body from events where kind = 'budget'"))
     assert any('"images":1' in str(body).replace(" ", "") for body in used["body"])
     assert KEY not in cassette.read_text()
+    assert "127.0.0.1" not in cassette.read_text()
 
     gone = bench(None, WORKBENCH_CASSETTE=str(cassette), WORKBENCH_REPLAY="strict")
     replayed = ask(gone, PAINT)
@@ -245,6 +248,8 @@ def test_a_text_is_read_aloud_and_the_sound_is_a_file_with_a_player_that_waits(b
     )
     assert base64.b64encode(SOUND).decode() in shown["text/html"]
     assert "autoplay" not in shown["text/html"]
+    assert sound._repr_html_() in shown["text/html"]
+    assert repr(sound) == "[sound, 0:01] Good morning, “Lisbon” & café."
     assert "voice nova" in run.steps[0].value["formatted"]
     assert KEY not in shown["text/html"]
 

@@ -23,7 +23,7 @@ from workbench import toolkit
 PERMISSIONS = {"read": ["."]}
 USES = ["model"]
 EFFECT = "read"
-TIMEOUT = 300
+TIMEOUT = 3600
 EXAMPLES = ["write a Python function that {spec}", "create a {framework} component that {spec}"]
 
 MAX_FILE = 400_000

@@ -10,7 +10,7 @@ from workbench import toolkit
 PERMISSIONS: dict[str, list[str]] = {}
 USES = ["image"]
 EFFECT = "read"
-TIMEOUT = 900
+TIMEOUT = 3600
 EXAMPLES = ["generate an image of {prompt}", "paint a picture of {prompt}"]
 
 

@@ -10,7 +10,7 @@ from workbench import toolkit
 PERMISSIONS: dict[str, list[str]] = {}
 USES = ["audio.speak"]
 EFFECT = "read"
-TIMEOUT = 300
+TIMEOUT = 3600
 EXAMPLES = ["read aloud: {text}", "say aloud {text}"]
 
 

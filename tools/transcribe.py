@@ -11,7 +11,7 @@ from workbench import toolkit
 PERMISSIONS = {"read": ["."]}
 USES = ["audio.transcribe"]
 EFFECT = "read"
-TIMEOUT = 600
+TIMEOUT = 3600
 EXAMPLES = ["transcribe {file}", "write down what is said in {file}"]
 
 MAX_BYTES = 25_000_000

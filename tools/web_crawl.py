@@ -10,14 +10,16 @@ from workbench.search.tavily import asked
 PERMISSIONS = {"network": ["api.tavily.com"], "secrets": ["TAVILY_API_KEY"]}
 USES = ["http"]
 EFFECT = "read"
-TIMEOUT = 40
+TIMEOUT = 160
 EXAMPLES = ["crawl {url} for {instructions}"]
 
 MAX_TEXT = 5_000
+LONGEST = 150
+"""Seconds that Tavily takes at most."""
 
 
 def run(url: str, instructions: str = "", texts: bool = True, limit: int = 10, depth: int = 1) -> dict[str, Any]:
-    """Return the pages of a site. What takes longer than half a minute has to be asked for in parts.
+    """Return the pages of a site. What takes longer than two and a half minutes has to be asked for in parts.
 
     Args:
         url: where to begin.
@@ -30,12 +32,16 @@ def run(url: str, instructions: str = "", texts: bool = True, limit: int = 10, d
         raise toolkit.Failed("There is no address to begin at.", hint="Name a page.")
 
     def ask(client: Any) -> Any:
-        wanted = {"instructions": instructions.strip() or None, "max_depth": max(1, min(depth, 3)), "timeout": 28}
+        wanted = {
+            "instructions": instructions.strip() or None,
+            "max_depth": max(1, min(depth, 3)),
+            "timeout": min(LONGEST, toolkit.patience()),
+        }
         if texts:
             return client.crawl(url.strip(), limit=max(1, min(limit, 50)), format="markdown", **wanted)
         return client.map(url.strip(), limit=max(1, min(limit, 200)), **wanted)
 
-    found = asked(ask, "results")
+    found = asked(ask, "results", late="Ask for fewer pages, for a smaller depth, or only for addresses.")
     if not texts:
         pages = [{"url": item} for item in found if isinstance(item, str) and item.strip()]
         return {"results": pages, "formatted": "\n".join(page["url"] for page in pages) or nothing(url)}

@@ -10,9 +10,11 @@ from workbench.search.tavily import asked
 PERMISSIONS = {"network": ["api.tavily.com", "keyless.tavily.invalid"], "secrets": ["TAVILY_API_KEY"]}
 USES = ["http"]
 EFFECT = "read"
-TIMEOUT = 40
+TIMEOUT = 70
 EXAMPLES = ["read the pages {urls} with Tavily"]
 
+LONGEST = 60
+"""Seconds that Tavily takes at most."""
 MAX_PAGES = 20
 MAX_TEXT = 20_000
 
@@ -30,7 +32,9 @@ def run(urls: list[str], depth: Literal["basic", "advanced"] = "basic") -> dict[
     failed: list[Any] = []
 
     def ask(client: Any) -> Any:
-        answer = client.extract(wanted, extract_depth=depth, format="markdown", timeout=28)
+        answer = client.extract(
+            wanted, extract_depth=depth, format="markdown", timeout=min(LONGEST, toolkit.patience())
+        )
         failed.extend(answer.get("failed_results") or ())
         return answer
 

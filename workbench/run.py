@@ -38,8 +38,17 @@ class Picture:
         target.write_bytes(self.png)
         return target
 
-    def _repr_png_(self) -> bytes:
-        return self.png
+    def _repr_png_(self) -> bytes | tuple[bytes, dict[str, int]]:
+        from workbench.core.png import shown_width
+        from workbench.render.run import inline_png
+
+        wide = shown_width(self.png)
+        return inline_png(self.png) if wide is None else (inline_png(self.png), {"width": wide})
+
+    def __repr__(self) -> str:
+        from workbench.render.clean import clean_text
+
+        return f"[picture] {clean_text(self.alt)}".rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +69,19 @@ class Sound:
         target = Path(path)
         target.write_bytes(self.data)
         return target
+
+    def _repr_html_(self) -> str:
+        from workbench.render.run import sound_html
+
+        data = self.data if self.path.is_file() else None
+        made = Artifact(path="", mime=self.mime, bytes=0, sha256="", alt=self.alt, seconds=self.seconds)
+        return sound_html(made, lambda sound: data)
+
+    def __repr__(self) -> str:
+        from workbench.render.clean import clean_text
+        from workbench.render.run import length
+
+        return f"[sound, {length(self.seconds)}] {clean_text(self.alt)}".rstrip()
 
 
 class StepView:

@@ -111,7 +111,7 @@ def host_services(
         recorder = Recorder(
             exchanged, means.artifacts, call.run, counts, recorded=means.recorded, clean=means.secrets.redact
         )
-        way = WayOut(call.tool.permissions, means.secrets, means.bases, recorder)
+        way = WayOut(call.tool.permissions, means.secrets, means.bases, recorder, timeout=call.exchange)
         send = means.guard("http", way.send, call)
 
         def asked_a_model(kind: Kind, body: Mapping[str, Any]) -> None:

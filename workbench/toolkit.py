@@ -31,6 +31,7 @@ __all__ = [
     "context",
     "door",
     "key",
+    "patience",
     "progress",
     "project",
     "source",
@@ -89,6 +90,7 @@ class _Host:
     context: Callable[[], list[dict[str, Any]]] | None = None
     project: Path | None = None
     key: str = ""
+    patience: float = 56.0
 
 
 def call(service: str, **params: Any) -> Any:
@@ -128,6 +130,12 @@ def key() -> str:
     """The key of this call's effect: 64 letters and digits, the same whenever the same step of the same run is tried
     again, and no other's. Write it into what you make, and `check(key)` can find out whether that has happened."""
     return _Host.key
+
+
+def patience() -> float:
+    """How many seconds to wait for one answer: all that the call may take, less a moment to say that none came. For
+    libraries that want to be told: `client.get(url, timeout=toolkit.patience())`. The host functions know it."""
+    return _Host.patience
 
 
 def progress(text: str) -> None:

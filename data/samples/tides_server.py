@@ -16,7 +16,7 @@ def harbours() -> list[str]:
 
 @server.tool()
 def high_water(harbour: str) -> dict[str, object]:
-    """When the water is high in a harbour, and how high it is, in metres."""
+    """When the water is high, and how many metres."""
     if harbour not in HARBOURS:
         raise ValueError(f"no such harbour: {harbour}")
     metres, times = HARBOURS[harbour]

@@ -5,7 +5,7 @@
 Both hold the same conversations with the same server on this machine, in turns, so that a busy machine is busy for
 both. Ours goes through what a run uses: budgets, the model, the event in the audit trail and in the journal, and the
 barrier at the end. The aim is a ratio of CPU of at most 0.5, for 10 calls in one run and for 100 agents with 5 calls
-each. What stands in its way is the transport, which both have in common: more than half of a call of ours.
+each. What stands in its way is the HTTP client, which both have in common: about half of a call of ours.
 """
 
 from __future__ import annotations

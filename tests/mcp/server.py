@@ -1,6 +1,7 @@
 """An MCP server that does what it is told, and worse: lines of JSON over stdin and stdout, standard library only.
 
-`argv[1]` is a file of JSON that is read anew for every request: `{"tools": [...], "does": {"name": behaviour}}`.
+`argv[1]` is a file of JSON that is read anew for every request: `{"tools": [...], "does": {"name": behaviour}}`. It
+serves several calls at once: what holds a call goes on with the next line, except `silence`, which stops everything.
 """
 
 from __future__ import annotations
@@ -40,9 +41,79 @@ def said(text: str, **more: Any) -> dict[str, Any]:
     return {"content": [{"type": "text", "text": text}], **more}
 
 
+HELD: dict[Any, str] = {}
+"""Calls that are under way: number → text."""
+CANCELLED: list[str] = []
+QUESTIONS: dict[Any, Any] = {}
+"""Number of a question → that of the call."""
+ASKING: list[Any] = []
+ANSWERS: list[Any] = []
+AT_ONCE: list[int] = []
+
+
+def progress(number: Any, text: str) -> None:
+    send({"method": "notifications/progress", "params": {"progressToken": number, "progress": 1, "message": text}})
+
+
+def hold(number: Any, text: str) -> None:
+    HELD[number] = text
+    progress(number, "held")
+
+
+def release(order: list[str] | None = None) -> None:
+    """Answer every call that is held with its own text, in the order of their texts."""
+    for number, text in sorted(HELD.items(), key=lambda item: order.index(item[1]) if order else 0):
+        send({"id": number, "result": said(text)})
+    HELD.clear()
+
+
+def ask(number: Any, question: dict[str, Any]) -> None:
+    QUESTIONS[f"q{number}"] = number
+    send({"id": f"q{number}", "method": "elicitation/create", "params": question})
+
+
+def replied(reply: dict[str, Any]) -> None:
+    """The client has answered a request of ours."""
+    number = QUESTIONS.pop(reply["id"], None)
+    given = reply.get("result", reply.get("error"))
+    ANSWERS.append(given)
+    if reply["id"] == "count":
+        AT_ONCE.append(len(HELD))
+        release()
+    elif number is not None:
+        send({"id": number, "result": said(json.dumps(given))})
+
+
+def cancelled(script: dict[str, Any], number: Any) -> None:
+    text = HELD.pop(number, None)
+    if text is None:
+        return
+    CANCELLED.append(text)
+    if script.get("late"):  # a question of a call that is given up
+        ask(f"late {number}", script["question"])
+
+
 def answered(script: dict[str, Any], params: dict[str, Any], number: Any) -> dict[str, Any] | None:
     name, given = params["name"], params.get("arguments") or {}
+    text = str(given.get("text", ""))
     match script.get("does", {}).get(name, "echo"):
+        case "hold":
+            hold(number, text)
+        case "release":
+            release()
+            return said("released")
+        case "meet":  # nobody is answered before as many have come as are in the order
+            hold(number, text)
+            if len(HELD) == len(script["order"]):
+                release(script["order"])
+        case "count":  # how many there are when the client has answered a question that came after the call
+            hold(number, text)
+            send({"id": "count", "method": "ping"})
+        case "seen":
+            return said(json.dumps({"cancelled": CANCELLED, "answers": ANSWERS, "at_once": AT_ONCE}))
+        case "lie and release":
+            send({"id": number, "result": said("", structuredContent={"n": "one"})})
+            release()
         case "echo":
             return said(str(given.get("text", "")))
         case "pid":
@@ -91,11 +162,12 @@ def answered(script: dict[str, Any], params: dict[str, Any], number: Any) -> dic
             child = subprocess.Popen(["sleep", "600"], start_new_session=True, stdin=-3, stdout=-3, stderr=-3)
             return said(str(child.pid))
         case "ask":
-            send({"id": "q1", "method": "elicitation/create", "params": script["question"]})
-            for line in sys.stdin:
-                reply = json.loads(line)
-                if reply.get("id") == "q1":
-                    return said(json.dumps(reply.get("result", reply.get("error"))))
+            ASKING.append(number)
+    if len(ASKING) + len(HELD) >= script.get("here", 1):  # as many calls have to be here before one asks
+        for asking in ASKING:
+            ask(asking, script["question"])
+            progress(asking, "asked")
+        ASKING.clear()
     return None
 
 
@@ -104,7 +176,12 @@ def main() -> None:
         request = json.loads(line)
         number, method = request.get("id"), request.get("method")
         script = json.loads(Path(sys.argv[1]).read_text())
+        if method is None:
+            replied(request)
+            continue
         if number is None:
+            if method == "notifications/cancelled":
+                cancelled(script, request["params"]["requestId"])
             continue
         if method == "initialize":
             facts = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {"listChanged": True}}}

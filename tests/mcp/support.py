@@ -16,7 +16,7 @@ from workbench.mcp.servers import Servers
 from workbench.workbench import Workbench
 
 SERVER = Path(__file__).with_name("server.py")
-SMALL = Bounds(message=1 << 20, total=4 << 20, messages=500, start=20.0)
+SMALL = Bounds(message=1 << 20, total=4 << 20, messages=500, start=20.0, patience=0.5)
 
 
 def tool(name: str, **more: Any) -> dict[str, Any]:

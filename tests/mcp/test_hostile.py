@@ -106,7 +106,7 @@ async def test_a_server_that_says_nothing_is_stopped_when_the_time_is_up(project
     path.write_text(path.read_text().replace('"command"', '"timeout": 0.5, "command"'))
     await project.trust()
     pid = await project.call("pid")
-    assert "took longer than 0.5 seconds and was stopped" in await project.fails("one")
+    assert "took longer than 0.5 seconds for one, which was stopped" in await project.fails("one")
     assert not is_alive(int(pid))
 
 

@@ -67,7 +67,7 @@ async def _opened(project: Project) -> str:
     session = project.bench.servers._open("peer", server)
     try:
         await session.listing()
-        return (await session._client()).protocol_version
+        return (await session.connection.client()).protocol_version
     finally:
         await session.close()
 

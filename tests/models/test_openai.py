@@ -52,6 +52,22 @@ async def test_a_reply_with_its_tokens_and_the_hash_of_what_was_asked():
     assert server.asked[0].body["messages"][-1] == {"role": "user", "content": ASK[-1].content}
 
 
+async def test_a_chat_has_the_headers_that_the_sdk_gives_every_other_request(monkeypatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj-2")
+    async with serving(chat("hello"), models=models("gpt-4o")) as server, connected(server.base_url) as model:
+        await model.complete(ASK)
+        await model.served()
+    sent, listed = ({k: v for k, v in asked.headers.items() if "stainless" not in k} for asked in server.asked)
+    assert sent["openai-organization"] == "org-1"
+    assert sent["openai-project"] == "proj-2"
+    about_the_body = {"content-length", "content-type"}
+    assert {k: v for k, v in sent.items() if k not in about_the_body} == {
+        k: v for k, v in listed.items() if k not in about_the_body
+    }
+    assert sent["content-type"] == "application/json"
+
+
 async def test_a_server_without_a_key_gets_a_placeholder_and_the_limit_its_old_name():
     async with serving(chat("hello")) as server, connected(server.base_url, key=None) as model:
         await model.complete(ASK, max_tokens=7)

@@ -129,4 +129,4 @@ def fold(corners: int) -> object:
     assert "('done', '<__main__.Shape object" in text_of(outputs[6])
     assert "ZeroDivisionError" not in text_of(outputs[6])
     assert "(1, b'PNG')" in text_of(outputs[7])
-    assert '<img alt="Paper(9)" src="data:image/png;base64,' in outputs[7][0].data["text/html"]
+    assert '<img alt="Paper(9)" width="9" src="data:image/png;base64,' in outputs[7][0].data["text/html"]

@@ -142,6 +142,12 @@ def test_a_chart_needs_no_words() -> None:
     assert said(step(table), step(picture)) == "Total: 1."
 
 
+def test_short_lists_in_a_result_are_said_and_deep_ones_are_not() -> None:
+    assert said(step({"harbour": "Porto", "times": ["03:55", "16:25"]})) == "harbour: Porto; times: 03:55, 16:25"
+    assert said(step({"many": list(range(9))})) == "many: 0, 1, 2, 3, 4, …"
+    assert said(step({"name": "x", "parts": [{"a": 1}], "none": []})) == "name: x"
+
+
 def test_what_a_tool_formatted_is_shown_as_it_is_up_to_a_cap() -> None:
     assert said(step({"formatted": "1. One\n2. Two", "results": []})) == "1. One\n2. Two"
     long = said(step({"formatted": "x" * 9000}))

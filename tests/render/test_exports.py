@@ -64,16 +64,18 @@ class Shown:
 
     texts: tuple[str, ...]
     pictures: int
+    sounds: int
 
 
 def said(text: str) -> Shown:
-    """States, titles, tables, pictures, model and cost of a run's plain text."""
+    """States, titles, tables, pictures, sounds, model and cost of a run's plain text."""
     steps = [word for match in _STEP.findall(text) for word in match if word]
     tables = [cell for line in re.findall(r"^(?:-+ *)+\n(.*)$", text, re.MULTILINE) for cell in re.split(r"  +", line)]
     costs = re.findall(r"Planned by (.*?)[,.] |Cost: (.*)\.$", text, re.MULTILINE)
     words = [part for pair in costs for part in pair if part]
     pictures = re.findall(r"^\[picture\] (.*)$", text, re.MULTILINE)
-    return Shown(tuple(filter(None, [*steps, *tables, *words])), len(pictures))
+    sounds = re.findall(r"^\[sound, [\d:]+\] (.*)$", text, re.MULTILINE)
+    return Shown(tuple(filter(None, [*steps, *tables, *words, *sounds])), len(pictures), len(sounds))
 
 
 def outputs(notebook: Any) -> list[Any]:
@@ -116,6 +118,7 @@ def check(notebook: Any) -> None:
             missing = [words for words in one.texts if " ".join(words.split()) not in text]
             assert not missing, f"{form} does not say {missing}"
         assert len(_PICTURE.findall(source)) >= sum(one.pictures for one in shown), form
+        assert source.count("<audio ") >= sum(one.sounds for one in shown), form
     assert len(_PICTURE.sub("", made["basic"])) < MAX_BASIC
 
 

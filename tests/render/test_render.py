@@ -192,7 +192,7 @@ def test_an_attack_in_any_field_does_nothing(attack: dict[str, str]) -> None:
     harmless(data["text/html"])
     assert data["text/html"].count("<style") == 1
     assert "\x1b" not in data["text/plain"]
-    for gate in (safe_html, safe_markdown):
+    for gate in (safe_html, safe_markdown, partial(safe_markdown, keep_lines=True)):
         harmless(gate(attack["payload"]))
 
 
@@ -348,6 +348,18 @@ def test_texts_stand_to_the_left_also_where_a_sheet_of_styles_is_taken_away() ->
     texts = [attributes for tag, attributes in parsed(page).tags if tag in ("td", "th")]
     left = {"style": "text-align:left"}
     assert texts == [left, {"class": "number"}, left, {"class": "number"}]
+
+
+def test_an_answer_put_together_from_plain_texts_keeps_their_lines_and_a_models_flows() -> None:
+    answer = "1. Rules\n   rules.md, line 3\n   Ask first."
+    made, worded = (
+        bundle(Outcome(run="r", planner="grammar", answer=answer, answered_by=by), lambda artifact: None)[0][
+            "text/html"
+        ]
+        for by in ("summary", "some-model")
+    )
+    assert "<li>Rules<br>rules.md, line 3<br>Ask first.</li>" in "".join(made.split("&#10;"))
+    assert "<br>" not in worded
 
 
 def test_what_to_do_about_a_failed_step_stands_on_a_line_of_its_own() -> None:

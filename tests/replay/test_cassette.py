@@ -190,6 +190,15 @@ def test_any_part_of_a_tool_call_that_changes_is_named(other, part):
     assert caught.value.data["parts"] == [part]
 
 
+def test_how_a_server_is_started_here_changes_nothing_and_what_it_says_of_its_tool_does():
+    served = replace(call("1", word="a"), tool=replace(call("1").tool, runs="server"))
+    elsewhere = replace(served, tool=replace(served.tool, version="2", source=b"/home/ann/.venv/bin/python"))
+    assert of_call(served).sha256 == of_call(elsewhere).sha256
+    changes: tuple[dict[str, Any], ...] = ({"summary": "reads"}, {"description": "all of it"}, {"params": {}})
+    for change in changes:
+        assert of_call(replace(served, tool=replace(served.tool, **change))).sha256 != of_call(served).sha256
+
+
 def test_a_default_that_is_written_out_and_a_file_that_lies_elsewhere_change_nothing():
     one = call("1", word="a", picture=file("x"))
     same = replace(

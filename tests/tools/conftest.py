@@ -36,6 +36,10 @@ class Host:
         self.calls.append((service, dict(params)))
         return self.services[service](params)
 
+    def be_patient(self, seconds: float) -> None:
+        """Let the call have so many seconds for one answer."""
+        toolkit._Host.patience = seconds
+
     def tell(self, kind: str, body: Mapping[str, Any]) -> None:
         if kind == "source":
             self.sources.append(dict(body))
@@ -44,7 +48,8 @@ class Host:
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[Host]:
     host, real = Host(), toolkit._Host
-    before = (real.call, real.tell, real.context, real.project)
+    before, patience = (real.call, real.tell, real.context, real.project), real.patience
     real.call, real.tell, real.context, real.project = host.call, host.tell, lambda: host.context, tmp_path
     yield host
     real.call, real.tell, real.context, real.project = before
+    real.patience = patience

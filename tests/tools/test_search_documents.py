@@ -61,6 +61,39 @@ def test_the_best_file_comes_first_with_the_passage_and_its_line(project: Path, 
     assert found["searched"] == 4
 
 
+def test_a_passage_that_begins_or_ends_within_a_sentence_says_so(project: Path, host: Host):
+    lines = [
+        "A boat",
+        "that is late",
+        "pays a fine of 20 euros",
+        "to the harbour",
+        "before it leaves,",
+        "or after.",
+        "",
+    ]
+    (project / "notes" / "boats.md").write_text("\n".join([*lines, "Boats sleep."]))
+    [fine] = search_documents.run("fine of 20 euros", "notes", limit=1)["results"]
+    assert fine["excerpt"] == "… pays a fine of 20 euros to the harbour before it leaves, …"
+    [whole] = search_documents.run("boat sleep", "notes", limit=1)["results"]
+    assert whole["excerpt"] == "Boats sleep."
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("2. Boats sleep", "… 2. Boats sleep"),
+        ("- Boats sleep", "… - Boats sleep"),
+        ("## Boats sleep", "Boats sleep"),
+        ("**Boats** sleep", "**Boats** sleep"),
+        ("1.5 boats sleep", "1.5 boats sleep"),
+    ],
+)
+def test_a_passage_from_a_list_or_with_a_heading_is_neither_within_the_results(project: Path, host: Host, line, shown):
+    (project / "notes" / "boats.md").write_text(f"Title\n\n{line}\n")
+    [found] = search_documents.run("boats sleep", "notes", limit=1)["results"]
+    assert found["excerpt"] == shown
+
+
 @pytest.mark.parametrize(
     ("query", "path"),
     [("price", "prices.txt"), ("PRICES", "prices.txt"), ("parking", "page.html"), ("ab-123", "deep/code.md")],

@@ -361,6 +361,25 @@ def test_a_site_is_crawled_within_bounds(tavily: Server):
     assert found["results"] == [{"url": "https://a.example/1", "text": "one"}]
 
 
+@pytest.mark.parametrize("texts", [True, False])
+def test_a_crawl_that_takes_too_long_is_not_asked_for_again_and_says_what_to_ask_instead(
+    tavily: Server, host: Host, texts: bool
+):
+    host.be_patient(0.2)
+    tavily.replies = [Reply(wait=3)]
+    with pytest.raises(toolkit.Failed) as caught:
+        web_crawl.run("https://a.example", texts=texts)
+    assert "fewer pages" in caught.value.hint
+    assert tavily.heard[0].json["timeout"] == 0.2
+
+
+def test_pages_that_take_too_long_may_be_asked_for_again(tavily: Server, host: Host):
+    host.be_patient(0.2)
+    tavily.replies = [Reply(wait=3)]
+    with pytest.raises(toolkit.Try):
+        web_extract.run(["https://a.example"])
+
+
 def test_a_site_is_mapped(tavily: Server):
     tavily.replies = [Reply(body={"base_url": "https://a.example", "results": ["https://a.example/1", "", 3]})]
     found = web_crawl.run("https://a.example", texts=False)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.tools.conftest import load
 from workbench import toolkit
-from workbench.core.png import bare, words
+from workbench.core.png import bare, shown_width, words
 from workbench.sandbox.vetting import check_png
 from workbench.wireframe.canvas import Canvas
 from workbench.wireframe.holders import said_of
@@ -226,6 +226,12 @@ def test_the_same_specification_has_the_same_sha256_and_its_metadata_can_be_read
     assert said == words(first["image"].png) | {key: said[key] for key in said if key not in words(first["image"].png)}
     assert len(bare(first["image"].png)) < len(first["image"].png)
     check_png(bare(first["image"].png))
+
+
+def test_a_phone_is_drawn_fine_and_shown_as_narrow_as_it_is():
+    phone, desktop = (wireframe.run(spec=SPEC, size=size)["image"].png for size in ("phone", "desktop"))
+    assert shown_width(phone) == int.from_bytes(phone[16:20], "big") / 2 < 450
+    assert shown_width(desktop) is None
 
 
 def test_what_cannot_be_drawn_is_listed_in_the_result_the_picture_and_its_alternative_text():

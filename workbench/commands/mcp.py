@@ -43,7 +43,7 @@ def serve(options: argparse.Namespace) -> None:
     import asyncio
 
     from workbench.gateway.mcp import serve as served
-    from workbench.mcp.session import needed
+    from workbench.mcp.connection import needed
     from workbench.policy.approval import chosen
     from workbench.workbench import current
 

@@ -29,6 +29,8 @@ _OF_A_SERVICE = (
     *("service", "host", "method", "status", "bytes_out", "bytes_in", "request_sha256", "occurrence"),
     *("response_sha256", "response", "models", "error"),
 )
+_OF_MODELS = ("model.", "image.", "audio.")
+"""Services that ask the user's own models: their host is an address."""
 _STATUS = {"Denied": "denied", "BudgetExceeded": "exceeded"}
 
 
@@ -165,6 +167,8 @@ def _told_inside(event: AnyEvent, files: dict[str, str]) -> dict[str, Any]:
     if event.kind == "model.called":
         return priced(body)
     kept = _only(body, _OF_A_SERVICE)
+    if str(body.get("service")).startswith(_OF_MODELS):
+        kept.pop("host", None)
     if "kept" in body:
         files[str(body["response_sha256"])] = str(body["kept"])
         kept["kept"] = True

@@ -1,7 +1,7 @@
 """What a call asks for, by its content: one hash to find its recording by, and one for each part, to say what changed.
 
 Nothing that differs from machine to machine or from run to run goes in: no id, path, clock, or address. A table counts
-by the bytes of its file, a tool by the hash of its source.
+by the bytes of its file, a tool by the hash of its source, a server's tool by what the server says of it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.core.artifacts import Artifact, find, replace
-from workbench.core.tools import ToolCall, by_content, digest
+from workbench.core.tools import ToolCall, ToolSpec, by_content, digest
 
 SHORT = 16
 """Hexadecimal digits that are kept of a part's hash: enough to tell whether it changed."""
@@ -52,8 +52,9 @@ def of_call(call: ToolCall) -> Fingerprint:
     """What a tool is asked for: its version, its parameters with their defaults, and the results that it is shown."""
     params = {**_defaults(call.tool.params), **call.params}
     context = [[step, task, by_content(value)] for step, task, value in call.context]
-    asked = {"tool": call.tool.name, "version": call.tool.version, "params": by_content(params), "context": context}
-    parts = {f"tool {call.tool.name}": call.tool.version[:SHORT]}
+    version = _version(call.tool)
+    asked = {"tool": call.tool.name, "version": version, "params": by_content(params), "context": context}
+    parts = {f"tool {call.tool.name}": version[:SHORT]}
     tables = {
         part.value.sha256: part.refs[0] for part in call.arguments if isinstance(part.value, Artifact) and part.refs
     }
@@ -64,6 +65,11 @@ def of_call(call: ToolCall) -> Fingerprint:
     for step, _, value in context:
         parts[f"result of {step}"] = short(value)
     return Fingerprint(digest(asked), parts)
+
+
+def _version(tool: ToolSpec) -> str:
+    """What a tool is by its content. The version of a server's also says how the server is started, here."""
+    return digest([tool.summary, tool.description, tool.params]) if tool.runs == "server" else tool.version
 
 
 def _defaults(schema: Mapping[str, Any]) -> dict[str, Any]:

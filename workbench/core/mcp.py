@@ -30,6 +30,7 @@ class McpServer(BaseModel):
     url: str = Field("", max_length=4000, description="The address of a server that speaks streamable HTTP.")
     secret: str = Field("", pattern=r"^([A-Za-z_][A-Za-z0-9_]{0,99})?$", description="Name of the token's secret.")
     timeout: Annotated[float, Field(gt=0, le=3600)] = Field(60.0, description="Seconds for one call.")
+    parallel: Annotated[int, Field(ge=1, le=64)] = Field(8, description="Calls that are under way at it at once.")
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -52,7 +53,7 @@ class McpServer(BaseModel):
     @property
     def identity(self) -> str:
         """The sha256 of what it is: command, arguments, names and set values of variables, address."""
-        facts = self.model_dump(mode="json", exclude={"timeout"})
+        facts = self.model_dump(mode="json", exclude={"timeout", "parallel"})
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     @property

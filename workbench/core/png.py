@@ -1,4 +1,4 @@
-"""The words inside of a PNG: what its text chunks say, the picture with other words, the picture without any."""
+"""What a PNG says beside its pixels: words, which can be read, replaced and taken out, and how large it is meant."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _SHOWN = frozenset({b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"pHYs"})
 """Chunks that say how the picture looks. All others (words, times, places, profiles) are not needed to show it."""
 
+POINTS = 72
+"""Pixels an inch of a picture that is shown as large as its pixels are."""
+_INCH = 0.0254
 MAX_WORDS = 4_000
 """Characters of one text."""
 
@@ -54,6 +57,27 @@ def saying(data: bytes, texts: Mapping[str, str]) -> bytes:
 def bare(data: bytes) -> bytes:
     """The picture without words: it looks the same. Raises ValueError when it is no PNG."""
     return saying(data, {})
+
+
+def dense(data: bytes, times: int) -> bytes:
+    """The picture as one that has so many pixels for each that is shown, so that fine screens show it sharp. Raises
+    ValueError when it is no PNG."""
+    head, *rest = chunks(data)
+    a_metre = round(times * POINTS / _INCH)
+    said = (b"pHYs", struct.pack(">IIB", a_metre, a_metre, 1))
+    kept = (one for one in rest if one[0] != b"pHYs")
+    return SIGNATURE + b"".join(_packed(kind, content) for kind, content in (head, said, *kept))
+
+
+def shown_width(data: bytes) -> int | None:
+    """How many pixels wide a picture is meant to be shown whose pixels are twice as fine as those of a page, or finer;
+    None for every other, which is shown as it is. Raises ValueError when it is no PNG."""
+    found = dict(chunks(data))
+    if len(said := found.get(b"pHYs", b"")) != 9 or len(head := found.get(b"IHDR", b"")) < 4:
+        return None
+    a_metre, _, unit = struct.unpack(">IIB", said)
+    times = a_metre * _INCH / POINTS
+    return max(1, round(int.from_bytes(head[:4], "big") / times)) if unit == 1 and times >= 1.99 else None
 
 
 def _text(keyword: str, text: str) -> tuple[bytes, bytes]:

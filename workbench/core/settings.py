@@ -81,7 +81,9 @@ class Settings(BaseModel):
         False, description="Search with Tavily also without a key, as far as it allows. Queries leave unasked for."
     )
     searxng_url: str = Field("", description="A SearXNG of your own, which then searches instead of Tavily.")
-    model_timeout: Annotated[float, Field(gt=0, le=3600)] = Field(120.0, description="Seconds for one model call.")
+    model_timeout: Annotated[float, Field(gt=0, le=3600)] = Field(
+        120.0, description="Seconds for one model call; a picture has at least 300, sound 300 to 600."
+    )
     model_retries: Annotated[int, Field(ge=0, le=10)] = Field(2, description="Tries after the first, when transient.")
     extract: bool = Field(False, description="Let the model note what in your requests is worth remembering.")
     parallel: Annotated[int, Field(ge=1, le=64)] = Field(4, description="Steps that run at once in one run.")

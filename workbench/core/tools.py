@@ -19,6 +19,10 @@ Status = Literal["ok", "failed", "transient", "timeout", "killed", "output_limit
 exceeded: a budget or a rate is used up."""
 
 
+MOMENT = 2.0
+"""Seconds between one limit of time and the next. There is one rule for all: a call may take what its step says, else
+what its tool does, and whoever waits inside of it waits for that long but for a moment, so that the innermost speaks
+first, in words. What a model may take its settings say, and a tool that asks one has time for all its tries."""
 ANY_HOST = "*"
 """Stands among the hosts of a tool that reaches whatever public host it is asked for."""
 
@@ -104,6 +108,16 @@ class ToolCall:
     item: int | None = None
     approve: bool = False
     entry: Literal["run", "check"] = "run"
+
+    @property
+    def exchange(self) -> float:
+        """Seconds that the host waits for one answer on the tool's behalf: the tool's own time, less a moment."""
+        return self.timeout - min(MOMENT, self.timeout / 10)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that a library in the tool is told to wait: a moment less than the host."""
+        return self.timeout - 2 * min(MOMENT, self.timeout / 10)
 
     def request_sha256(self) -> str:
         """What was asked, as a hash: tool, version, parameters; frames by their content."""

@@ -78,10 +78,10 @@ def _translated(fields: Any) -> dict[str, Any]:
     kind = fields.get("type", "stdio" if "command" in fields else "http")
     if kind not in ("stdio", "http", "streamable-http"):
         raise ValueError(f"has the type {kind!r:.40}; there are stdio and http")
-    known = {"type", "command", "args", "env", "url", "headers", "timeout"}
+    known = {"type", "command", "args", "env", "url", "headers", "timeout", "parallel"}
     if unknown := sorted(set(map(str, fields)) - known):
         raise ValueError(f"has unknown fields: {', '.join(unknown)[:200]}")
-    found = {key: fields[key] for key in ("command", "args", "url", "timeout") if key in fields}
+    found = {key: fields[key] for key in ("command", "args", "url", "timeout", "parallel") if key in fields}
     env = fields.get("env", {})
     if not isinstance(env, dict) or not all(isinstance(value, str) for value in env.values()):
         raise ValueError("has an env that is not an object of texts")

@@ -7,10 +7,11 @@ a password asks somewhere else. An address is shown and never opened.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from workbench.core.tools import ToolCall
+from workbench.mcp.underway import Served
 from workbench.policy.approval import Field
 from workbench.policy.gate import Gate
 
@@ -52,6 +53,18 @@ async def answered(params: Any, server: str, call: ToolCall, gate: Gate) -> type
         gate.refuse(call, f"the MCP server {server} needs {', '.join(missing)}, which nobody has filled in")
         return ElicitResult(action="cancel")
     return ElicitResult(action="accept", content=filled)
+
+
+def unanswered(params: Any, server: str, possible: Iterable[Served]) -> types.ElicitResult:
+    """A question of which nobody can say for which call it is: put to nobody, and told at each that it may be for."""
+    from mcp.types import ElicitResult
+
+    why = (
+        f"the MCP server {server} does not say for which of its calls it asks (with parallel = 1 it has one at a time)"
+    )
+    for one in possible:
+        one.gate.refuse(one.call, f"{why}: {str(params.message)[:MAX_TEXT]}")
+    return ElicitResult(action="cancel")
 
 
 def _fields(schema: Mapping[str, Any]) -> tuple[list[Field], list[str], list[str]]:

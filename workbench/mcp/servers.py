@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from workbench.calls import Call, Tell
 from workbench.core.errors import Unavailable, Untrusted, WorkbenchError
@@ -17,22 +18,22 @@ from workbench.core.settings import Settings
 from workbench.core.tools import ToolCall, ToolResult, ToolSpec
 from workbench.mcp import listing
 from workbench.mcp.bounds import Bounds, Heard
+from workbench.mcp.connection import Lost, needed
 from workbench.mcp.declared import declared
-from workbench.mcp.elicit import answered
 from workbench.mcp.http import reached_at
 from workbench.mcp.results import failed, result
-from workbench.mcp.session import Broken, Session, needed
+from workbench.mcp.session import Session
 from workbench.mcp.stdio import spoken_with
+from workbench.mcp.underway import Served
 from workbench.policy.gate import Gate
 from workbench.policy.secrets import Secrets
 from workbench.registry.trust import Trust
 from workbench.sandbox.course import imports
 
 if TYPE_CHECKING:
+    import mcp_types as types
     from mcp.client._transport import TransportStreams
 
-IDLE = 120.0
-"""Seconds without a call after which a server is ended."""
 MAX_LINES = 100
 """Lines of progress that one call may show."""
 
@@ -45,8 +46,13 @@ class Offered:
     notes: tuple[str, ...] = ()
 
 
+_Key = tuple[int, str, str]
+"""Of a session: the event loop, the server's name and identity."""
+
+
 class Servers:
-    """`env`: what every server gets of the environment. May be used from any event loop; each has its own sessions."""
+    """`env`: what every server gets of the environment. May be used from any event loop; each has its own sessions, in
+    which several calls are under way at once (`McpServer.parallel`)."""
 
     def __init__(
         self, settings: Settings, secrets: Secrets, env: Mapping[str, str], bounds: Bounds | None = None
@@ -56,7 +62,10 @@ class Servers:
         self._env = env
         self._bounds = bounds or Bounds()
         self._trust = Trust(settings.config, settings.project)
-        self._sessions: dict[tuple[int, str, str], Session] = {}
+        self._sessions: dict[_Key, Session] = {}
+        self._left: list[Session] = []
+        self._rooms: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, int], asyncio.Semaphore]]
+        self._rooms = WeakKeyDictionary()
 
     def offered(self) -> Offered:
         """What may be used now. Starts nothing."""
@@ -120,29 +129,25 @@ class Servers:
                 if lines <= MAX_LINES:
                     tell(Kind.STEP_PROGRESS, {"text": " ".join(text.split())[:500]}, what.step)
 
-            session: Session | None = None
             try:
                 needed()
-                server, check = await asyncio.to_thread(self._trusted, name)
-                session = self._session(name, server)
-                async with asyncio.timeout(what.timeout):
-                    given = await session.call(
-                        tool,
-                        what.params,
-                        check=check,
-                        line=progress,
-                        elicit=lambda params: answered(params, name, what, gate),
-                    )
+                async with await self._room(name):  # the call's own time begins when it is its turn
+                    server, check = await asyncio.to_thread(self._trusted, name)
+
+                    async def ask() -> types.CallToolResult:
+                        with self._session(name, server) as session:
+                            served = Served(what, gate)
+                            return await session.call(tool, what.params, served=served, check=check, line=progress)
+
+                    async with asyncio.timeout(what.timeout):
+                        try:
+                            given = await ask()
+                        except Lost:
+                            given = await ask()
             except TimeoutError:
-                await _end(session)
-                said = f"The MCP server {name} took longer than {what.timeout:g} seconds and was stopped."
+                said = f"The MCP server {name} took longer than {what.timeout:g} seconds for {tool}, which was stopped."
                 return ToolResult(status="timeout", error=said, isolation="none")
-            except asyncio.CancelledError:
-                await _end(session)
-                raise
             except WorkbenchError as error:
-                if isinstance(error, Broken | Untrusted):
-                    await _end(session)
                 return failed(error.message, error.hint)
             return await asyncio.to_thread(result, given, what, folder)
 
@@ -165,18 +170,30 @@ class Servers:
 
         return server, check
 
-    def _session(self, name: str, server: McpServer) -> Session:
-        key = (id(asyncio.get_running_loop()), name, server.identity)
+    async def _room(self, name: str) -> asyncio.Semaphore:
+        """The places for calls of a server. Raises Unavailable."""
+        most = (await asyncio.to_thread(self.server, name)).parallel
+        rooms = self._rooms.setdefault(asyncio.get_running_loop(), {})
+        return rooms.setdefault((name, most), asyncio.Semaphore(most))
+
+    @contextmanager
+    def _session(self, name: str, server: McpServer) -> Iterator[Session]:
+        """The session for a call. One that nobody has used for a while after it is ended."""
+        loop = asyncio.get_running_loop()
+        key = (id(loop), name, server.identity)
         session = self._sessions.get(key)
         if session is None or session.over:
+            self._left = [one for one in [*self._left, *filter(None, [session])] if not one.connection.ended]
             session = self._sessions[key] = self._open(name, server)
-        asyncio.get_running_loop().call_later(IDLE, self._end_idle, key, session)
-        return session
+        try:
+            yield session
+        finally:
+            loop.call_later(self._bounds.idle, self._end_idle, key, session)
 
-    def _end_idle(self, key: tuple[int, str, str], session: Session) -> None:
-        loop = asyncio.get_running_loop()
-        if session.idle_since + IDLE <= loop.time() and self._sessions.get(key) is session:
-            self._sessions.pop(key, None)
+    def _end_idle(self, key: _Key, session: Session) -> None:
+        now = asyncio.get_running_loop().time()
+        if session.idle_since + self._bounds.idle <= now and self._sessions.get(key) is session:
+            self._sessions.pop(key)
             session.stop()
 
     def _open(self, name: str, server: McpServer) -> Session:
@@ -189,14 +206,14 @@ class Servers:
             return self._secrets[name].get_secret_value() if name in self._secrets else ""
 
         if server.url:
-            return reached_at(server.url, value(server.secret) if server.secret else "", server.timeout, heard)
+            return reached_at(server.url, value(server.secret) if server.secret else "", heard)
         env = {**self._env, **server.set, **{name: value(name) for name in server.env if name in self._secrets}}
         places = imports(self._settings.project)
         return spoken_with([server.command, *server.args], env, self._settings.project, places, heard)
 
     async def close(self) -> None:
         """End every server. Idempotent."""
-        sessions, self._sessions = list(self._sessions.values()), {}
+        sessions, self._sessions, self._left = [*self._sessions.values(), *self._left], {}, []
         for session in sessions:
             await session.close()
 
@@ -207,8 +224,3 @@ def _pinned(pin: Mapping[str, Any]) -> list[Mapping[str, Any]]:
         entry for entry in pin.get("tools") or () if isinstance(entry, dict) and isinstance(entry.get("tool"), dict)
     ]
     return [entry["tool"] for entry in tools if entry.get("sha256") == listing.sha256(entry["tool"])]
-
-
-async def _end(session: Session | None) -> None:
-    if session is not None:
-        await session.close()

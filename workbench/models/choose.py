@@ -15,6 +15,9 @@ from workbench.models.openai import OpenAIModel
 from workbench.models.remote import Remote
 
 DEFAULT = "gpt-4o"
+SLOW = {"IMAGE": 300.0, "SPEECH": 300.0, "TRANSCRIPTION": 600.0}
+"""Seconds that a try has at least, whatever a model for words may take: OpenAI's own say two minutes for one picture,
+and of several, or a long recording, nobody says it."""
 
 
 def choose(settings: Settings) -> OpenAIModel | None:
@@ -74,7 +77,7 @@ def _remote(
         name,
         base_url=base_url or settings.base_url,
         api_key=_key(settings, base_url, key),
-        timeout=settings.model_timeout,
+        timeout=max(settings.model_timeout, SLOW[which]),
         retries=settings.model_retries,
         model=f"WORKBENCH_{which}_MODEL",
         names=Names(

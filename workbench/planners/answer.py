@@ -73,21 +73,32 @@ def _value(step: StepOutcome) -> Iterator[str]:
             return
         frames = [item for item in value.values() if isinstance(item, Artifact) and item.is_frame]
         yield from (table(frame, step) for frame in frames)
-        plain = {key: item for key, item in value.items() if isinstance(item, str | int | float | bool)}
+        plain = {key: said for key, item in value.items() if (said := _plain(item))}
         if plain:
-            yield _capped(
-                "; ".join(f"{key}: {item if isinstance(item, str) else number(item)}" for key, item in plain.items())
-            )
+            yield _capped("; ".join(f"{key}: {said}" for key, said in plain.items()))
     elif isinstance(value, list | tuple):
-        texts = [str(item) for item in value if isinstance(item, str | int | float)]
         many = f"{step.title}: {len(value):,} results"
-        yield _capped(
-            f"{many}: {', '.join(texts[:_LISTED])}{', …' if len(texts) > _LISTED else ''}." if texts else f"{many}."
-        )
+        texts = _some(value)
+        yield _capped(f"{many}: {texts}." if texts else f"{many}.")
     elif value is not None:
         yield _capped(value if isinstance(value, str) else f"{step.title}: {number(value)}.")
     elif step.text.strip():
         yield _capped(step.text)
+
+
+def _plain(value: Any) -> str:
+    """A value that is said in a word, or in a few; "" for one that is not."""
+    if isinstance(value, list | tuple):
+        return _some(value) if all(isinstance(item, str | int | float) for item in value) else ""
+    if isinstance(value, str):
+        return value
+    return number(value) if isinstance(value, int | float | bool) else ""
+
+
+def _some(values: Sequence[Any]) -> str:
+    """The first texts and numbers of a list; "" when there are none."""
+    texts = [str(item) for item in values if isinstance(item, str | int | float)]
+    return f"{', '.join(texts[:_LISTED])}{', …' if len(texts) > _LISTED else ''}"
 
 
 def _capped(text: str) -> str:

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 5_000_000
 """Of one request's body, and of one answer's."""
-TIMEOUT = 30.0
-"""Seconds for one exchange, from the look-up of the name to the last byte."""
 MAX_EXCHANGES = 500
 MAX_RECEIVED = 100_000_000
 """Exchanges, and bytes of all answers, of one call."""
@@ -49,7 +47,8 @@ class WayOut:
 
     `secrets`: every secret that the host has, by name; the tool may name those that it declares, as
     `auth={"bearer": NAME, "hint": how to get one}`. `bases`: a declared host → the URL where the user has it served.
-    Without a `recorder` nothing is told or kept. The other parameters are limits, and what tests replace.
+    Without a `recorder` nothing is told or kept. `timeout`: seconds for one exchange, from the look-up of the name to
+    the last byte. The other parameters are limits, and what tests replace.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class WayOut:
         recorder: Recorder | None = None,
         *,
         max_bytes: int = MAX_BYTES,
-        timeout: float = TIMEOUT,
+        timeout: float = 60.0,
         resolve: Resolve | None = None,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:

@@ -154,7 +154,8 @@ class RunBudget:
             self._clock.reschedule(None if seconds is None else self._began + seconds)
 
     async def _reserve(self, estimate: Estimate) -> Use:
-        limited = self.all_limits().usd is not None  # to find a price takes longer than to ask whether one is needed
+        # To find a price takes longer than to ask whether one is needed.
+        limited = any(budget.limits.usd is not None for budget in self._chain())
         while True:
             with _LOCK:
                 for budget in self._chain():

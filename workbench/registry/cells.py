@@ -27,7 +27,7 @@ from typing import Any, TypeVar, overload
 from workbench.core.errors import Refused
 from workbench.core.tools import Effect, ToolSpec
 from workbench.registry.freenames import needs
-from workbench.registry.spec import describe
+from workbench.registry.spec import describe, usual_timeout
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,7 +69,7 @@ def tool(
     permissions: Mapping[str, Sequence[str]] | None = None,
     uses: Sequence[str] = (),
     effect: Effect | None = None,
-    timeout: float = 60.0,
+    timeout: float | None = None,
     examples: Sequence[str] = (),
     in_kernel: bool = False,
 ) -> Callable[[F], F]: ...
@@ -80,7 +80,7 @@ def tool(
     permissions: Mapping[str, Sequence[str]] | None = None,
     uses: Sequence[str] = (),
     effect: Effect | None = None,
-    timeout: float = 60.0,
+    timeout: float | None = None,
     examples: Sequence[str] = (),
     in_kernel: bool = False,
 ) -> F | Callable[[F], F]:
@@ -93,7 +93,7 @@ def tool(
         "PERMISSIONS": {key: list(items) for key, items in (permissions or {}).items()},
         "USES": list(uses),
         "EFFECT": effect or ("write" if in_kernel else "read"),
-        "TIMEOUT": timeout,
+        "TIMEOUT": usual_timeout(uses) if timeout is None else timeout,
         "EXAMPLES": list(examples),
     }
 

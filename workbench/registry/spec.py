@@ -8,7 +8,8 @@
 `read` and `write` name folders of the project. The module's docstring gives summary and description, `run`'s
 docstring what each parameter means. `check` tells what an earlier call with this `toolkit.key()` gave, None or False
 when there was none; a function of that name with other parameters is the author's own affair. A file without both
-PERMISSIONS and `run` is not a tool. The bytes that are read here are the bytes that a worker compiles later.
+PERMISSIONS and `run` is not a tool. TIMEOUT is in seconds; without it a tool has a minute, ten where it asks a model.
+The bytes that are read here are the bytes that a worker compiles later.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import ast
 import hashlib
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
@@ -27,6 +28,8 @@ from workbench.registry.signature import BadSignature, constants, parameters
 
 MAX_BYTES = 1_000_000
 MAX_TIMEOUT = 3600.0
+QUICK, SLOW = 60.0, 600.0
+"""Seconds for a call of a tool that does not say: of one that asks a model, all the tries that a model has."""
 SERVICES = ("audio", "cache", "http", "image", "memory", "model", "sql")
 """The host functions there are; a name in USES may go on after a dot (`memory.recall`)."""
 
@@ -82,11 +85,16 @@ def _describe(source: bytes, path: Path, origin: Origin) -> ToolSpec | None:
         permissions=said["PERMISSIONS"],
         uses=said.get("USES", ()),
         effect=said.get("EFFECT", "read"),
-        timeout=said.get("TIMEOUT", ToolSpec.__dataclass_fields__["timeout"].default),
+        timeout=said.get("TIMEOUT", usual_timeout(said.get("USES", ()))),
         examples=said.get("EXAMPLES", ()),
         isolation=said.get("ISOLATION", ""),
         checks=any(_is_check(node) for node in module.body),
     )
+
+
+def usual_timeout(uses: Iterable[str]) -> float:
+    """The seconds of a tool that declares none."""
+    return SLOW if any(name.partition(".")[0] in ("audio", "image", "model") for name in uses) else QUICK
 
 
 def _is_check(node: ast.stmt) -> bool:

@@ -63,12 +63,14 @@ def safe_html(source: str, hosts: Collection[str] = ()) -> str:
     return one_line(cleaned)
 
 
-def safe_markdown(source: str, hosts: Collection[str] = ()) -> str:
-    """Markdown from anywhere as HTML; HTML inside it is shown, not obeyed. Links as in `safe_html`."""
+def safe_markdown(source: str, hosts: Collection[str] = (), *, keep_lines: bool = False) -> str:
+    """Markdown from anywhere as HTML; HTML inside it is shown, not obeyed. Links as in `safe_html`. `keep_lines`: lines
+    end where they end in the source, not where the page is full."""
     import mistune
 
     text = clean_text(source, keep_lines=True)
-    return safe_html(str(mistune.create_markdown(escape=True, plugins=["table", "strikethrough"])(text)), hosts)
+    made = mistune.create_markdown(escape=True, hard_wrap=keep_lines, plugins=["table", "strikethrough"])(text)
+    return safe_html(str(made), hosts)
 
 
 def host_of(url: str) -> str:

@@ -11,13 +11,14 @@ import base64
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from workbench.core import views
 from workbench.core.artifacts import FLAC, MP3, OGG, SOUNDS, WAV, Artifact
 from workbench.core.outcome import Outcome, StepOutcome
 from workbench.core.plan import Plan, Step
-from workbench.core.png import bare
+from workbench.core.png import bare, shown_width
 from workbench.core.progress import State
 from workbench.render.changes import changes_html, changes_text
 from workbench.render.clean import clean_text, escape, host_of, safe_html, safe_markdown
@@ -30,6 +31,8 @@ MAX_ROWS = 20
 MAX_IMAGE = 8_000_000
 MAX_SOUND = 2_000_000
 """Bytes of a sound that stands in the page; a longer one is in the run's `.audio`."""
+SUMMARY = "summary"
+"""Who has put an answer together that no model has worded."""
 MARKS = {
     State.WAITING: "·",
     State.RUNNING: "▸",
@@ -96,7 +99,7 @@ def as_text(outcome: Outcome) -> str:
     parts += [_frame_text(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_text(outcome)
     parts += [f"[picture] {clean_text(image.alt or image.title)}" for image in outcome.images]
-    parts += [f"[sound, {_length(sound)}] {clean_text(sound.alt or sound.title)}" for sound in outcome.sounds]
+    parts += [f"[sound, {length(sound.seconds)}] {clean_text(sound.alt or sound.title)}" for sound in outcome.sounds]
     if outcome.sources:
         lines = [f"[{n}] {clean_text(s.get('title', ''))} {clean_text(s.get('url', ''))}" for n, s in _sources(outcome)]
         parts.append("Sources\n" + "\n".join(lines))
@@ -117,12 +120,12 @@ def as_html(outcome: Outcome, load: Load) -> str:
     if notes := _notes(outcome):
         parts.append("".join(f'<p class="small">{escape(note)}</p>' for note in notes))
     if outcome.answer:
-        parts.append(safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}))
+        parts.append(answer_html(outcome))
     parts += [view_html(view) for view in shown_views(outcome)]
     parts += [_frame_html(frame, titles) for frame in shown_frames(outcome)]
     parts += changes_html(outcome)
     parts += [picture_html(image, load) for image in outcome.images]
-    parts += [_sound_html(sound, load) for sound in outcome.sounds]
+    parts += [sound_html(sound, load) for sound in outcome.sounds]
     if outcome.sources:
         items = "".join(f"<li>{_link(s.get('title', ''), s.get('url', ''))}</li>" for _, s in _sources(outcome))
         parts.append(f"<p>Sources</p><ol>{items}</ol>")
@@ -133,6 +136,12 @@ def as_html(outcome: Outcome, load: Load) -> str:
         parts.append(f"<p>{escape(said)}</p>")
     parts.append(f'<p class="small">{escape(footer(outcome))}</p>')
     return STYLE + framed("".join(parts))
+
+
+def answer_html(outcome: Outcome) -> str:
+    """The answer. One that was put together from the results has their lines: tools tell in plain text."""
+    hosts = {host_of(source.get("url", "")) for source in outcome.sources} - {""}
+    return safe_markdown(outcome.answer, hosts, keep_lines=outcome.answered_by == SUMMARY)
 
 
 def framed(source: str) -> str:
@@ -232,32 +241,35 @@ def _more(frame: Artifact, shown: int) -> str:
 
 def picture_html(image: Artifact, load: Load) -> str:
     """A picture of a run, in the HTML itself; in words where it is gone, no picture, or too large."""
-    data = load(image)
+    data, wide = load(image), None
     said = escape(image.alt or image.title or "picture")
     if data is None or not data.startswith(_PNG) or len(data) > MAX_IMAGE:
         return f"<p>[picture: {said}]</p>"
-    return f'<p><img alt="{said}" src="data:image/png;base64,{base64.b64encode(inline_png(data)).decode("ascii")}"></p>'
+    with suppress(ValueError):
+        wide = shown_width(data)
+    size = f' width="{wide}"' if wide else ""
+    source = f"data:image/png;base64,{base64.b64encode(inline_png(data)).decode('ascii')}"
+    return f'<p><img alt="{said}"{size} src="{source}"></p>'
 
 
-def _sound_html(sound: Artifact, load: Load) -> str:
+def sound_html(sound: Artifact, load: Load) -> str:
     """A player for a sound that is small enough to stand in the page; it plays when somebody says so."""
     data = load(sound) if sound.mime in SOUNDS else None
     said = escape(sound.alt or sound.title or "sound")
     if data is None or len(data) > MAX_SOUND or not _is_sound(data, sound.mime):
-        return f"<p>[sound, {_length(sound)}: {said}]</p>"
+        return f"<p>[sound, {length(sound.seconds)}: {said}]</p>"
     source = f"data:{sound.mime};base64,{base64.b64encode(data).decode('ascii')}"
-    return (
-        f'<p><audio controls preload="metadata" title="{said}" src="{source}"></audio><br>{said} ({_length(sound)})</p>'
-    )
+    player = f'<audio controls preload="metadata" title="{said}" src="{source}"></audio>'
+    return f"<p>{player}<br>{said} ({length(sound.seconds)})</p>"
 
 
 def _is_sound(data: bytes, mime: str) -> bool:
     return data.startswith(_SOUNDS[mime]) or (mime == MP3 and data[:1] == b"\xff")
 
 
-def _length(sound: Artifact) -> str:
+def length(seconds: float | None) -> str:
     """Minutes and seconds: "0:12"."""
-    whole = int(sound.seconds or 0)  # as players count
+    whole = int(seconds or 0)  # as players count
     return f"{whole // 60}:{whole % 60:02}"
 
 
@@ -349,7 +361,7 @@ def footer(outcome: Outcome) -> str:
     if not outcome.planner:
         return f"Cost: {outcome.cost}." if outcome.cost.calls else ""
     who = f"Planned by {clean_text(outcome.model or outcome.planner)}"
-    if outcome.answered_by == "summary":
+    if outcome.answered_by == SUMMARY:
         who += ", answer put together from the results"
     elif outcome.answered_by and outcome.answered_by != (outcome.model or outcome.planner):
         who += f", answered by {clean_text(outcome.answered_by)}"

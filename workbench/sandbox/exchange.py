@@ -31,6 +31,7 @@ def opening(call: ToolCall, inputs: Inputs, limits: Limits, project: Path, room:
                 "source": call.tool.source.hex(),
                 "entry": call.entry,
                 "key": call.key,
+                "patience": call.patience,
                 "params": numbered(call.params),
                 "context": [
                     {"step": step, "task": task, "value": numbered(value)} for step, task, value in call.context

@@ -57,6 +57,7 @@ class Invocation:
         toolkit._Host.context = self._earlier
         toolkit._Host.project = Path(self._frame["project"])
         toolkit._Host.key = str(self._frame["key"])
+        toolkit._Host.patience = float(self._frame["patience"])
 
     def _run(self) -> Any:
         source: str = self._frame["source"]

@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from workbench import toolkit
+from workbench.core.png import dense
 
 METHODS = {
     "text/html": "_repr_html_",
@@ -104,18 +105,17 @@ def _drawn(found: Any) -> bytes:
         # By name: a worker needs neither unless something is drawn.
         resvg = importlib.import_module("resvg_py")
         fonts = importlib.import_module("matplotlib").get_data_path() + "/fonts/ttf/"
-        return bytes(
-            resvg.svg_to_bytes(
-                svg_string=found,
-                zoom=2,
-                skip_system_fonts=True,
-                font_files=[f"{fonts}DejaVuSans.ttf", f"{fonts}DejaVuSans-Bold.ttf", f"{fonts}DejaVuSansMono.ttf"],
-                font_family="DejaVu Sans",
-                sans_serif_family="DejaVu Sans",
-                serif_family="DejaVu Sans",
-                monospace_family="DejaVu Sans Mono",
-            )
+        drawn = resvg.svg_to_bytes(
+            svg_string=found,
+            zoom=2,
+            skip_system_fonts=True,
+            font_files=[f"{fonts}DejaVuSans.ttf", f"{fonts}DejaVuSans-Bold.ttf", f"{fonts}DejaVuSansMono.ttf"],
+            font_family="DejaVu Sans",
+            sans_serif_family="DejaVu Sans",
+            serif_family="DejaVu Sans",
+            monospace_family="DejaVu Sans Mono",
         )
+        return dense(bytes(drawn), 2)
     return b""
 
 

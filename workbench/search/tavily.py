@@ -18,8 +18,6 @@ AUTH = {
     "bearer": "TAVILY_API_KEY",
     "hint": "Get a key at https://tavily.com and set TAVILY_API_KEY.",
 }
-SECONDS = 28
-"""Just below what the host allows for one exchange."""
 REMEDY = {
     400: "Make the query shorter or simpler.",
     401: "Check TAVILY_API_KEY, or get a key at https://tavily.com.",
@@ -41,16 +39,17 @@ def search(wanted: Wanted) -> list[dict[str, Any]]:
             days=wanted.days or None,
             include_domains=list(wanted.domains) or None,
             exclude_domains=list(wanted.without) or None,
-            timeout=SECONDS,
+            timeout=toolkit.patience(),
         )
 
     found = asked(ask, "results", keyless=True)
     return [result(item, date="published_date") for item in found if isinstance(item, dict) and item.get("url")]
 
 
-def asked(ask: Callable[[Any], Any], key: str, *, keyless: bool = False) -> list[Any]:
+def asked(ask: Callable[[Any], Any], key: str, *, keyless: bool = False, late: str = "") -> list[Any]:
     """The list under `key` in what a call of Tavily's client gives. `keyless`: the call can do without a key, and does
-    where there is none and the settings allow it. Raises Failed and Try as the answer means."""
+    where there is none and the settings allow it. `late`: what to do about one that takes too long, where to ask again
+    would take as long, and cost as much. Raises Failed and Try as the answer means."""
     base, has_key = _door(keyless)
     import requests
     import tavily
@@ -67,6 +66,8 @@ def asked(ask: Callable[[Any], Any], key: str, *, keyless: bool = False) -> list
     try:
         answer = ask(client)
     except errors.TimeoutError:
+        if late:
+            raise toolkit.Failed("The web search did not answer in time.", hint=late) from None
         raise toolkit.Try("The web search did not answer in time.") from None
     except (
         errors.BadRequestError,

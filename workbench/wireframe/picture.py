@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from workbench.core.png import saying
+from workbench.core.png import dense, saying
 from workbench.wireframe.canvas import INK, PAPER, QUIET, Canvas
 from workbench.wireframe.holders import GAP, flow, one, said_of, sidebar
 from workbench.wireframe.kinds import Asked, Element
@@ -36,13 +36,14 @@ def sketch(asked: Asked, size: Size, said: str) -> Sketch:
 
     canvas = Canvas()
     wide, high = compose(asked, size, canvas)
+    zoom = 2 if size == "phone" and high < 4_000 else 1
     png = resvg_py.svg_to_bytes(
         svg_string=canvas.svg(wide, high),
         skip_system_fonts=True,
         font_files=[font(bold=False).path, font(bold=True).path],
         font_family="DejaVu Sans",
         sans_serif_family="DejaVu Sans",
-        zoom=2 if size == "phone" and high < 4_000 else 1,
+        zoom=zoom,
     )
     drawn, left_out = tuple(map(said_of, asked.elements)), tuple(_left_out(asked, canvas))
     alt = described(asked, size, drawn, left_out)
@@ -54,7 +55,7 @@ def sketch(asked: Asked, size: Size, said: str) -> Sketch:
         "model": LABEL,
         "seed": "none: the same text gives the same picture",
     }
-    return Sketch(png=saying(png, texts), alt=alt, drawn=drawn, left_out=left_out)
+    return Sketch(png=saying(dense(png, zoom) if zoom > 1 else png, texts), alt=alt, drawn=drawn, left_out=left_out)
 
 
 def compose(asked: Asked, size: Size, c: Canvas) -> tuple[float, float]:

@@ -19,11 +19,11 @@ from workbench.notebook.panels import diffs, rows
 from workbench.notebook.panels.messages import Verb
 from workbench.render import (
     MAX_IMAGE,
+    answer_html,
     clean_text,
     footer,
     host_of,
     inline_png,
-    safe_markdown,
     shown_frames,
     shown_views,
     view_html,
@@ -41,7 +41,7 @@ def described(run: Run) -> dict[str, Any]:
     return {
         "run": outcome.run,
         "status": outcome.status,
-        "answer": safe_markdown(outcome.answer, {host_of(s.get("url", "")) for s in outcome.sources} - {""}),
+        "answer": answer_html(outcome),
         "views": [{"html": view_html(view)} for view in shown_views(outcome)],
         "tables": [_table(known[frame.path], frame) for frame in shown_frames(outcome)],
         "pictures": [

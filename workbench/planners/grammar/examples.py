@@ -60,6 +60,7 @@ _PLAIN = frozenset(
 """Words that open any question: a plain example needs another one before its argument to be recognised by."""
 
 _FILE = re.compile(r"[\w./~-]*(?:\.\w{1,5}|/)[\w./-]*|[\"“'].*[\"”']")
+_QUOTED = re.compile(r"“[^”]*”|\"[^\"]*\"|«[^»]*»")
 _SECOND_TASK = re.compile(
     r"(?:\band\b|\bthen\b|;|,|\.\s)\s*(?:then\s+|also\s+|please\s+)*"
     r"(?:summari[sz]e|plot|draw|chart|save|store|remember|send|email|mail|translate|compare|list|show|count|tell|write|read"
@@ -115,10 +116,12 @@ def _matches(text: str, tool: ToolSpec, least: int) -> Iterator[Match]:
         if form is None or hit is None:
             continue
         said = {name: value.strip() for name, value in hit.groupdict().items()}
-        if form.longest and _SECOND_TASK.search(said[form.longest]):
+        second = _SECOND_TASK.search(_QUOTED.sub("“”", said[form.longest])) if form.longest else None
+        if second is not None:
             raise Refused(
-                f"“{_SECOND_TASK.search(said[form.longest])[0].strip()}” begins a second task, and I can plan one.",  # type: ignore[index]
-                hint="Ask for one thing at a time, or connect a model: set OPENAI_API_KEY or OPENAI_BASE_URL.",
+                f"“{second[0].strip()}” begins a second task, and I can plan one.",
+                hint="Ask for one thing at a time, put a text in quotes, or connect a model: set OPENAI_API_KEY or "
+                "OPENAI_BASE_URL.",
             )
         if any(True for _ in refs.find(said)):
             raise Refused("Two braces in a row would be read as a reference.", hint="Leave the braces out.")
