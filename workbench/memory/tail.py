@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +65,11 @@ def read(path: Path, offset: int = 0, *, max_events: int = 2_000) -> Tail:
 def sizes(folder: Path) -> dict[str, int]:
     """The journals in a folder and their sizes in bytes; empty when there is no such folder."""
     found = {}
-    with suppress(FileNotFoundError, NotADirectoryError):
-        for path in folder.iterdir():
-            if path.name.endswith(SUFFIX):
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(SUFFIX):
                 with suppress(FileNotFoundError):  # deleted meanwhile
-                    found[path.name] = path.stat().st_size
+                    found[entry.name] = entry.stat().st_size
     return found
 
 
