@@ -218,20 +218,27 @@ class Recall:
         cosines = near or {}
 
         names = [*words, *(name for name, cosine in cosines.items() if cosine >= floor and name not in words)]
-        entries, newest, ranked = self._entries, self._newest, []
+        entries, newest, sure = self._entries, self._newest, []
         for name in names:
-            if (entry := entries.get(name)) is None:
+            if name not in entries:
                 continue  # forgotten meanwhile
             relevance = word = words.get(name, 0.0)
             if near is not None:
                 # A text whose vector is still being made stands where its words would put it.
                 cosine = max(0.0, near.get(name, 0.5 * word))
                 relevance = (cosine + word) / 2 if by_letters else (cosine + _WORDS * word / best) / (1 + _WORDS)
-            ahead = _PIN * entry.hit.pinned + _NEW * math.exp2((entry.day - newest) / _DAYS)
-            part = (relevance + ahead) / (1 + _PIN + _NEW)
             # An identifier lifts a text into the upper half, where no number of shared words reaches.
-            score = 0.5 + 0.4 * exact[name] / len(identifiers) + 0.1 * part if name in exact else 0.5 * part
-            ranked.append((-score, name))
+            start, share = (0.5 + 0.4 * exact[name] / len(identifiers), 0.1) if name in exact else (0.0, 0.5)
+            share /= 1 + _PIN + _NEW
+            sure.append((start + share * relevance, share, name))
+        # What is new or pinned is ahead by so little that most others need not be looked at.
+        least = sorted(score for score, _, _ in sure)[-limit] - 0.5 * (_PIN + _NEW) if len(sure) > limit else 0.0
+        ranked = []
+        for score, share, name in sure:
+            if score >= least:
+                entry = entries[name]
+                ahead = _PIN * entry.hit.pinned + _NEW * math.exp2((entry.day - newest) / _DAYS)
+                ranked.append((-score - share * ahead, name))
         named = {term: asked[term] for term in identifiers}
         spoken = {term: word for term, word in asked.items() if term not in named}
         hits = []
