@@ -38,10 +38,10 @@ _HINTS: Mapping[str, Mapping[str, str | bool]] = {
     "default": {"x-hint": "the result when it fails or is skipped"},
     "approve": {"x-label": "ask before it runs"},
     "needs": {"x-field": "names", "x-label": "runs after"},
-    "timeout": {"x-label": "timeout in seconds"},
+    "timeout": {"x-label": "timeout (s)"},
     "retry.max": {"x-label": "tries again"},
-    "retry.base": {"x-label": "first pause in seconds"},
-    "retry.cap": {"x-label": "longest pause in seconds"},
+    "retry.base": {"x-label": "first pause (s)"},
+    "retry.cap": {"x-label": "longest pause (s)"},
 }
 """What an editor says of a step's fields, in its order."""
 
@@ -66,8 +66,9 @@ def described(
     plan: Plan, tools: Mapping[str, ToolSpec], variables: Sequence[str] = (), earlier: Mapping[str, bool] | None = None
 ) -> dict[str, Any]:
     """What an editor shows of a plan, as JSON: the `plan` itself, the `tools` that may be used, what a reference may
-    name, the `fields` of a step beside its call, what each step comes `after`, by step and parameter how a value is `shown` in which something would not be
-    seen, or passes for something else, and what else is `said` of a step: its title, and what it does beside its call.
+    name, the `fields` of a step beside its call, what each step comes `after`, by step and parameter how a value is
+    `shown` in which something would not be seen, or passes for something else, and what else is `said` of a step: its
+    title, and what it does beside its call.
     """
     raw = plan.dump()
     # Which way the steps hang together is decided now: an edit must not turn it round.

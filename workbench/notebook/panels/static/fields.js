@@ -55,7 +55,7 @@ function schemaField(name, schema, required, { onChange, names }) {
 
   function known() {
     const standard = schema?.default;
-    if (standard === undefined || standard === null || standard === "" || (Array.isArray(standard) && !standard.length)) return required ? "" : "may be empty";
+    if (standard === undefined || standard === null || standard === "" || (Array.isArray(standard) && !standard.length)) return required || schema?.["x-label"] || schema?.["x-hint"] ? "" : "may be empty";
     return `when empty: ${standard === true ? "yes" : standard === false ? "no" : kind === "choice" ? standard : JSON.stringify(standard)}`;
   }
   function place(next) {
