@@ -352,7 +352,7 @@ def found(file: Path, path: str, index: Index, wanted: list[str], score: float) 
 
 def passage(text: str, wanted: list[str], *, of_several: bool) -> tuple[int, str]:
     """The lines of a text that hold most of the words: the number of the first, and three of them as one. Where a
-    sentence began before them, or goes on after, there are dots."""
+    sentence or a list began before them, or goes on after, there are dots."""
     lines = text.splitlines() or [""]
     first = next((at for at, line in enumerate(lines) if re.search(r"\w", line)), 0)
     # A heading only repeats the title: it is the passage when no other line holds a word.
@@ -360,9 +360,9 @@ def passage(text: str, wanted: list[str], *, of_several: bool) -> tuple[int, str
         range(len(lines)),
         key=lambda at: (len(set(words(lines[at])) & set(wanted)) if at != first or of_several else 0.5, -at),
     )
-    said = " ".join(" ".join(lines[best : best + 3]).split())
+    said = re.sub(r"^#+ ", "", " ".join(" ".join(lines[best : best + 3]).split()))
     before, after = lines[best - 1] if best else "", lines[best + 3] if best + 3 < len(lines) else ""
-    start = "… " if said[:1].islower() and before.strip() else ""
+    start = "… " if (said[:1].islower() and before.strip()) or re.match(r"([-+*>]|\d+[.)]) ", said) else ""
     end = " …" if after.strip()[:1].islower() and not said.endswith((".", "!", "?")) else ""
     return best + 1, f"{start}{said}{end}"
 

@@ -25,7 +25,11 @@ async def run(path: Path, env: Mapping[str, str]) -> Any:
     """The notebook at `path`, executed in its own folder by a kernel with these variables and no others of ours."""
     notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]  # nbformat is not typed
     client = NotebookClient(
-        notebook, timeout=120, resources={"metadata": {"path": str(path.parent)}}, record_timing=False
+        notebook,
+        timeout=120,
+        startup_timeout=120,
+        resources={"metadata": {"path": str(path.parent)}},
+        record_timing=False,
     )
     theirs = ("OPENAI_", "WORKBENCH_", "TAVILY_")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(theirs)}

@@ -133,9 +133,11 @@ def test_every_tutorial_with_a_cassette_shows_what_is_committed_in_a_fresh_clone
         shutil.copy((ROOT / "notebooks" / name).with_suffix(".cassette"), clone / "notebooks")
     code = (
         "import asyncio, nbformat, pathlib, tests.replay.recording as r\n"
+        "two = asyncio.Semaphore(2)\n"
         "async def again(path):\n"
         "    home = pathlib.Path(r.os.environ['HOME']) / path.stem\n"
-        "    nbformat.write(await r.run(path, r.places(home)), path.with_suffix('.again'))\n"
+        "    async with two:\n"
+        "        nbformat.write(await r.run(path, r.places(home)), path.with_suffix('.again'))\n"
         "async def all():\n"
         "    await asyncio.gather(*map(again, pathlib.Path().absolute().glob('*.ipynb')))\n"
         "asyncio.run(all())\n"

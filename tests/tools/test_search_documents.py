@@ -79,6 +79,22 @@ def test_a_passage_that_begins_or_ends_within_a_sentence_says_so(project: Path, 
 
 
 @pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("2. Boats sleep", "… 2. Boats sleep"),
+        ("- Boats sleep", "… - Boats sleep"),
+        ("## Boats sleep", "Boats sleep"),
+        ("**Boats** sleep", "**Boats** sleep"),
+        ("1.5 boats sleep", "1.5 boats sleep"),
+    ],
+)
+def test_a_passage_from_a_list_or_with_a_heading_is_neither_within_the_results(project: Path, host: Host, line, shown):
+    (project / "notes" / "boats.md").write_text(f"Title\n\n{line}\n")
+    [found] = search_documents.run("boats sleep", "notes", limit=1)["results"]
+    assert found["excerpt"] == shown
+
+
+@pytest.mark.parametrize(
     ("query", "path"),
     [("price", "prices.txt"), ("PRICES", "prices.txt"), ("parking", "page.html"), ("ab-123", "deep/code.md")],
 )
