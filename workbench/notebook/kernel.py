@@ -16,8 +16,8 @@ Front = Literal["live", "headless", "terminal"]
 """live: somebody looks and can click. headless: papermill, nbclient, nbval: nobody does. terminal: plain IPython."""
 
 SECONDS_TO_ANSWER = 10.0
-"""How long a kernel has to make a subshell, once. One whose private parts are gone says so at once: this is for a machine
-that is busy with other things."""
+"""How long a kernel has to make a subshell, once. One whose private parts are gone says so at once: this is for a
+machine that is busy with other things."""
 _subshells: dict[int, str | None] = {}
 """By kernel; None where it cannot be had."""
 _making = threading.Lock()
