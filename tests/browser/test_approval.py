@@ -136,7 +136,7 @@ def test_a_plan_that_cannot_run_cannot_be_approved(book: Notebook) -> None:
     number = asked(book)
     panel, approve = book.panel(number), button(book, number, "Approve")
     button(book, number, "Edit").click()
-    field = panel.get_by_label("seconds").first
+    field = panel.get_by_label("seconds", exact=True).first
     field.fill("soon")
     wait_for(approve.is_disabled, 5, "Approve to be disabled")
     panel.get_by_text("this is not a number").wait_for()
@@ -161,6 +161,45 @@ def test_a_plan_that_cannot_run_cannot_be_approved(book: Notebook) -> None:
     wait_for(approve.is_enabled, 5, "Approve to be enabled")
     approve.click()
     assert "s1" in frozen(book, number)
+
+
+def test_what_a_step_does_beside_its_call_is_changed_by_keyboard(book: Notebook) -> None:
+    number = asked(book)
+    panel, keys, approve = book.panel(number), book.page.keyboard, button(book, number, "Approve")
+    button(book, number, "Edit").click()
+    panel.get_by_label("what it does", exact=True).nth(1).fill("A nap")
+    more = panel.get_by_label("More of rest")
+    details = panel.locator("details:has(> [aria-label='More of rest'])")
+    more.focus()
+    keys.press("Enter")
+    details.get_by_label("if", exact=True).fill("totals#/nothing/here")
+    retries = details.get_by_label("tries again", exact=True)
+    retries.fill("11")
+    details.get_by_text("at most 10").wait_for()
+    assert approve.is_disabled()
+    retries.fill("1")
+    details.get_by_label("timeout (s)", exact=True).fill("9")
+    details.get_by_label("runs after", exact=True).fill("total")
+    panel.get_by_text("needs 'total', and there is no such step").wait_for()
+    details.get_by_label("runs after", exact=True).fill("totals")
+    details.get_by_label("foreach", exact=True).fill("[0.1, 0.2]")
+    details.get_by_label("on error", exact=True).select_option("default")
+    details.get_by_text("no default is given").wait_for()
+    assert approve.is_disabled()
+    assert details.get_attribute("open") is not None  # over all that the kernel has said meanwhile
+    more.focus()
+    keys.press("Enter")
+    panel.get_by_text("on_error: on_error is default").wait_for()  # what is not seen any more is said below the step
+    more.focus()
+    keys.press("Enter")
+    details.get_by_label("default", exact=True).fill("0")
+    details.get_by_label("if", exact=True).fill("totals")
+    wait_for(approve.is_enabled, 10, "Approve to be enabled")
+    approve.click()
+    text = frozen(book, number)
+    assert "A nap" in text
+    assert "for each of" in text
+    assert "Changed before it ran: rest: " in text
 
 
 @everywhere

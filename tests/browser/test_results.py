@@ -168,6 +168,20 @@ def test_a_panel_of_a_runs_results_can_be_put_anywhere(book: Notebook) -> None:
     assert "revenue" in (picture.get_attribute("alt") or "")
 
 
+def test_exploring_a_run_leaves_no_widget_in_the_file(book: Notebook) -> None:
+    ask(book, "every sale")
+    number = book.add("_.explore()")
+    book.run(number)
+    output = book.output(number)
+    expect(output.get_by_role("button", name="Close", exact=True)).to_be_visible()
+    output.get_by_role("button", name="revenue").click()
+    (saved,) = book.save().cells[number].outputs
+    assert sorted(saved.data) == ["text/html", "text/plain"]
+    assert "20 of 1,000 rows" in saved.data["text/plain"]
+    output.get_by_role("button", name="Close", exact=True).click()
+    assert "1–20 of 1,000" in output.inner_text()
+
+
 def test_nothing_of_it_is_saved_and_nothing_is_there_without_the_kernel(open_notebook: Callable[..., Notebook]) -> None:
     book = open_notebook("frozen.ipynb", SETUP, "%agent every sale", "%agent a greeting")
     for number in range(3):

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.core.strategies import json_values
-from workbench.core.plan import Plan, load
+from workbench.core.plan import Plan, Retry, Step, load
 from workbench.core.tools import ToolSpec
 from workbench.notebook.panels.plans import Problems, checked, described
 
@@ -77,7 +77,14 @@ def test_what_is_switched_off_is_not_in_the_plan() -> None:
         ({"steps": [{**STEPS[0], "params": {"text": "x", "more": 1}}]}, "s1/more", "unknown"),
         ({"steps": [{**STEPS[0], "params": {"text": "x", "times": 0}}]}, "s1/times", "at least 1"),
         ({"steps": [{**STEPS[0], "task": "sai"}]}, "s1", "there is no tool 'sai'; did you mean say?"),
-        ({"steps": [{**STEPS[0], "timeout": -1}]}, "s1", "timeout"),
+        ({"steps": [{**STEPS[0], "timeout": -1}]}, "s1:timeout", "greater than 0"),
+        ({"steps": [{**STEPS[0], "retry": {"max": 11}}]}, "s1:retry.max", "less than or equal to 10"),
+        ({"steps": [{**STEPS[0], "title": "x" * 201}]}, "s1:title", "at most 200"),
+        ({"steps": [{**STEPS[0], "if": 3}]}, "s1:if", "takes a reference"),
+        ({"steps": [{**STEPS[0], "foreach": 3}]}, "s1:foreach", "takes a list"),
+        ({"steps": [{**STEPS[0], "on_error": "default"}]}, "s1:on_error", "no default is given"),
+        ({"steps": [{**STEPS[0], "default": 3}]}, "s1:default", "never used"),
+        ({"steps": [{**STEPS[0], "whenever": 3}]}, "s1:whenever", "not permitted"),
         ({"steps": [{"id": "p", "task": "plot", "params": {"data": {"$ref": "@sale"}}}]}, "p", "did you mean sales?"),
         ({"steps": [{**STEPS[0], "disabled": True}]}, "", "no step is left"),
         ({"steps": "x"}, "", "a list of steps"),
@@ -112,6 +119,13 @@ def test_what_a_step_does_beside_its_call_is_said_whole() -> None:
     said = described(load([step]), TOOLS)["said"]["s1"]
     assert said["title"] == "Say\\u{202e} it"
     assert said["more"] == 'for each of 2 items; the items: ["a", "b"]; at most 5 s'
+
+
+def test_every_field_of_a_step_beside_its_call_has_one_in_the_editor() -> None:
+    fields = described(load(STEPS), TOOLS)["fields"]
+    names = {field.alias or name for name, field in Step.model_fields.items()} - {"id", "task", "params"}
+    assert {name.split(".")[0] for name in fields} == names
+    assert {name for name in fields if name.startswith("retry.")} == {f"retry.{name}" for name in Retry.model_fields}
 
 
 @given(json_values | st.fixed_dictionaries({"steps": st.lists(json_values | st.sampled_from(STEPS), max_size=4)}))

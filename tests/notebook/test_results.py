@@ -263,12 +263,29 @@ def test_where_nobody_can_click_exploring_shows_the_run_as_it_is_saved(tmp_path:
     assert run.explore()._repr_mimebundle_() == run._repr_mimebundle_()
 
 
+def test_where_a_page_brings_results_to_life_exploring_leaves_no_widget(tmp_path: Path) -> None:
+    run = run_with(tmp_path, pd.DataFrame({"n": [1]}))
+    comm = Comm()
+    assert not frozen.is_open()
+    frozen._opened(comm, {})
+    assert frozen.is_open()
+    comm.closed({})
+    assert not frozen.is_open()
+    assert sorted(run.explore()._repr_mimebundle_()[0]) == ["text/html", "text/plain"]
+
+
 class Comm:
     """A front end's comm: keeps what it is sent."""
+
+    comm_id = "one"
 
     def __init__(self) -> None:
         self.said: SimpleQueue[dict[str, Any]] = SimpleQueue()
         self.heard: Callable[[Any], None] = lambda said: None
+        self.closed: Callable[[Any], None] = lambda said: None
+
+    def on_close(self, closed: Callable[[Any], None]) -> None:
+        self.closed = closed
 
     def on_msg(self, heard: Callable[[Any], None]) -> None:
         self.heard = heard

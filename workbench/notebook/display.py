@@ -100,7 +100,7 @@ class Display:
 
         from workbench.notebook.panels import run as panel
 
-        self._panel = panel.make(self.outcome, self.cancel, self._draw_soon)
+        self._panel = panel.make(self.outcome, self.cancel, self._draw_soon, self._left)
         self.hears = kernel.route_clicks(self._shell, self._panel.comm)
         self._panel.can_cancel = self._panel.board.hears = self.hears
         self.consent = self._panel.board.consent
@@ -124,6 +124,14 @@ class Display:
         self.errands = None
         if self._panel is not None:
             self._panel.can_cancel = self._panel.board.hears = True
+
+    def _left(self) -> None:
+        """The page is gone. One that is loaded now asks the kernel about its widgets, and a busy one does not answer:
+        where the run asks something, or will, the cell has to be over. On the event loop."""
+        if self.errands is not None:
+            self.hears = False
+            if self.is_stuck:
+                self.errands.leave()
 
     def _drop_panel(self) -> None:
         panel, self._panel = self._panel, None
@@ -199,9 +207,16 @@ class Display:
             data, metadata = {"text/plain": NOTHING, "text/html": f"<p>{NOTHING}</p>"}, {}
         if self._front == "terminal" and not here:  # between other lines: whose result it is
             data = data | {"text/plain": f"In the background: {clean_text(outcome.request)}\n\n{data['text/plain']}"}
-        self._show(_with(data, said), metadata, worth_it=known or bool(said))
+        data = _with(data, said)
+        self._show(data, metadata, worth_it=known or bool(said))
         if run is not None and here:
             run.shown_in = self.cell
+        if self._panel is not None and self._panel.board.was_left:
+            self._panel.board.end(
+                self._panel.model_id, data, metadata
+            )  # and it stays, for a page that is still being loaded
+            _live.discard(self)
+            self._panel = None
         self._drop_panel()
 
     def _show(self, data: dict[str, str], metadata: dict[str, Any], *, worth_it: bool) -> None:

@@ -15,7 +15,11 @@ from typing import Any, Literal
 Front = Literal["live", "headless", "terminal"]
 """live: somebody looks and can click. headless: papermill, nbclient, nbval: nobody does. terminal: plain IPython."""
 
-_subshells: dict[int, str] = {}
+SECONDS_TO_ANSWER = 10.0
+"""How long a kernel has to make a subshell, once. One whose private parts are gone says so at once: this is for a
+machine that is busy with other things."""
+_subshells: dict[int, str | None] = {}
+"""By kernel; None where it cannot be had."""
 _making = threading.Lock()
 
 
@@ -99,7 +103,7 @@ def _subshell(kernel: Any) -> str | None:
 
             try:
                 kernel.control_thread.io_loop.add_callback(make)
-                _subshells[key] = made.result(timeout=2.0)
+                _subshells[key] = made.result(timeout=SECONDS_TO_ANSWER)
             except Exception:  # noqa: BLE001 - then clicks cannot be routed, and no button is shown
-                return None
+                _subshells[key] = None  # whoever did not answer is not waited for again
         return _subshells[key]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workbench.run import Run
 
 LEFT = (
-    "A click does not reach a busy cell here: the run goes on in the background and asks above.\n"
+    "No click reaches this cell while it is busy: the run goes on in the background and asks above.\n"
     "The value of this cell is its handle, and `.result()` of that the run."
 )
 

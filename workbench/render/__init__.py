@@ -21,6 +21,7 @@ from workbench.render.run import (
     view_html,
 )
 from workbench.render.tables import cell, table_html, table_text
+from workbench.render.titles import what_it_does
 from workbench.render.tree import Node, tree_html, tree_text
 
 __all__ = [
@@ -52,4 +53,5 @@ __all__ = [
     "tree_html",
     "tree_text",
     "view_html",
+    "what_it_does",
 ]

@@ -23,6 +23,7 @@ from workbench.core.progress import State
 from workbench.render.changes import changes_html, changes_text
 from workbench.render.clean import clean_text, escape, host_of, safe_html, safe_markdown
 from workbench.render.tables import TEXT, table_html, table_text
+from workbench.render.titles import what_it_does
 
 Load = Callable[[Artifact], bytes | None]
 """The bytes of a run's file, None when it is gone."""
@@ -158,7 +159,7 @@ def plan_text(plan: Plan, steps: Sequence[StepOutcome] = (), *, full: bool = Fal
     lines = ["Plan"]
     for step in plan.steps:
         outcome = known.get(step.id, StepOutcome(id=step.id, task=step.task, title="", params={}))
-        title = clean_text(step.title) if step.title and step.title != step.task else ""
+        title = what_it_does(step.task, step.title, step.params)
         head = (
             f"  {MARKS[outcome.state]} {outcome.state:<9} {step.id:<{width}}  {clean_text(step.task):<{tool}}  {title}"
         )
@@ -175,7 +176,7 @@ def plan_html(steps: Sequence[StepOutcome], plan: Plan | None = None) -> str:
     rows = []
     planned = {step.id: step for step in plan.steps} if plan is not None else {}
     for step in steps:
-        detail = escape(step.title) if step.title != step.task else ""
+        detail = escape(what_it_does(step.task, step.title, step.params))
         if said := [*(conditions(planned[step.id]) if step.id in planned else ()), *_count(step)]:
             detail += f"<p>{'<br>'.join(map(escape, said))}</p>"
         if (code := _code(step.params)) != "":

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from workbench.run import Run
 
 TARGET = "workbench.results"
+_open: dict[str, Any] = {}
+"""The comms over which pages ask now, by their ids."""
+
+
+def is_open() -> bool:
+    """Whether a page is there that brings results to life by itself."""
+    return bool(_open)
 
 
 def register(shell: Any) -> None:
@@ -31,6 +38,8 @@ def unregister(shell: Any) -> None:
 
 
 def _opened(comm: Any, message: Any) -> None:
+    _open[comm.comm_id] = comm
+    comm.on_close(lambda message: _open.pop(comm.comm_id, None))
     comm.on_msg(lambda said: _asked(comm, said["content"]["data"]))
     # Told on the thread that will hear the questions: a second one hears them also while a cell runs.
     comm.send({"hello": {"while_busy": threading.current_thread() is not threading.main_thread()}})

@@ -13,7 +13,7 @@ from workbench.core.plan import Plan
 from workbench.core.progress import OPEN, State
 from workbench.notebook.panels.detail import summary
 from workbench.notebook.panels.lanes import Lanes, lanes
-from workbench.render import clean_text
+from workbench.render import clean_text, what_it_does
 from workbench.render.run import MARKS
 
 MAX_SAID = 500
@@ -44,6 +44,7 @@ class Picture:
             "order": [],
             "rows": {},
             "question": None,
+            "end": None,
         }
         self._known: dict[str, tuple[StepOutcome, bool, Row]] = {}
         self._plan: Plan | None = None
@@ -114,7 +115,7 @@ class Picture:
             "mark": MARKS[step.state],
             "state": str(step.state),
             "tool": clean_text(step.task),
-            "title": clean_text(step.title if step.title != step.task else ""),
+            "title": what_it_does(step.task, step.title, step.params),
             "note": clean_text(_note(step))[:300],
             "made": made,
             "seconds": _seconds(step),

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from workbench.core.errors import PlanInvalid
@@ -25,19 +26,37 @@ MAX_SAID = 400
 _PLACE = re.compile(
     r"(?:steps\.(?P<index>\d+)|(?P<step>[A-Za-z][\w-]*))(?:\.(?P<field>[^:]+))?: (?P<said>.*)", re.DOTALL
 )
+_BESIDE = re.compile(r"(?:its )?`?(?P<name>if|foreach|on_error|default)\b.*", re.DOTALL)
 _PARAM = re.compile(r"params\.(?P<name>[^.:\[]+)(?P<rest>.*)", re.DOTALL)
+
+
+_HINTS: Mapping[str, Mapping[str, str | bool]] = {
+    "title": {"x-label": "what it does"},
+    "if": {"x-frame": True, "x-hint": "runs only if this is not empty, nor false"},
+    "foreach": {"x-field": "list", "x-hint": "once for each item"},
+    "on_error": {"x-label": "on error", "x-hint": "what its failure means"},
+    "default": {"x-hint": "the result when it fails or is skipped"},
+    "approve": {"x-label": "ask before it runs"},
+    "needs": {"x-field": "names", "x-label": "runs after"},
+    "timeout": {"x-label": "timeout (s)"},
+    "retry.max": {"x-label": "tries again"},
+    "retry.base": {"x-label": "first pause (s)"},
+    "retry.cap": {"x-label": "longest pause (s)"},
+}
+"""What an editor says of a step's fields, in its order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problems:
-    """What is wrong with a plan, by place: "" for the whole, "s1" for a step, "s1/city" for a parameter of it."""
+    """What is wrong with a plan, by place: "" for the whole, "s1" for a step, "s1/city" for a parameter of it, "s1:if"
+    for what it does beside its call."""
 
     by_place: Mapping[str, Sequence[str]]
 
     def line(self) -> str:
         """All of it in one line."""
         return "; ".join(
-            f"{place.replace('/', ': ')}: {said}" if place else said
+            f"{re.sub('[/:]', ': ', place)}: {said}" if place else said
             for place, found in self.by_place.items()
             for said in found
         )
@@ -47,8 +66,9 @@ def described(
     plan: Plan, tools: Mapping[str, ToolSpec], variables: Sequence[str] = (), earlier: Mapping[str, bool] | None = None
 ) -> dict[str, Any]:
     """What an editor shows of a plan, as JSON: the `plan` itself, the `tools` that may be used, what a reference may
-    name, what each step comes `after`, by step and parameter how a value is `shown` in which something would not be
-    seen, or passes for something else, and what else is `said` of a step: its title, and what it does beside its call.
+    name, the `fields` of a step beside its call, what each step comes `after`, by step and parameter how a value is
+    `shown` in which something would not be seen, or passes for something else, and what else is `said` of a step: its
+    title, and what it does beside its call.
     """
     raw = plan.dump()
     # Which way the steps hang together is decided now: an edit must not turn it round.
@@ -59,6 +79,7 @@ def described(
             name: {"summary": clean_text(tool.summary)[:200], "effect": tool.effect, "params": tool.params}
             for name, tool in sorted(tools.items())
         },
+        "fields": _fields(),
         "variables": list(variables),
         "earlier": [name for name, has_result in (earlier or {}).items() if has_result],
         "after": {step: list(needs) for step, needs in plan.needs().items()},
@@ -132,12 +153,28 @@ def _placed(problem: str, steps: Sequence[Any], off: set[str]) -> tuple[str, str
         return "", problem
     if gone := [name for name in off if f"{name!r}" in said or re.search(rf"refers to {name}\b", said)]:
         said = f"needs {gone[0]}, which is switched off"
-    if found["field"] and found["field"] != "params":
-        said = f"{found['field']}: {said}"
-    param = _PARAM.fullmatch(said)
-    if param is None:
-        return step, said
-    return f"{step}/{param['name']}", param["rest"].lstrip(": ") or said
+    if found["field"] and not found["field"].startswith("params"):
+        return f"{step}:{_field(found['field'])}", said
+    if param := _PARAM.fullmatch(said):
+        return f"{step}/{param['name']}", param["rest"].lstrip(": ") or said
+    beside = _BESIDE.fullmatch(said)
+    return (f"{step}:{beside['name']}" if beside else step), said
+
+
+def _field(path: str) -> str:
+    """The name of the field in which a path within a step lies."""
+    known = _fields()
+    return next((name for name in (path, path.split(".")[0]) if name in known), path)
+
+
+@cache
+def _fields() -> dict[str, Any]:
+    """What a step has beside its call, as JSON schema by name: flat, so that each is one field."""
+    schema = Step.model_json_schema(by_alias=True)
+    retry = schema["$defs"]["Retry"]["properties"]
+    flat = {name: schema["properties"][name] for name in ("title", *_HINTS) if name in schema["properties"]}
+    flat |= {f"retry.{name}": field for name, field in retry.items()}
+    return {name: field | _HINTS.get(name, {}) for name, field in flat.items()}
 
 
 def _id(steps: Sequence[Any], index: int) -> str:

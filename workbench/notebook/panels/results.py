@@ -131,7 +131,9 @@ def panel_class() -> type[Any]:
 
 
 class Explored:
-    """What `run.explore()` shows: a live panel where somebody can click, the run as it is saved everywhere else."""
+    """What `run.explore()` shows: the run as it is saved, and where somebody can click what looks through it.
+    JupyterLab's extension does that by itself; without it a widget stands there, which a saved notebook keeps beside
+    the run."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -153,10 +155,13 @@ class Explored:
         from IPython.core.getipython import get_ipython
 
         from workbench.notebook import kernel
+        from workbench.notebook.panels import frozen
 
         data, metadata = self._run._repr_mimebundle_()
         if kernel.front(get_ipython()) != "live":
             return data, metadata
+        if frozen.is_open():
+            return data, {**metadata, "workbench": {**metadata["workbench"], "explore": True}}
         shown, more = self.panel._repr_mimebundle_()
         return {**shown, **data}, {**more, **metadata}
 

@@ -34,8 +34,8 @@ shows nothing of them."""
 
 class Board:
     """What stands behind a run panel. `send` takes a message to the page; `on_cancel` and `on_change` are called when
-    somebody cancels, and when there is something new to draw beside events. All of it on the event loop, but for
-    `heard`.
+    somebody cancels, and when there is something new to draw beside events; `on_left` when no page shows the panel any
+    more, since the last one was closed or loaded anew. All of it on the event loop, but for `heard`.
 
     `consent` asks in the panel. `hears`: whether clicks arrive while the run goes on; where they do not, nobody can
     unfold a row, so what it holds is sent unasked.
@@ -47,6 +47,7 @@ class Board:
         on_cancel: Callable[[], None],
         on_change: Callable[[], None] = lambda: None,
         folder: Callable[[], Path | None] = lambda: None,
+        on_left: Callable[[], None] = lambda: None,
     ) -> None:
         self.picture = Picture()
         self.consent = Consent(on_change)
@@ -54,6 +55,10 @@ class Board:
         self._send = send
         self._on_cancel = on_cancel
         self._folder = folder
+        self._on_left = on_left
+        self.was_left = False
+        """Whether at some time no page showed the panel any more."""
+        self._pages: set[str] = set()
         self._log = detail.Log()
         self._unfolded: set[str] = set()
         self._outcome = Outcome(run="")
@@ -89,6 +94,12 @@ class Board:
         if patch:
             self._send({"patch": patch})
 
+    def end(self, model: str, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
+        """Give the page what is to stand in the place of the panel, whose widget model has this id: one that was loaded
+        after the cell began hears nothing of what the cell shows."""
+        self.picture.state["end"] = {"model": model, "data": dict(data), "metadata": dict(metadata)}
+        self._send({"patch": {"end": self.picture.state["end"], "question": None}})
+
     def heard(self, content: Any) -> None:
         """Take a message of the page, in whatever thread it comes, and answer it."""
         if isinstance(content, Mapping) and content.get("do") == "cancel":
@@ -108,7 +119,8 @@ class Board:
         """What the page may ask."""
         return {
             "cancel": Verb(do=self._nothing),
-            "seen": Verb(do=self._shown),
+            "seen": Verb(do=self._shown, may={"page": LINE}),
+            "left": Verb(do=self._left, takes={"page": LINE}),
             "unfold": Verb(do=self._unfold, takes={"step": LINE, "on": FLAG}),
             "check": Verb(do=self._check, takes={"plan": JSON}),
             "approve": Verb(
@@ -120,8 +132,15 @@ class Board:
     async def _nothing(self) -> None:
         """A cancellation is done when it is heard."""
 
-    async def _shown(self) -> None:
+    async def _shown(self, page: str = "") -> None:
         self._seen.set()
+        self._pages.add(page)
+
+    async def _left(self, page: str) -> None:
+        self._pages.discard(page)
+        if not self._pages:
+            self.was_left = True
+            self._on_left()
 
     async def _unfold(self, step: str, on: bool) -> dict[str, Any]:
         (self._unfolded.add if on else self._unfolded.discard)(step)
@@ -159,8 +178,14 @@ def panel_class() -> type[Any]:
         state = traitlets.Dict().tag(sync=True)
         can_cancel = traitlets.Bool(False).tag(sync=True)
 
-        def __init__(self, outcome: Outcome, on_cancel: Callable[[], None], on_change: Callable[[], None]) -> None:
-            self.board = Board(self.send, on_cancel, on_change, _artifacts)
+        def __init__(
+            self,
+            outcome: Outcome,
+            on_cancel: Callable[[], None],
+            on_change: Callable[[], None],
+            on_left: Callable[[], None],
+        ) -> None:
+            self.board = Board(self.send, on_cancel, on_change, _artifacts, on_left)
             self.board.picture.update(outcome)
             super().__init__(state=self.board.picture.state)
             self.on_msg(lambda widget, content, buffers: self.board.heard(content))
@@ -171,10 +196,15 @@ def panel_class() -> type[Any]:
     return RunPanel
 
 
-def make(outcome: Outcome, on_cancel: Callable[[], None], on_change: Callable[[], None] = lambda: None) -> Any:
-    """A panel that shows the outcome; it calls `on_cancel` when that is clicked, and `on_change` on the loop when a
-    question comes or goes."""
-    return panel_class()(outcome, on_cancel, on_change)
+def make(
+    outcome: Outcome,
+    on_cancel: Callable[[], None],
+    on_change: Callable[[], None] = lambda: None,
+    on_left: Callable[[], None] = lambda: None,
+) -> Any:
+    """A panel that shows the outcome; it calls `on_cancel` when that is clicked, and on the loop `on_change` when a
+    question comes or goes, and `on_left` when no page shows it any more."""
+    return panel_class()(outcome, on_cancel, on_change, on_left)
 
 
 def _artifacts() -> Path | None:

@@ -75,9 +75,10 @@ class Line {
 
 // One output with what is added to it.
 class Output {
-  constructor(node, run) {
+  constructor(node, run, opened) {
     this.node = node;
     this.run = run;
+    this.opened = opened; // it is what `run.explore()` has left
     this.added = [];
     this.hidden = [];
   }
@@ -88,7 +89,7 @@ class Output {
     const ask = (message) => line.ask(this.run, message);
     this.tables(tools, described, ask);
     this.edits(tools, described, ask);
-    if (described.pictures.length || described.code.length) this.explore(tools, described, ask);
+    if (this.opened || described.pictures.length || described.code.length) this.explore(tools, described, ask);
   }
 
   // A button that puts the view with everything in it in the place of the results; the plan and the last line stay.
@@ -114,6 +115,7 @@ class Output {
       const after = [...this.node.children].slice(plan ? [...this.node.children].indexOf(plan) + 1 : 0, -1);
       return after.filter((child) => child !== bar);
     };
+    if (this.opened) show();
     this.undo = () => this.node.querySelectorAll("[data-closed]").forEach((child) => child.removeAttribute("data-closed"));
   }
 
@@ -212,9 +214,9 @@ class Watched {
       if (!area) continue;
       for (const [at, child] of area.widgets.entries()) {
         const output = at < area.model.length ? area.model.get(at) : null;
-        const run = output?.metadata?.workbench?.run;
+        const { run, explore } = output?.metadata?.workbench ?? {};
         const node = child.node.querySelector(".jp-RenderedHTML > .workbench");
-        if (node && typeof run === "string" && run && output.trusted) yield [node, run];
+        if (node && typeof run === "string" && run && output.trusted) yield [node, { run, opened: explore === true }];
       }
     }
   }
@@ -223,15 +225,15 @@ class Watched {
     if (this.panel.isDisposed) return;
     const now = new Map(this.found());
     for (const [node, output] of this.outputs) {
-      if (now.get(node) !== output.run) {
+      if (now.get(node)?.run !== output.run) {
         output.detach();
         this.outputs.delete(node);
       }
     }
     if (!now.size || !(await this.connected())) return;
-    for (const [node, run] of now) {
+    for (const [node, { run, opened }] of now) {
       if (!this.outputs.has(node) && node.isConnected) {
-        const output = new Output(node, run);
+        const output = new Output(node, run, opened);
         this.outputs.set(node, output);
         output.attach(this.line);
       }

@@ -1,7 +1,9 @@
 // Fields for values by their JSON schema. What is typed is a text until it can be read: nothing is guessed.
 //
-// schemaFields({onChange, names}) → {node, update(schema, values), value(), problems(), show(byName), focus()}
-//   schema   of an object: {properties, required}; values: what stands there; a name without a property is kept as JSON
+// schemaFields({onChange, names}) → {node, update(schema, values), value(), problems(), show(byName), names(), focus()}
+//   schema   of an object: {properties, required}; values: what stands there; a name without a property is kept as JSON.
+//            A property's "x-label" is its name for people; "x-field" is "list" for a list or a reference to one, "names"
+//            for a list of names with commas between them
 //   names    () → what a reference may name: ["@sales", "s1"]
 //   value()  the values; what is left empty and not required is left out, what cannot be read stays the text that it is
 //   problems()  {name: [text]} of what cannot be read; show(byName) puts these, and those of the kernel, under the fields
@@ -10,6 +12,7 @@ let fieldCount = 0;
 function fieldKind(schema) {
   if (!schema || typeof schema !== "object") return { kind: "json" };
   if (schema["x-frame"]) return { kind: "ref" };
+  if (schema["x-field"]) return { kind: schema["x-field"] };
   const nullable = (types) => types.includes("null");
   if (Array.isArray(schema.anyOf)) {
     const rest = schema.anyOf.filter((one) => one.type !== "null");
@@ -26,14 +29,22 @@ function fieldKind(schema) {
   return { kind: "json" };
 }
 
+const isNames = (value) => Array.isArray(value) && value.every((one) => typeof one === "string" && /^[^\s,]+$/.test(one));
 const isReference = (value) => value !== null && typeof value === "object" && !Array.isArray(value) && Object.keys(value).length === 1 && "$ref" in value;
+
+const SHAPES = {
+  ref: "the result of a step (s1, s1#/part) or a table (@name)",
+  list: 'a list as JSON ([1, 2]) or the result of a step (s1, s1#/part)',
+  names: "steps, with commas between them (s1, s2)",
+  json: "as JSON",
+};
 
 // One field. read() gives {value}, {missing: true} or {problem, text}.
 function schemaField(name, schema, required, { onChange, names }) {
   fieldCount += 1;
   const id = `workbench-value-${fieldCount}-${Math.floor(Math.random() * 2 ** 30)}`;
   const { kind, empty } = fieldKind(schema);
-  const label = make("label", { for: id, text: name });
+  const label = make("label", { for: id, text: schema?.["x-label"] || name });
   const slot = make("span", { class: "slot" });
   const trouble = make("span", { class: "trouble", id: `${id}-trouble`, hidden: true });
   const hint = make("span", { class: "hint", id: `${id}-hint` });
@@ -44,8 +55,8 @@ function schemaField(name, schema, required, { onChange, names }) {
 
   function known() {
     const standard = schema?.default;
-    if (standard === undefined || standard === null || standard === "") return required ? "" : "may be empty";
-    return `when empty: ${JSON.stringify(standard)}`;
+    if (standard === undefined || standard === null || standard === "" || (Array.isArray(standard) && !standard.length)) return required || schema?.["x-label"] || schema?.["x-hint"] ? "" : "may be empty";
+    return `when empty: ${standard === true ? "yes" : standard === false ? "no" : kind === "choice" ? standard : JSON.stringify(standard)}`;
   }
   function place(next) {
     next.id = id;
@@ -63,6 +74,8 @@ function schemaField(name, schema, required, { onChange, names }) {
     if ((shape === "integer" || shape === "number") && value !== undefined && value !== null && typeof value !== "number") shape = "json";
     if (shape === "boolean" && value !== undefined && value !== null && typeof value !== "boolean") shape = "json";
     if (shape === "choice" && value !== undefined && !schema.enum.includes(value)) shape = "json";
+    if (shape === "list" && value !== undefined && !Array.isArray(value)) shape = "json";
+    if (shape === "names" && value !== undefined && !isNames(value)) shape = "json";
     const parts = [];
     if (shape === "choice" || shape === "boolean") {
       const choices = shape === "choice" ? schema.enum : [true, false];
@@ -82,14 +95,14 @@ function schemaField(name, schema, required, { onChange, names }) {
       text.rows = Math.min(10, text.value.split("\n").length);
       place(text);
       parts.push(text);
-    } else if (shape === "ref") {
+    } else if (shape === "ref" || shape === "list") {
       const list = make("datalist", { id: `${id}-names` });
       for (const one of names()) list.append(make("option", { value: one }));
       const text = make("input", { type: "text", list: `${id}-names`, spellcheck: "false", autocomplete: "off" });
-      text.value = value === undefined ? "" : String(value.$ref);
+      text.value = value === undefined ? "" : shape === "ref" ? String(value.$ref) : JSON.stringify(value);
       place(text);
       parts.push(text, list);
-      if (kind !== "ref") {
+      if (shape === "ref" && kind !== "ref") {
         const other = make("button", { type: "button", class: "quiet", text: "Type a value" });
         other.setAttribute("aria-label", `Type a value for ${name} instead of what it refers to`);
         other.addEventListener("click", () => {
@@ -107,14 +120,15 @@ function schemaField(name, schema, required, { onChange, names }) {
       parts.push(text);
     } else {
       const text = make("input", { type: "text", autocomplete: "off", spellcheck: "false" });
-      if (shape !== "string") text.setAttribute("inputmode", shape === "integer" ? "numeric" : "decimal");
-      if (shape !== "string") text.className = "number";
-      text.value = value === undefined || value === null ? "" : String(value);
+      const numeric = shape === "integer" || shape === "number";
+      if (numeric) text.setAttribute("inputmode", shape === "integer" ? "numeric" : "decimal");
+      if (numeric) text.className = "number";
+      text.value = value === undefined || value === null ? "" : shape === "names" ? value.join(", ") : String(value);
       place(text);
       parts.push(text);
     }
     slot.replaceChildren(...parts);
-    setText(hint, [shape === "ref" ? "the result of a step (s1, s1#/part) or a table (@name)" : shape === "json" ? "as JSON" : "", known()].filter(Boolean).join("; "));
+    setText(hint, [schema?.["x-hint"] || "", SHAPES[shape] || "", known()].filter(Boolean).join("; "));
   }
   function nothing() {
     if (empty && first === null) return { value: null };
@@ -127,10 +141,15 @@ function schemaField(name, schema, required, { onChange, names }) {
       return { value: (shape === "choice" ? schema.enum : [true, false])[Number(input.value)] };
     }
     const text = input.value;
-    if (shape === "string") return text === "" && first !== "" ? nothing() : { value: text };
+    if (shape === "string") {
+      if (schema?.maxLength !== undefined && [...text].length > schema.maxLength) return { problem: `at most ${schema.maxLength} characters`, text };
+      return text === "" && first !== "" ? nothing() : { value: text };
+    }
     if (text.trim() === "") return nothing();
+    if (shape === "names") return { value: text.split(",").map((one) => one.trim()).filter(Boolean) };
+    if (shape === "list" && !text.trim().startsWith("[")) return { value: { $ref: text.trim() } };
     if (shape === "ref") return { value: { $ref: text.trim() } };
-    if (shape === "json") {
+    if (shape === "json" || shape === "list") {
       try {
         return { value: JSON.parse(text) };
       } catch (error) {
@@ -140,6 +159,7 @@ function schemaField(name, schema, required, { onChange, names }) {
     const number = Number(text.trim());
     if (!Number.isFinite(number)) return { problem: "this is not a number", text };
     if (shape === "integer" && !Number.isInteger(number)) return { problem: "this is not a whole number", text };
+    if (schema.exclusiveMinimum !== undefined && number <= schema.exclusiveMinimum) return { problem: `more than ${schema.exclusiveMinimum}`, text };
     if (schema.minimum !== undefined && number < schema.minimum) return { problem: `at least ${schema.minimum}`, text };
     if (schema.maximum !== undefined && number > schema.maximum) return { problem: `at most ${schema.maximum}`, text };
     return { value: number };
@@ -190,6 +210,7 @@ function schemaFields({ onChange, names = () => [] }) {
     show(byName, shown = {}) {
       for (const [name, field] of fields) field.show(byName[name] || [], shown[name]);
     },
+    names: () => [...fields.keys()],
     focus: () => fields.values().next().value?.focus(),
     get size() {
       return fields.size;

@@ -3,10 +3,33 @@
 //
 // planEditor({check, onChange}) → {node, update(described), value(), valid(), changed(), edit(on), focus()}
 //   described  what `plans.described` gives, and `key`: another key is another plan, the same one changes nothing
-//   check      async (plan) → {problems: {"": [..], "s1": [..], "s1/city": [..]}, after: {"s2": ["s1"]}}
+//   check      async (plan) → {problems: {"": [..], "s1": [..], "s1/city": [..], "s1:if": [..]}, after: {"s2": ["s1"]}};
+//              a place is the plan, a step, a parameter of it ("/"), or what it does beside its call (":")
 //   value()    the plan as JSON for `plans.checked`; a step that is switched off has `disabled: true`
 //   valid()    whether the kernel has said yes to just this plan; onChange() is called when that or the value changes
 //   edit(on)   shows fields; off again it is the plan as it was
+const asPlace = (place) => place.replace(/[/:]/, ": ");
+
+// What a step does beside its call as flat fields, `retry.max`, and back. What is no object there stays as it is.
+function flatStep(more, properties) {
+  const flat = {};
+  for (const [name, item] of Object.entries(more)) {
+    const parts = item && typeof item === "object" && !Array.isArray(item) ? Object.keys(item) : [];
+    if (parts.length && parts.every((part) => `${name}.${part}` in properties)) for (const part of parts) flat[`${name}.${part}`] = item[part];
+    else flat[name] = item;
+  }
+  return flat;
+}
+function deepStep(flat) {
+  const more = {};
+  for (const [name, item] of Object.entries(flat)) {
+    const [outer, inner] = name.split(".");
+    if (inner) more[outer] = { ...more[outer], [inner]: item };
+    else more[name] = item;
+  }
+  return more;
+}
+
 function planEditor({ check, onChange = () => {} }) {
   const list = make("ol", { class: "steps", "aria-label": "Steps to approve" });
   const trouble = make("p", { class: "trouble", role: "alert", hidden: true });
@@ -78,15 +101,15 @@ function planEditor({ check, onChange = () => {} }) {
     if (editing)
       for (const step of steps)
         if (!step.off)
-          for (const [name, lines] of Object.entries(rows.get(step.key)?.problems() || {})) problems[`${step.id}/${name}`] = lines;
+          for (const [place, lines] of Object.entries(rows.get(step.key)?.problems() || {})) problems[`${step.id}${place}`] = lines;
     return problems;
   }
   function show() {
     const places = new Set(steps.filter((step) => !step.off).map((step) => step.id));
     const lines = [];
     for (const [place, sayings] of Object.entries(found)) {
-      const step = place.split("/")[0];
-      if (inJson || !places.has(step)) lines.push(...sayings.map((line) => (place ? `${place.replace("/", ": ")}: ${line}` : line)));
+      const step = place.split(/[/:]/)[0];
+      if (inJson || !places.has(step)) lines.push(...sayings.map((line) => (place ? `${asPlace(place)}: ${line}` : line)));
     }
     setText(trouble, lines.length ? `✗ ${lines.join("; ")}` : "");
     trouble.hidden = lines.length === 0;
@@ -115,6 +138,7 @@ function planEditor({ check, onChange = () => {} }) {
   // -- rows ----------------------------------------------------------------------------------------------------------
   function row(step) {
     const key = step.key;
+    const planned = (now) => about.plan.steps.find((one) => one.id === now.id);
     const mine = () => steps.find((one) => one.key === key);
     const on = make("input", { type: "checkbox" });
     const onLabel = make("label", { class: "on" }, on, make("span", { text: "run" }));
@@ -135,11 +159,20 @@ function planEditor({ check, onChange = () => {} }) {
       },
       names,
     });
+    const besideChanged = () => {
+      mine().more = deepStep({ ...named.value(), ...besides.value() });
+      touched();
+    };
+    const named = schemaFields({ onChange: besideChanged });
+    const besides = schemaFields({ onChange: besideChanged, names });
     const shown = make("div", { class: "shown" });
     const more = make("div", { class: "hint more" });
+    const summary = make("summary", { text: "More" });
+    const details = make("details", { class: "beside" }, summary, besides.node);
     const problem = make("p", { class: "trouble", hidden: true });
-    const line = make("li", {}, head, fields.node, shown, more, problem);
+    const line = make("li", {}, head, named.node, fields.node, details, shown, more, problem);
     let built = null;
+    details.addEventListener("toggle", () => show());
 
     on.addEventListener("change", () => {
       mine().off = !on.checked;
@@ -176,16 +209,24 @@ function planEditor({ check, onChange = () => {} }) {
       const odd = about.shown?.[now.id] || {};
       shown.replaceChildren(
         ...params.map(([name, item]) => {
-          const reads = JSON.stringify(item) === JSON.stringify(about.plan.steps.find((one) => one.id === now.id)?.params?.[name]);
+          const reads = JSON.stringify(item) === JSON.stringify(planned(now)?.params?.[name]);
           const says = reads && odd[name] ? odd[name] : referring(item) ?? (typeof item === "string" ? item : JSON.stringify(item));
           const tag = says.includes("\n") || says.length > 60 ? "pre" : "bdi";
           return make("div", { class: "value" }, make("span", { class: "name", text: name }), make(tag, { text: says }));
         }),
       );
     }
+    const placed = (mark, group) => Object.entries(group.problems()).map(([name, lines]) => [`${mark}${name}`, lines]);
+    function besideFields(now) {
+      const { title, ...others } = about.fields;
+      const flat = flatStep(now.more, about.fields);
+      const { title: called, ...rest } = flat;
+      named.update({ properties: { title } }, called === undefined ? {} : { title: called });
+      besides.update({ properties: others }, rest);
+    }
     return {
       node: line,
-      problems: () => (built ? fields.problems() : {}),
+      problems: () => (built ? Object.fromEntries([...placed("/", fields), ...placed(":", named), ...placed(":", besides)]) : {}),
       focus: () => (editing ? (fields.size ? fields.focus() : remove.focus()) : line.focus()),
       focusRemove: () => remove.focus(),
       update(now) {
@@ -193,10 +234,9 @@ function planEditor({ check, onChange = () => {} }) {
         line.dataset.off = String(now.off);
         setText(id, now.id);
         setText(task, now.task);
-        const planned = about.plan.steps.find((one) => one.id === now.id);
-        const { id: _, task: __, params: ___, disabled: ____, ...beside } = planned || {};
+        const { id: _, task: __, params: ___, disabled: ____, ...beside } = planned(now) || {};
         // What is as it was is said as the kernel says it.
-        const known = planned && JSON.stringify(beside) === JSON.stringify(now.more) ? about.said?.[now.id] : null;
+        const known = planned(now) && JSON.stringify(beside) === JSON.stringify(now.more) ? about.said?.[now.id] : null;
         setText(title, known ? known.title : now.more.title && now.more.title !== now.task ? now.more.title : "");
         const before = after[now.id] || [];
         setText(comes, before.length ? `after ${before.join(", ")}` : "");
@@ -212,30 +252,42 @@ function planEditor({ check, onChange = () => {} }) {
         const wanted = editing ? "fields" : "text";
         if (wanted === "fields" && built !== now.task) {
           fields.update(about.tools[now.task]?.params || {}, now.params);
+          besideFields(now);
           built = now.task;
         }
         if (wanted === "text") {
           values(now);
           built = null;
         }
-        fields.node.hidden = wanted !== "fields" || now.off;
+        fields.node.hidden = named.node.hidden = details.hidden = wanted !== "fields" || now.off;
+        title.hidden = wanted === "fields" && !now.off; // it stands in its field
+        summary.setAttribute("aria-label", `More of ${now.id}`);
         shown.hidden = wanted !== "text";
         const others = Object.entries(now.more).filter(([name]) => name !== "title" && name !== "needs"); // said in the head
         setText(more, known ? known.more : others.map(([name, item]) => `${name}: ${JSON.stringify(item)}`).join(", "));
-        more.hidden = !more.textContent;
       },
       show(now) {
-        const own = now.off ? [] : found[now.id] || [];
-        const byName = {};
-        for (const [place, lines] of Object.entries(found))
-          if (!now.off && place.startsWith(`${now.id}/`)) byName[place.slice(now.id.length + 1)] = lines;
-        const inFields = editing ? Object.keys(fields.value()).concat(Object.keys(fields.problems())) : [];
-        const there = new Set([...inFields, ...Object.keys(about.tools[now.task]?.params?.properties || {})]);
-        const elsewhere = Object.entries(byName).filter(([name]) => !editing || !there.has(name));
+        const own = now.off ? [] : [...(found[now.id] || [])];
+        const byName = { "/": {}, ":": {} };
+        for (const [place, lines] of Object.entries(found)) {
+          const mark = place[now.id.length];
+          if (!now.off && mark in byName && place.startsWith(now.id)) byName[mark][place.slice(now.id.length + 1)] = lines;
+        }
+        // What has no field to stand under, or one that is not seen, is said below the step.
+        const seen = {
+          "/": new Set(built ? [...fields.names(), ...Object.keys(about.tools[now.task]?.params?.properties || {})] : []),
+          ":": new Set(built ? [...named.names(), ...(details.open ? besides.names() : [])] : []),
+        };
+        const elsewhere = Object.entries(byName).flatMap(([mark, items]) => Object.entries(items).filter(([name]) => !seen[mark].has(name)));
         const lines = [...own, ...elsewhere.flatMap(([name, items]) => items.map((item) => `${name}: ${item}`))];
         setText(problem, lines.length ? `✗ ${lines.join("; ")}` : "");
         problem.hidden = lines.length === 0;
-        if (built) fields.show(byName, about.shown?.[now.id]);
+        more.hidden = !more.textContent || (Boolean(built) && !now.off && details.open);
+        if (!built) return;
+        fields.show(byName["/"], about.shown?.[now.id]);
+        const told = about.said?.[now.id]?.title; // with nothing hidden
+        named.show(byName[":"], told && now.more.title === planned(now)?.title && told !== now.more.title ? { title: told } : {});
+        besides.show(byName[":"]);
       },
     };
   }

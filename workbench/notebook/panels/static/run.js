@@ -8,6 +8,26 @@ function patchState(model, patch) {
   model.set("state", next);
 }
 
+// Puts what a run has come to in the place of its panel, in the notebook itself, as the kernel does it for a page that
+// was there all the time. False where the front end does not let a panel do that.
+function replaced(manager, { model, data, metadata }) {
+  try {
+    const cells = manager.context.model.cells;
+    for (let at = 0; at < cells.length; at += 1) {
+      const outputs = cells.get(at).outputs;
+      for (let place = 0; place < (outputs?.length ?? 0); place += 1) {
+        const output = outputs.get(place).toJSON();
+        if (output.data?.["application/vnd.jupyter.widget-view+json"]?.model_id !== model) continue;
+        outputs.set(place, { output_type: "display_data", data, metadata });
+        return true;
+      }
+    }
+  } catch {
+    // a front end with another notebook
+  }
+  return false;
+}
+
 export default {
   initialize({ model }) {
     model.on("msg:custom", (message) => {
@@ -65,8 +85,22 @@ export default {
     }
     let asked = null;
     let lastNotes = null;
+    let ended = false;
+    function end(state) {
+      ended = true;
+      leave();
+      // Not while the front end is still putting the panel there.
+      setTimeout(() => {
+        if (replaced(model.widget_manager, state.end)) return;
+        const shown = make("div");
+        shown.innerHTML = state.end.data["text/html"]; // what workbench.render made
+        el.replaceChildren(shown, make("p", { class: "hint", text: "This page was loaded after the run began: it is on record, and not kept in this cell." }));
+      });
+    }
     function draw() {
       const state = model.get("state") || {};
+      if (ended) return;
+      if (state.end) return end(state);
       const rows = (state.order || []).map((id) => state.rows?.[id]).filter(Boolean);
       const now = state.question || null;
       const wasIn = el.contains(document.activeElement) ? document.activeElement : null;
@@ -99,15 +133,29 @@ export default {
     model.on("msg:custom", hear);
     model.on("change:state", draw);
     model.on("change:can_cancel", draw);
+    // What nobody sees is not asked; and whoever loads the page anew is not kept waiting.
+    const page = String(Math.random());
+    const arrive = () => ask({ do: "seen", page });
+    const depart = () => ask({ do: "left", page });
+    function leave() {
+      removeEventListener("pageshow", arrive);
+      removeEventListener("pagehide", depart);
+    }
     draw();
-    ask({ do: "seen" }); // what nobody sees is not asked
-    const ended = living(model, el, "The next %agent says how to go on with a run that was left unfinished.", () => {
+    if (!ended) {
+      arrive();
+      addEventListener("pageshow", arrive);
+      addEventListener("pagehide", depart);
+    }
+    const dies = living(model, el, "The next %agent says how to go on with a run that was left unfinished.", () => {
       clearInterval(ticking);
       setText(line, "Not finished");
     });
     return () => {
       clearInterval(ticking);
-      ended?.();
+      leave();
+      if (model.get("state")?.question) depart(); // the notebook is closed while it asks
+      dies?.();
       close();
       model.off("msg:custom", hear);
       model.off("change:state", draw);
