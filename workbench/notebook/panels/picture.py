@@ -44,6 +44,7 @@ class Picture:
             "order": [],
             "rows": {},
             "question": None,
+            "result": "",
         }
         self._known: dict[str, tuple[StepOutcome, bool, Row]] = {}
         self._plan: Plan | None = None

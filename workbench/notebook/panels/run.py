@@ -22,14 +22,11 @@ from workbench.notebook.panels import detail
 from workbench.notebook.panels.consent import Consent
 from workbench.notebook.panels.messages import COUNT, FLAG, JSON, LINE, Verb, begun, number, said
 from workbench.notebook.panels.picture import Picture, picture
+from workbench.notebook.panels.presence import UNSEEN, Presence
 from workbench.notebook.panels.question import checked, decision
 from workbench.policy.approval import Decision
 
 __all__ = ["Board", "make", "panel_class", "picture"]
-
-UNSEEN = 3.0
-"""Seconds after which a panel that no page has shown is taken for one that none will show: a console takes widgets, and
-shows nothing of them."""
 
 
 class Board:
@@ -50,6 +47,7 @@ class Board:
     ) -> None:
         self.picture = Picture()
         self.consent = Consent(on_change)
+        self.presence = Presence(lambda: send({"call": True}))
         self.hears = False
         self._send = send
         self._on_cancel = on_cancel
@@ -61,7 +59,8 @@ class Board:
         self._made = time.monotonic()
 
     async def is_seen(self) -> bool:
-        """Whether a page shows the panel. One that does says so; it has `UNSEEN` seconds for that."""
+        """Whether a page has shown the panel. One that does says so; it has `UNSEEN` seconds for that: a console takes
+        widgets, and shows nothing of them."""
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, self._made + UNSEEN - time.monotonic())):
                 await self._seen.wait()
@@ -89,6 +88,12 @@ class Board:
         if patch:
             self._send({"patch": patch})
 
+    def end(self, status: str, html: str) -> None:
+        """Show for good how the run has ended, to a page whose cell has lost its output."""
+        patch: dict[str, Any] = {"line": f"The run is over: {status}", "result": html, "question": None, "said": ""}
+        self.picture.state.update(patch)
+        self._send({"patch": patch})
+
     def heard(self, content: Any) -> None:
         """Take a message of the page, in whatever thread it comes, and answer it."""
         if isinstance(content, Mapping) and content.get("do") == "cancel":
@@ -109,6 +114,7 @@ class Board:
         return {
             "cancel": Verb(do=self._nothing),
             "seen": Verb(do=self._shown),
+            "leave": Verb(do=self._left),
             "unfold": Verb(do=self._unfold, takes={"step": LINE, "on": FLAG}),
             "check": Verb(do=self._check, takes={"plan": JSON}),
             "approve": Verb(
@@ -122,6 +128,10 @@ class Board:
 
     async def _shown(self) -> None:
         self._seen.set()
+        self.presence.there()
+
+    async def _left(self) -> None:
+        self.presence.leaving()
 
     async def _unfold(self, step: str, on: bool) -> dict[str, Any]:
         (self._unfolded.add if on else self._unfolded.discard)(step)

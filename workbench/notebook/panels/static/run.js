@@ -32,6 +32,8 @@ export default {
     // The end of an answer that is being written; not read aloud piece by piece.
     const said = make("p", { class: "hint said" });
     const notes = make("div", { class: "notes hint" });
+    // What stands here in the end where the cell has lost its output: made, and clean, as that would be.
+    const result = make("div", { class: "outcome" });
     const question = questionView({
       ask,
       tell: async (message) => {
@@ -40,7 +42,7 @@ export default {
         return answer;
       },
     });
-    el.append(head, steps.node, question.node, trouble.node, said, notes);
+    el.append(head, steps.node, question.node, trouble.node, said, notes, result);
 
     cancel.addEventListener("click", () => {
       cancel.disabled = true;
@@ -90,10 +92,22 @@ export default {
         notes.replaceChildren(...(state.notes || []).map((text) => make("p", { text })));
       }
       const can = model.get("can_cancel");
-      cancel.hidden = !can;
-      stop.hidden = can;
+      cancel.hidden = !can || Boolean(state.result);
+      stop.hidden = can || Boolean(state.result);
+      if (state.result && !result.hasChildNodes()) {
+        result.innerHTML = state.result;
+        steps.node.hidden = clock.hidden = true;
+        clearInterval(ticking);
+      }
     }
+    // The kernel calls whoever sees this while it waits for an answer, and no cell waits when nobody does.
+    const leave = () => ask({ do: "leave" });
+    // What is sent in the last moment is often lost, and what is sent before the page asks whether to go may be untrue: then
+    // it answers when it is called.
+    const leaves = ["beforeunload", "pagehide"];
+    for (const name of leaves) addEventListener(name, leave);
     function hear(message) {
+      if (message?.call) ask({ do: "seen" });
       if (message?.patch?.log) steps.append(message.patch.log);
     }
     model.on("msg:custom", hear);
@@ -108,6 +122,8 @@ export default {
     return () => {
       clearInterval(ticking);
       ended?.();
+      for (const name of leaves) removeEventListener(name, leave);
+      if (model.comm_live) leave();
       close();
       model.off("msg:custom", hear);
       model.off("change:state", draw);
