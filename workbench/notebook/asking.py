@@ -1,13 +1,14 @@
 """Who answers what a run of a cell asks: decided here, for every request, in one place.
 
 A panel is asked where its clicks arrive: in a cell that waits only where they reach a busy kernel (`notebook.kernel`),
-else in the background, to which such a run goes by itself. Without a panel a line of text is asked for, where the front
-end takes one. Where nobody is, the answer is no, at once.
+else in the background, to which such a run goes by itself; as it does when the page that shows the panel has gone.
+Without a panel a line of text is asked for, where the front end takes one. Where nobody is, the answer is no, at once.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -77,7 +78,12 @@ def approver(options: argparse.Namespace | Line, display: Display) -> Approver:
         if there == "background" and errands is not None:
             errands.leave()
         if consent is not None and there in ("panel", "background"):
-            return await patient(consent)(asked)
+            alone = asyncio.ensure_future(_left_alone(display)) if there == "panel" else None
+            try:
+                return await patient(consent)(asked)
+            finally:
+                if alone is not None:
+                    alone.cancel()
         if there == "line" and errands is not None:
             typed = prompted(errands.input, show)
 
@@ -89,3 +95,12 @@ def approver(options: argparse.Namespace | Line, display: Display) -> Approver:
         return await nobody(asked)
 
     return answered
+
+
+async def _left_alone(display: Display) -> None:
+    """Let the cell go when no page shows the question any more: one that is loaded anew hears nothing of a panel before
+    the kernel is free."""
+    if display.errands is not None:
+        await display.is_left()
+    if display.errands is not None:
+        display.errands.leave()

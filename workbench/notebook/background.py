@@ -205,6 +205,22 @@ def stop(run: str) -> Handle:
     return found[0]
 
 
+def show(run: str) -> bool:
+    """Show the panel of the run that goes on here and whose id begins so in the cell that runs now; whether there is
+    one to show."""
+    for handle in list(_under_way.values()):
+        if run and handle._display.is_live and handle._display.outcome.run.startswith(run):
+            handle._display.show_here()
+            return True
+    return False
+
+
+def waiting() -> str:
+    """The line that says how to answer what runs ask whose page has gone; "" when there is nothing to answer."""
+    runs = [handle.id for handle in list(_under_way.values()) if handle._display.waits_unseen]
+    return f"A run waits for your answer: %workbench show {', '.join(runs)}" if runs else ""
+
+
 def _lines(error: BaseException | None) -> list[str]:
     if error is None:
         return []

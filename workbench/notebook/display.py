@@ -61,6 +61,8 @@ class Display:
         """Whether a line of text can be asked for while the cell runs."""
         self.hears = False
         """Whether a click arrives while a cell is busy."""
+        self.was_left = False
+        """Whether the page that asked has gone, so that the cell did not wait any longer."""
         self._waiting: str | None = None
         self._panel: Any = None
         self._handle: Any = None
@@ -95,15 +97,33 @@ class Display:
         """Whether a page shows the panel."""
         return self._panel is not None and await self._panel.board.is_seen()
 
-    def _show_panel(self) -> None:
-        from IPython.display import display
+    async def is_left(self) -> None:
+        """Return when no page shows the panel any more, where there is one."""
+        if self._panel is not None:
+            await self._panel.board.presence.gone()
+            self.was_left = True
 
+    @property
+    def waits_unseen(self) -> bool:
+        """Whether the run asks something in a panel whose page has gone."""
+        return self.was_left and self._panel is not None and self._panel.board.consent.shown is not None
+
+    def _show_panel(self) -> None:
         from workbench.notebook.panels import run as panel
 
-        self._panel = panel.make(self.outcome, self.cancel, self._draw_soon, self._left)
+        self._panel = panel.make(self.outcome, self.cancel, self._draw_soon)
         self.hears = kernel.route_clicks(self._shell, self._panel.comm)
         self._panel.can_cancel = self._panel.board.hears = self.hears
         self.consent = self._panel.board.consent
+        self.show_here()
+        _live.add(self)
+
+    def show_here(self) -> None:
+        """Show the panel in the cell that runs now, and the result in its place at the end."""
+        from IPython.display import display
+
+        if self._panel is None:
+            return
         data, metadata = self._panel._repr_mimebundle_()
         # The text is what stands there without widgets, and for good when the kernel dies before the end.
         self._handle = display(  # type: ignore[no-untyped-call]  # IPython leaves this one untyped
@@ -112,7 +132,6 @@ class Display:
             raw=True,
             display_id=True,
         )
-        _live.add(self)
 
     @property
     def on_thread(self) -> OnThread | None:
@@ -124,14 +143,6 @@ class Display:
         self.errands = None
         if self._panel is not None:
             self._panel.can_cancel = self._panel.board.hears = True
-
-    def _left(self) -> None:
-        """The page is gone. One that is loaded now asks the kernel about its widgets, and a busy one does not answer:
-        where the run asks something, or will, the cell has to be over. On the event loop."""
-        if self.errands is not None:
-            self.hears = False
-            if self.is_stuck:
-                self.errands.leave()
 
     def _drop_panel(self) -> None:
         panel, self._panel = self._panel, None
@@ -211,12 +222,11 @@ class Display:
         self._show(data, metadata, worth_it=known or bool(said))
         if run is not None and here:
             run.shown_in = self.cell
-        if self._panel is not None and self._panel.board.was_left:
-            self._panel.board.end(
-                self._panel.model_id, data, metadata
-            )  # and it stays, for a page that is still being loaded
-            _live.discard(self)
+        if self._panel is not None and self._panel.board.presence.lost_one:
+            # A page that was loaded anew does not know which output is meant: it gets the result by the panel.
+            bridge.loop().call_soon_threadsafe(self._panel.board.end, self._panel.model_id, data, metadata)
             self._panel = None
+            _live.discard(self)
         self._drop_panel()
 
     def _show(self, data: dict[str, str], metadata: dict[str, Any], *, worth_it: bool) -> None:

@@ -15,11 +15,9 @@ from typing import Any, Literal
 Front = Literal["live", "headless", "terminal"]
 """live: somebody looks and can click. headless: papermill, nbclient, nbval: nobody does. terminal: plain IPython."""
 
-SECONDS_TO_ANSWER = 10.0
-"""How long a kernel has to make a subshell, once. One whose private parts are gone says so at once: this is for a
-machine that is busy with other things."""
-_subshells: dict[int, str | None] = {}
-"""By kernel; None where it cannot be had."""
+SECONDS_FOR_A_SUBSHELL = 2.0
+"""How long a cell waits until clicks can be routed: no longer than a person would for a panel with a Cancel button."""
+_subshells: dict[int, Future[str]] = {}
 _making = threading.Lock()
 
 
@@ -71,39 +69,49 @@ def forget_line(shell: Any) -> None:
             shell.display_pub.clear_output()
 
 
-def route_clicks(shell: Any, comm: Any) -> bool:
-    """Let a comm's messages arrive while a cell runs. False where this kernel does not allow that."""
+def route_clicks(shell: Any, comm: Any, seconds: float = SECONDS_FOR_A_SUBSHELL) -> bool:
+    """Let a comm's messages arrive while a cell runs. False where this kernel does not allow that, or takes longer than
+    so many seconds."""
     kernel = getattr(shell, "kernel", None)
     if kernel is None or not getattr(kernel, "_supports_kernel_subshells", False):
         return False
     if not hasattr(type(comm), "_reply_subshell_for") and not hasattr(comm, "_reply_subshell_for"):
         return False
-    subshell = _subshell(kernel)
+    subshell = _subshell(kernel, seconds)
     if subshell is None:
         return False
     comm._reply_subshell_for = lambda data, default: subshell
     return True
 
 
-def _subshell(kernel: Any) -> str | None:
-    """The id of this kernel's subshell for clicks, made at the first call; None when it cannot be had."""
+def _subshell(kernel: Any, seconds: float) -> str | None:
+    """The id of this kernel's subshell for clicks, made at the first call; None when it cannot be had in good time. One
+    that comes late serves the next panel."""
     with _making:
-        key = id(kernel)
-        if key not in _subshells:
-            made: Future[str] = Future()
+        made = _subshells.get(id(kernel))
+        if made is None or (made.done() and made.exception() is not None):
+            made = _subshells[id(kernel)] = _made(kernel)
+    try:
+        return made.result(seconds)
+    except Exception:  # noqa: BLE001 - then clicks cannot be routed, and no button is shown
+        return None
 
-            def make() -> None:
-                # On the control thread, as ipykernel's own handler does: the socket belongs to that thread.
-                try:
-                    socket = kernel.shell_channel_thread.manager.control_to_shell_channel.from_socket
-                    socket.send_json({"type": "create"})
-                    made.set_result(socket.recv_json()["subshell_id"])
-                except Exception as error:  # noqa: BLE001 - private parts: anything may have changed
-                    made.set_exception(error)
 
-            try:
-                kernel.control_thread.io_loop.add_callback(make)
-                _subshells[key] = made.result(timeout=SECONDS_TO_ANSWER)
-            except Exception:  # noqa: BLE001 - then clicks cannot be routed, and no button is shown
-                _subshells[key] = None  # whoever did not answer is not waited for again
-        return _subshells[key]
+def _made(kernel: Any) -> Future[str]:
+    """The id of a subshell that is being made."""
+    made: Future[str] = Future()
+
+    def make() -> None:
+        # On the control thread, as ipykernel's own handler does: the socket belongs to that thread.
+        try:
+            socket = kernel.shell_channel_thread.manager.control_to_shell_channel.from_socket
+            socket.send_json({"type": "create"})
+            made.set_result(socket.recv_json()["subshell_id"])
+        except Exception as error:  # noqa: BLE001 - private parts: anything may have changed
+            made.set_exception(error)
+
+    try:
+        kernel.control_thread.io_loop.add_callback(make)
+    except Exception as error:  # noqa: BLE001 - as above
+        made.set_exception(error)
+    return made

@@ -37,7 +37,7 @@ VERBS: Mapping[str, str] = {
     "plugins": "what installed plug-ins offer, and what each may do",
     "personas": "in whose manner requests can be served",
     "runs": "the newest runs",
-    "show RUN": "one run again",
+    "show RUN": "one run again; one that goes on here, with what it asks",
     "apply RUN[.STEP]": "write the code of a run into the project",
     "undo RUN[.STEP]": "take it back: every file as it was",
     "cancel RUN": "stop a run that goes on in the background",

@@ -93,7 +93,7 @@ class AgentMagics(Magics):
 
     def _ask(self, attached: Attached, asked: lines.Line, values: list[str]) -> Run | Handle:
         from workbench.core.errors import Cancelled
-        from workbench.notebook import kernel
+        from workbench.notebook import background, kernel
         from workbench.notebook.asking import approver, require_somebody
         from workbench.notebook.watched import watched
         from workbench.offer import frozen
@@ -102,6 +102,8 @@ class AgentMagics(Magics):
             workbench = self._workbench()
         except KeyboardInterrupt:
             raise Cancelled("Stopped. Nothing was run.") from None
+        if unseen := background.waiting():
+            print(unseen)  # noqa: T201 - as below
         require_somebody(self.shell, workbench, asked, asked.replay)
         attached.tables = frozen(attached.tables)  # on this thread: the cell may be over before the run has taken them
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from workbench.bridge import wait
 from workbench.core.errors import WorkbenchError
-from workbench.notebook import config
+from workbench.notebook import background, config
 from workbench.notebook.again import cancel, rerun, resume
 from workbench.notebook.edited import apply, undo
 from workbench.notebook.erased import erase
@@ -93,8 +93,10 @@ def runs(workbench: Workbench, rest: str = "") -> Table:
     return Table(COLUMNS, listed(wait(workbench.record.runs(int(rest) if rest.isdigit() else 20))))
 
 
-def show(workbench: Workbench, rest: str) -> Run:
-    """One run again."""
+def show(workbench: Workbench, rest: str) -> Run | None:
+    """One run again; the panel of one that goes on in this kernel."""
+    if background.show(rest):
+        return None
     return wait(workbench.record.show(rest))
 
 

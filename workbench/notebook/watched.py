@@ -19,6 +19,8 @@ LEFT = (
     "The value of this cell is its handle, and `.result()` of that the run."
 )
 
+GONE = "The page that asked you is gone (loaded anew, or closed), so this cell waits no longer for your answer."
+
 
 def watched(
     shell: Any,
@@ -30,10 +32,11 @@ def watched(
 ) -> Run | Handle:
     """The run that `work` gives, which gets the display that its events belong to; its handle when it goes on in the
     `background`, or has to, because a question can only be answered when the cell is over. With `silent` nothing is
-    shown. Raises what the work raises, when the display is finished.
+    shown. Raises what the work raises, when the display is finished, and Unavailable when the run goes on in the
+    background because nobody sees its question any more.
     """
     from workbench.bridge import Errands, Left, wait
-    from workbench.core.errors import Cancelled, WorkbenchError
+    from workbench.core.errors import Cancelled, Unavailable, WorkbenchError
 
     try:
         display = Display(shell, headless=headless, silent=silent)
@@ -46,8 +49,13 @@ def watched(
     try:
         run = wait(work(display), errands=errands, begun=display.begun)
     except Left:
+        handle = Handle(display)
+        if display.was_left:  # an error: what waits for this cell is not run without the result of it
+            raise Unavailable(
+                GONE, hint=f"It goes on in the background. To answer: %workbench show {handle.id}"
+            ) from None
         print(LEFT)  # noqa: T201 - for who looks at this cell, and no part of a result
-        return Handle(display)
+        return handle
     except WorkbenchError as error:
         display.finish(error.run)
         raise

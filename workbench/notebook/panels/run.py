@@ -22,20 +22,17 @@ from workbench.notebook.panels import detail
 from workbench.notebook.panels.consent import Consent
 from workbench.notebook.panels.messages import COUNT, FLAG, JSON, LINE, Verb, begun, number, said
 from workbench.notebook.panels.picture import Picture, picture
+from workbench.notebook.panels.presence import UNSEEN, Presence
 from workbench.notebook.panels.question import checked, decision
 from workbench.policy.approval import Decision
 
 __all__ = ["Board", "make", "panel_class", "picture"]
 
-UNSEEN = 3.0
-"""Seconds after which a panel that no page has shown is taken for one that none will show: a console takes widgets, and
-shows nothing of them."""
-
 
 class Board:
     """What stands behind a run panel. `send` takes a message to the page; `on_cancel` and `on_change` are called when
-    somebody cancels, and when there is something new to draw beside events; `on_left` when no page shows the panel any
-    more, since the last one was closed or loaded anew. All of it on the event loop, but for `heard`.
+    somebody cancels, and when there is something new to draw beside events. All of it on the event loop, but for
+    `heard`.
 
     `consent` asks in the panel. `hears`: whether clicks arrive while the run goes on; where they do not, nobody can
     unfold a row, so what it holds is sent unasked.
@@ -47,18 +44,14 @@ class Board:
         on_cancel: Callable[[], None],
         on_change: Callable[[], None] = lambda: None,
         folder: Callable[[], Path | None] = lambda: None,
-        on_left: Callable[[], None] = lambda: None,
     ) -> None:
         self.picture = Picture()
         self.consent = Consent(on_change)
+        self.presence = Presence(lambda: send({"call": True}))
         self.hears = False
         self._send = send
         self._on_cancel = on_cancel
         self._folder = folder
-        self._on_left = on_left
-        self.was_left = False
-        """Whether at some time no page showed the panel any more."""
-        self._pages: set[str] = set()
         self._log = detail.Log()
         self._unfolded: set[str] = set()
         self._outcome = Outcome(run="")
@@ -66,7 +59,8 @@ class Board:
         self._made = time.monotonic()
 
     async def is_seen(self) -> bool:
-        """Whether a page shows the panel. One that does says so; it has `UNSEEN` seconds for that."""
+        """Whether a page has shown the panel. One that does says so; it has `UNSEEN` seconds for that: a console takes
+        widgets, and shows nothing of them."""
         with suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, self._made + UNSEEN - time.monotonic())):
                 await self._seen.wait()
@@ -96,7 +90,7 @@ class Board:
 
     def end(self, model: str, data: Mapping[str, Any], metadata: Mapping[str, Any]) -> None:
         """Give the page what is to stand in the place of the panel, whose widget model has this id: one that was loaded
-        after the cell began hears nothing of what the cell shows."""
+        after the cell began does not know which output is meant."""
         self.picture.state["end"] = {"model": model, "data": dict(data), "metadata": dict(metadata)}
         self._send({"patch": {"end": self.picture.state["end"], "question": None}})
 
@@ -119,8 +113,8 @@ class Board:
         """What the page may ask."""
         return {
             "cancel": Verb(do=self._nothing),
-            "seen": Verb(do=self._shown, may={"page": LINE}),
-            "left": Verb(do=self._left, takes={"page": LINE}),
+            "seen": Verb(do=self._shown),
+            "leave": Verb(do=self._left),
             "unfold": Verb(do=self._unfold, takes={"step": LINE, "on": FLAG}),
             "check": Verb(do=self._check, takes={"plan": JSON}),
             "approve": Verb(
@@ -132,15 +126,12 @@ class Board:
     async def _nothing(self) -> None:
         """A cancellation is done when it is heard."""
 
-    async def _shown(self, page: str = "") -> None:
+    async def _shown(self) -> None:
         self._seen.set()
-        self._pages.add(page)
+        self.presence.there()
 
-    async def _left(self, page: str) -> None:
-        self._pages.discard(page)
-        if not self._pages:
-            self.was_left = True
-            self._on_left()
+    async def _left(self) -> None:
+        self.presence.leaving()
 
     async def _unfold(self, step: str, on: bool) -> dict[str, Any]:
         (self._unfolded.add if on else self._unfolded.discard)(step)
@@ -178,14 +169,8 @@ def panel_class() -> type[Any]:
         state = traitlets.Dict().tag(sync=True)
         can_cancel = traitlets.Bool(False).tag(sync=True)
 
-        def __init__(
-            self,
-            outcome: Outcome,
-            on_cancel: Callable[[], None],
-            on_change: Callable[[], None],
-            on_left: Callable[[], None],
-        ) -> None:
-            self.board = Board(self.send, on_cancel, on_change, _artifacts, on_left)
+        def __init__(self, outcome: Outcome, on_cancel: Callable[[], None], on_change: Callable[[], None]) -> None:
+            self.board = Board(self.send, on_cancel, on_change, _artifacts)
             self.board.picture.update(outcome)
             super().__init__(state=self.board.picture.state)
             self.on_msg(lambda widget, content, buffers: self.board.heard(content))
@@ -196,15 +181,10 @@ def panel_class() -> type[Any]:
     return RunPanel
 
 
-def make(
-    outcome: Outcome,
-    on_cancel: Callable[[], None],
-    on_change: Callable[[], None] = lambda: None,
-    on_left: Callable[[], None] = lambda: None,
-) -> Any:
-    """A panel that shows the outcome; it calls `on_cancel` when that is clicked, and on the loop `on_change` when a
-    question comes or goes, and `on_left` when no page shows it any more."""
-    return panel_class()(outcome, on_cancel, on_change, on_left)
+def make(outcome: Outcome, on_cancel: Callable[[], None], on_change: Callable[[], None] = lambda: None) -> Any:
+    """A panel that shows the outcome; it calls `on_cancel` when that is clicked, and `on_change` on the loop when a
+    question comes or goes."""
+    return panel_class()(outcome, on_cancel, on_change)
 
 
 def _artifacts() -> Path | None:

@@ -85,21 +85,21 @@ export default {
     }
     let asked = null;
     let lastNotes = null;
-    let ended = false;
+    let over = false;
     function end(state) {
-      ended = true;
-      leave();
+      over = true;
+      clearInterval(ticking);
       // Not while the front end is still putting the panel there.
       setTimeout(() => {
         if (replaced(model.widget_manager, state.end)) return;
-        const shown = make("div");
-        shown.innerHTML = state.end.data["text/html"]; // what workbench.render made
-        el.replaceChildren(shown, make("p", { class: "hint", text: "This page was loaded after the run began: it is on record, and not kept in this cell." }));
+        const shown = make("div", { class: "outcome" });
+        shown.innerHTML = state.end.data["text/html"]; // made, and clean, as the output would be
+        el.replaceChildren(shown, make("p", { class: "hint", text: "It is on record, and not kept in this cell: the page was loaded after the run began." }));
       });
     }
     function draw() {
       const state = model.get("state") || {};
-      if (ended) return;
+      if (over) return;
       if (state.end) return end(state);
       const rows = (state.order || []).map((id) => state.rows?.[id]).filter(Boolean);
       const now = state.question || null;
@@ -127,35 +127,30 @@ export default {
       cancel.hidden = !can;
       stop.hidden = can;
     }
+    // The kernel calls whoever sees this while it waits for an answer, and no cell waits when nobody does.
+    const leave = () => ask({ do: "leave" });
+    // What is sent in the last moment is often lost, and what is sent before the page asks whether to go may be untrue: then
+    // it answers when it is called.
+    const leaves = ["beforeunload", "pagehide"];
+    for (const name of leaves) addEventListener(name, leave);
     function hear(message) {
+      if (message?.call) ask({ do: "seen" });
       if (message?.patch?.log) steps.append(message.patch.log);
     }
     model.on("msg:custom", hear);
     model.on("change:state", draw);
     model.on("change:can_cancel", draw);
-    // What nobody sees is not asked; and whoever loads the page anew is not kept waiting.
-    const page = String(Math.random());
-    const arrive = () => ask({ do: "seen", page });
-    const depart = () => ask({ do: "left", page });
-    function leave() {
-      removeEventListener("pageshow", arrive);
-      removeEventListener("pagehide", depart);
-    }
     draw();
-    if (!ended) {
-      arrive();
-      addEventListener("pageshow", arrive);
-      addEventListener("pagehide", depart);
-    }
-    const dies = living(model, el, "The next %agent says how to go on with a run that was left unfinished.", () => {
+    if (!over) ask({ do: "seen" }); // what nobody sees is not asked
+    const ended = living(model, el, "The next %agent says how to go on with a run that was left unfinished.", () => {
       clearInterval(ticking);
       setText(line, "Not finished");
     });
     return () => {
       clearInterval(ticking);
-      leave();
-      if (model.get("state")?.question) depart(); // the notebook is closed while it asks
-      dies?.();
+      if (model.comm_live) leave();
+      ended?.();
+      for (const name of leaves) removeEventListener(name, leave);
       close();
       model.off("msg:custom", hear);
       model.off("change:state", draw);
