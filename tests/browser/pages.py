@@ -11,9 +11,14 @@ from playwright.sync_api import Page
 from tests.browser.servers import Lab, descendants, kernel_process, wait_for
 
 THEMES = ("JupyterLab Light", "JupyterLab Dark", "JupyterLab Dark High Contrast")
-_THEIRS = ("Could not restore the debugger state", "Canceled future for create_subshell_request message")
+_THEIRS = (
+    "Could not restore the debugger state",
+    "Canceled future for create_subshell_request message",
+    "TypeError: Cannot read properties of null (reading 'processLuminoMessage')\n",
+)
 """Errors that JupyterLab tells of itself when a kernel is restarted while its debugger, or what makes subshells for its
-comms, has asked the kernel something."""
+comms, has asked the kernel something; and that ipywidgets tells when a widget is gone before a message that Lumino had
+queued for it (`JupyterLuminoWidget.processMessage` asks no `null` whether it is there)."""
 ENHANCED = ".workbench-live"
 """What our extension of JupyterLab adds to an output that is frozen, as soon as the kernel has told it of the run."""
 KERNEL_IS_IDLE = "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"

@@ -90,7 +90,11 @@ class Ends:
 
     async def say(self, name: str, there: Callable[[], set[int]], ended: Callable[[], Awaitable[Any]]) -> None:
         """What is still there a second after the end, and how much was there before."""
-        during = len(there())
+        during, until = len(there()), time.monotonic() + 0.5
+        # A process that has just been made does not bear its name yet.
+        while during < 5 and self.level != "kernel" and time.monotonic() < until:
+            await asyncio.sleep(0.02)
+            during = max(during, len(there()))
         result = await ended()
         until = time.monotonic() + 1.0
         while (left := there()) and time.monotonic() < until:  # noqa: ASYNC110 - no event tells
