@@ -18,6 +18,8 @@ from workbench.core.provenance import from_json as sources_from
 RunStatus = Literal["planned", "running", "done", "failed", "cancelled", "budget"]
 """planned: shown, not run. failed: a step, the planner or the answer failed; finished steps are kept. budget: stopped
 because what the run may use was used up; finished steps are kept."""
+SUMMARY = "summary"
+"""Stands in `Outcome.answered_by` where the answer was put together from the results, and no model has worded it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ MOMENT = 2.0
 """Seconds between one limit of time and the next. There is one rule for all: a call may take what its step says, else
 what its tool does, and whoever waits inside of it waits for that long but for a moment, so that the innermost speaks
 first, in words. What a model may take its settings say, and a tool that asks one has time for all its tries."""
+QUICK, SLOW = 60.0, 600.0
+"""Seconds for a call of a tool that does not say: of one that asks a model, all the tries that a model has."""
 ANY_HOST = "*"
 """Stands among the hosts of a tool that reaches whatever public host it is asked for."""
 
@@ -61,7 +63,7 @@ class ToolSpec:
     permissions: Permissions = Permissions()
     uses: tuple[str, ...] = ()
     effect: Effect = "read"
-    timeout: float = 60.0
+    timeout: float = QUICK
     origin: Literal["project", "user", "plug-in", "shipped", "cell", "server"] = "shipped"
     path: str = ""
     isolation: Literal["", "process", "kernel"] = ""

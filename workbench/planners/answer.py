@@ -12,12 +12,11 @@ from datetime import date
 from typing import Any
 
 from workbench.core.artifacts import Artifact
-from workbench.core.outcome import Outcome, StepOutcome
+from workbench.core.outcome import SUMMARY, Outcome, StepOutcome
 from workbench.core.progress import State
 from workbench.core.views import is_view
 from workbench.planners.base import Answer
 
-SUMMARY = "summary"
 MAX_TEXT = 4000
 """Characters of a tool's text that are shown."""
 

@@ -23,13 +23,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
 from workbench.core.errors import Refused
-from workbench.core.tools import ANY_HOST, Permissions, ToolSpec
+from workbench.core.tools import ANY_HOST, QUICK, SLOW, Permissions, ToolSpec
 from workbench.registry.signature import BadSignature, constants, parameters
 
 MAX_BYTES = 1_000_000
 MAX_TIMEOUT = 3600.0
-QUICK, SLOW = 60.0, 600.0
-"""Seconds for a call of a tool that does not say: of one that asks a model, all the tries that a model has."""
 SERVICES = ("audio", "cache", "http", "image", "memory", "model", "sql")
 """The host functions there are; a name in USES may go on after a dot (`memory.recall`)."""
 

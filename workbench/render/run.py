@@ -16,7 +16,7 @@ from typing import Any
 
 from workbench.core import views
 from workbench.core.artifacts import FLAC, MP3, OGG, SOUNDS, WAV, Artifact
-from workbench.core.outcome import Outcome, StepOutcome
+from workbench.core.outcome import SUMMARY, Outcome, StepOutcome
 from workbench.core.plan import Plan, Step
 from workbench.core.png import bare, shown_width
 from workbench.core.progress import State
@@ -32,8 +32,6 @@ MAX_ROWS = 20
 MAX_IMAGE = 8_000_000
 MAX_SOUND = 2_000_000
 """Bytes of a sound that stands in the page; a longer one is in the run's `.audio`."""
-SUMMARY = "summary"
-"""Who has put an answer together that no model has worded."""
 MARKS = {
     State.WAITING: "·",
     State.RUNNING: "▸",

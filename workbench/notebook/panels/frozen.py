@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from workbench.run import Run
 
 TARGET = "workbench.results"
-_open: dict[str, Any] = {}
-"""The comms over which pages ask now, by their ids."""
+_open: set[str] = set()
+"""The ids of the comms over which pages ask now."""
 
 
 def is_open() -> bool:
@@ -38,8 +38,8 @@ def unregister(shell: Any) -> None:
 
 
 def _opened(comm: Any, message: Any) -> None:
-    _open[comm.comm_id] = comm
-    comm.on_close(lambda message: _open.pop(comm.comm_id, None))
+    _open.add(comm.comm_id)
+    comm.on_close(lambda message: _open.discard(comm.comm_id))
     comm.on_msg(lambda said: _asked(comm, said["content"]["data"]))
     # Told on the thread that will hear the questions: a second one hears them also while a cell runs.
     comm.send({"hello": {"while_busy": threading.current_thread() is not threading.main_thread()}})

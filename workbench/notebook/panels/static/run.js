@@ -92,7 +92,7 @@ export default {
       // Not while the front end is still putting the panel there.
       setTimeout(() => {
         if (replaced(model.widget_manager, state.end)) return;
-        const shown = make("div", { class: "outcome" });
+        const shown = make("div");
         shown.innerHTML = state.end.data["text/html"]; // made, and clean, as the output would be
         el.replaceChildren(shown, make("p", { class: "hint", text: "It is on record, and not kept in this cell: the page was loaded after the run began." }));
       });
